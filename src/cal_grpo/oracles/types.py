@@ -1,0 +1,93 @@
+"""What an oracle is asked, and what it answers."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+
+class Tag(StrEnum):
+    """The outcome of asking an oracle. Only ``FOUND`` carries a segment.
+
+    ``NO_ERROR`` and ``ABSTAINED`` are answers without a segment: ``on_miss`` decides what the row gets.
+    All others are failures of the call: ``on_failure`` decides. Neither ever becomes a reward.
+    """
+
+    FOUND = "found"
+    NO_ERROR = "no_error"  # the oracle sees nothing wrong
+    ABSTAINED = "abstained"  # the oracle sees that something is wrong but is not sure enough where
+    REFUSED = "refused"  # a refusal or a safety block
+    MALFORMED = "malformed"  # empty, truncated or off-schema answer
+    TIMEOUT = "timeout"
+    RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "unavailable"  # 5xx, dropped connection
+    REJECTED = "rejected"  # 400, 401, 403: asking again cannot help
+    OVER_BUDGET = "over_budget"
+    CIRCUIT_OPEN = "circuit_open"  # not asked: too many failures in a row
+
+    @property
+    def is_failure(self) -> bool:
+        return self not in (Tag.FOUND, Tag.NO_ERROR, Tag.ABSTAINED)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one answer cost. Zero for a free oracle; a cached verdict keeps the usage of the call that bought it."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usd: float | None = 0.0  # None: the price of the model is unknown
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One wrong response to be judged. All fields are plain text; ``response`` is untrusted."""
+
+    question: str
+    reference: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An oracle's answer.
+
+    Attributes:
+        tag: ``FOUND``, or why there is no segment.
+        critique: the oracle's reasoning, written before the quote.
+        segment: the exact quote from the response where it first goes wrong; "" unless ``FOUND``.
+        hint: the text just before the quote, or the step's 0-based index as digits; decides between repetitions.
+        confidence: 0 to 1 where the oracle has one.
+        usage: calls, tokens, dollars, seconds.
+        cached: True when the answer came from a cache.
+        detail: one line about a failure; never a key or a header.
+    """
+
+    tag: Tag
+    critique: str = ""
+    segment: str = ""
+    hint: str | None = None
+    confidence: float | None = None
+    usage: Usage = field(default_factory=Usage)
+    cached: bool = False
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.tag is Tag.FOUND) != bool(self.segment):
+            raise ValueError(f"a verdict has a segment exactly when its tag is 'found'; got tag={self.tag!s}, segment={self.segment!r}")
+
+
+@runtime_checkable
+class Oracle(Protocol):
+    """Anything that can be asked where a wrong response first goes wrong.
+
+    ``locate`` returns a tagged verdict for everything the world can do to it (refusals, timeouts, rate limits);
+    it raises only for bugs and for configuration that a person must fix.
+    """
+
+    name: str
+
+    async def locate(self, query: Query) -> Verdict: ...
+
+
