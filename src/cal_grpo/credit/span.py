@@ -1,0 +1,35 @@
+"""Credit that keeps GRPO's push on right answers and blames wrong ones on their error span alone."""
+
+import numpy as np
+
+from cal_grpo.credit.group import group_relative, grpo
+from cal_grpo.credit.types import Batch, Weights
+
+
+def balanced(batch: Batch, weights: Weights) -> np.ndarray:
+    """Right answers: their group-relative advantage on all tokens. Wrong answers: ``min(A_grpo, negative_reward)`` on
+    each token of the span (not divided by its length), 0 elsewhere.
+    """
+    return _blame(batch, weights, prefix=0.0, right=grpo(batch, weights))
+
+
+def prefix(batch: Batch, weights: Weights) -> np.ndarray:
+    """``balanced``, and the correct work is paid: right answers ``max(A_grpo, prefix_reward)`` on all tokens; wrong
+    ones ``+prefix_reward`` before the span, the span as in ``balanced``, 0 after it.
+
+    Groups without a right answer teach GRPO nothing; here they teach most.
+    """
+    lifted_BT = np.maximum(grpo(batch, weights), np.float32(weights.prefix_reward))
+    return _blame(batch, weights, prefix=weights.prefix_reward, right=lifted_BT)
+
+
+def _blame(batch: Batch, weights: Weights, prefix: float, right: np.ndarray) -> np.ndarray:
+    group_B = group_relative(batch.rewards_B, batch.group_size)
+    advantages_BT = np.zeros((len(batch.spans), batch.width), dtype=np.float32)
+    for row, (is_right, length, span) in enumerate(zip(batch.correct_B, batch.lengths_B, batch.spans, strict=True)):
+        if is_right:
+            advantages_BT[row, :length] = right[row, :length]
+        elif span is not None:
+            advantages_BT[row, : span.start] = prefix
+            advantages_BT[row, span.start : span.end] = min(group_B[row], weights.negative_reward)
+    return advantages_BT

@@ -1,0 +1,72 @@
+"""What a credit formula reads."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cal_grpo.alignment.types import TokenSpan
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Graded and judged completions, group after group: rows ``[g * G, (g + 1) * G)`` answer one question.
+
+    Attributes:
+        rewards_B: float32 (B,), the grade of each row (1 right, 0 wrong, or what a user's reward functions gave).
+        correct_B: bool (B,), rows that need no blame. An oracle is never asked about them.
+        lengths_B: int (B,), sampled completion tokens of each row, padding excluded.
+        spans: for each row the blamed tokens; None for a right row, and for a wrong one without a mapped quote.
+        group_size: G, completions a question.
+        rng: the stream for formulas that draw (the controls); reproducible from the run's seed and the step.
+    """
+
+    rewards_B: np.ndarray
+    correct_B: np.ndarray
+    lengths_B: np.ndarray
+    spans: Sequence[TokenSpan | None]
+    group_size: int
+    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+
+    def __post_init__(self) -> None:
+        rows = len(self.rewards_B)
+        for name, got in (("correct_B", self.correct_B), ("lengths_B", self.lengths_B), ("spans", self.spans)):
+            if len(got) != rows:
+                raise ValueError(f"{name} has {len(got)} rows, rewards_B has {rows}; expected one entry a completion")
+        if self.group_size < 2 or rows % self.group_size:
+            raise ValueError(
+                f"{rows} rows do not divide into groups of {self.group_size}; expected whole groups of >= 2"
+            )
+        for row, span in enumerate(self.spans):
+            if span is not None and not 0 <= span.start < span.end <= self.lengths_B[row]:
+                raise ValueError(
+                    f"row {row}: span [{span.start}, {span.end}) does not lie in its {self.lengths_B[row]} tokens"
+                )
+
+    @property
+    def width(self) -> int:
+        """T: tokens of the longest completion."""
+        return int(max(self.lengths_B, default=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The numbers a person may tune.
+
+    Attributes:
+        negative_reward: advantage of a blamed token, < 0 (``sparse`` divides it among the span's tokens).
+        prefix_reward: advantage of the tokens before the error, >= 0.
+    """
+
+    negative_reward: float = -1.0
+    prefix_reward: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not self.negative_reward < 0:
+            raise ValueError(f"negative_reward is {self.negative_reward}; expected a number below 0, such as -1.0")
+        if not self.prefix_reward >= 0:
+            raise ValueError(f"prefix_reward is {self.prefix_reward}; expected a number >= 0, such as 0.3")
+
+
+Formula = Callable[[Batch, Weights], np.ndarray]
+"""From a batch to ``advantages_BT`` (float32, zero behind each row's length). A wrong row without a span gets zeros."""
