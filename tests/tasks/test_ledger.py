@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cal_grpo.tasks.ledger import split_of, stories
+from cal_grpo.tasks.ledger import stories
+from cal_grpo.tasks.split import split_of
 
 
 @given(seed=st.integers(0, 10_000), steps=st.integers(1, 16))

@@ -5,18 +5,14 @@ of the chain. Here it is a parameter: a start, ``steps`` changes told in plain s
 verbs and word order, now and then a sentence that does not matter, and a question. The reference solution is one
 equation a line, then ``#### answer``.
 
-Training and held-out questions never share a text: a question belongs to one of the two by the hash of its text
-(one in eight is held out), whatever the seed.
+Training and held-out questions never share a text, see ``cal_grpo.tasks.split``.
 """
 
-import hashlib
 import random
 from collections.abc import Iterator
-from typing import Literal
 
+from cal_grpo.tasks.split import Split, split_of
 from cal_grpo.tasks.types import Example
-
-Split = Literal["train", "eval"]
 
 _NAMES = {
     "She": "Ada Mia Zoe Lena Nora Ines Ruth Vera Emma Tara Juno Edith Lucy Olga Priya Aiko".split(),
@@ -66,11 +62,6 @@ _START_RANGE = range(10, 100)
 _CHANGE_RANGE = range(2, 50)
 _MAX_TOTAL = 199
 _ASIDE_SHARE = 0.25  # of stories; such a story has one sentence that does not matter
-
-
-def split_of(question: str) -> Split:
-    """Which part a question belongs to: a function of its text alone."""
-    return "eval" if hashlib.sha256(question.encode()).digest()[0] < 32 else "train"
 
 
 def story(rng: random.Random, steps: int) -> Example:

@@ -1,0 +1,116 @@
+import time
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cal_grpo.grading import extract_answer, grade_answer, parse_number
+
+
+@pytest.mark.parametrize(
+    ("response", "reference", "extracted"),
+    [
+        ("She makes 9*2=18\n#### 18", "18", "18"),
+        ("So \\boxed{18}", "18", "18"),
+        ("The answer is $1,234.50.", "1234.5", "$1,234.50"),
+        ("The final answer is: 3/4", "0.75", "3/4"),
+        ("... so\nA: 26", "26", "26"),
+        ("Answer: 75%", "75", "75%"),
+        ("#### 18 eggs", "18", "18 eggs"),
+        ("12 + 6 = 18 and that is all", "18", "18"),
+        ("#### 5\nWait, that is wrong.\n#### 7", "7", "7"),
+        ("The answer is 5.\nThe answer is \\boxed{\\frac{1}{2}}", "0.5", "\\frac{1}{2}"),
+        ("**Answer:** 42\nthe answer is **42**", "42", "42"),
+        ("#### -3", "-3", "-3"),
+        ("#### $-3", "-3", "$-3"),
+        ("the answer is −4", "-4", "−4"),
+        ("x\n#### 70,000", "70000", "70,000"),
+        ("#### x = 5", "5", "x = 5"),
+        ("\\boxed{x^2+2x+1}", "(x+1)^2", "x^2+2x+1"),
+        ("\\boxed{\\text{Tuesday}}", "tuesday", "\\text{Tuesday}"),
+        ("#### 18", "He has 9*2 = 18\n#### 18", "18"),
+        ("#### 0.50", "1/2", "0.50"),
+    ],
+)
+def test_right_answers_in_many_dresses(response, reference, extracted):
+    grade = grade_answer(response, reference)
+    assert grade.extracted == extracted
+    assert grade.correct or "text" in extracted  # words in LaTeX are compared as written
+
+
+@pytest.mark.parametrize(
+    ("response", "reference"),
+    [
+        ("#### 17", "18"),
+        ("The answer is 18.5", "18"),
+        ("#### 180", "18"),
+        ("#### 18 or 19", "18"),
+        ("18\n#### 5", "18"),
+        ("", "18"),
+        ("I do not know.", "18"),
+        ("#### ", "18"),
+        ("\\boxed{18", "181"),
+        ("#### 1/0", "0"),
+        ("#### 18+1", "18"),
+        ("#### yes", "18"),
+        ("\\boxed{x+1}", "x+2"),
+    ],
+)
+def test_wrong_answers(response, reference):
+    assert not grade_answer(response, reference).correct
+
+
+def test_no_answer_is_told_from_a_wrong_one():
+    assert grade_answer("I do not know.", "18").extracted is None
+    assert grade_answer("I do not know.", "18").method == "none"
+    assert grade_answer("#### 17", "18").method == "number"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1,234", Fraction(1234)),
+        ("1,23", None),
+        ("$3.50", Fraction(7, 2)),
+        ("75%", Fraction(75)),
+        ("3/4", Fraction(3, 4)),
+        ("5 apples", Fraction(5)),
+        ("5x", None),
+        ("9**9", None),
+        (".5", Fraction(1, 2)),
+        ("two", None),
+        ("1" * 61, None),
+        ("\\frac{3}{4}", Fraction(3, 4)),
+        ("12 - 5", None),
+    ],
+)
+def test_numbers(text, number):
+    assert parse_number(text) == number
+
+
+@given(st.text(max_size=300), st.text(max_size=40))
+@settings(max_examples=300, deadline=None)
+def test_no_text_raises(response, reference):
+    grade = grade_answer(response, reference)
+    assert isinstance(grade.correct, bool)
+    extract_answer(response)
+    parse_number(reference)
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(0, 99))
+def test_a_decimal_equals_itself_with_separators(whole, cents):
+    number = Fraction(whole) + Fraction(cents, 100) * (-1 if whole < 0 else 1)
+    sign = "-" if whole < 0 else ""
+    assert parse_number(f"{sign}${abs(whole):,}.{cents:02d}") == number
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["\\boxed{" * 20000, "{" * 100_000, "#### " * 50_000, "9" * 1_000_000, "#### 9**9**9", "\\boxed{9^{9^{9^{9}}}}",
+     "the answer is " * 20_000, "1," * 100_000, "#### " + "(" * 200 + "1" + ")" * 200],
+)  # fmt: skip
+def test_hostile_text_is_graded_wrong_within_a_bound(hostile):
+    began = time.monotonic()
+    assert not grade_answer(hostile, "18").correct
+    assert time.monotonic() - began < 10
