@@ -42,6 +42,7 @@ CONFIG = {
 }  # fmt: skip
 BUCKETS = (64, 112, 160, 208, 288)
 MAX_STEPS = 10  # of a ledger story in the lessons
+SCHEDULE_STEPS = 6000  # horizon of the learning rate's decay; the lessons stop earlier
 
 
 def symbolic_pairs(seed: int):
@@ -148,7 +149,7 @@ def lesson_batches(tokenizer, seed: int, batch_tokens: int, symbolic_share: floa
 
 def teach(model, tokenizer, *, seed, minutes, batch_tokens, learning_rate, steps, symbolic_share, on_report):
     graph, params, rest = nnx.split(model, nnx.Param, ...)
-    schedule = optax.warmup_cosine_decay_schedule(0.0, learning_rate, 200, steps, learning_rate * 0.1)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, learning_rate, 200, SCHEDULE_STEPS, learning_rate * 0.1)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, b2=0.98, weight_decay=0.01))
     state = optimizer.init(params)
 
@@ -171,7 +172,7 @@ def teach(model, tokenizer, *, seed, minutes, batch_tokens, learning_rate, steps
     for step, (ids_BT, mask_BT) in enumerate(lesson_batches(tokenizer, seed, batch_tokens, symbolic_share), 1):
         params, state, loss = update(params, state, ids_BT, mask_BT)
         losses.append(loss)
-        if step % 250 == 0 or step == steps:
+        if step % 50 == 0 or step == steps:
             nnx.update(model, params)
             on_report(step, float(np.mean([float(x) for x in losses])), time.monotonic() - began)
             losses.clear()
@@ -188,9 +189,9 @@ def main() -> None:
     parser.add_argument(
         "--minutes", type=float, default=1e9, help="stop early (the result then depends on the machine)"
     )
-    parser.add_argument("--batch-tokens", type=int, default=6400)
+    parser.add_argument("--batch-tokens", type=int, default=3200)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--symbolic-share", type=float, default=0.15)
+    parser.add_argument("--symbolic-share", type=float, default=0.12)
     parser.add_argument("--save-every", type=int, default=0, help="also keep OUTPUT-STEP every so many updates")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)

@@ -64,7 +64,9 @@ def parse_number(text: str) -> Fraction | None:
     ``$1,234.50``, ``75%``, ``3/4``, ``18 eggs``, ``x = 5``, ``\\frac{1}{2}``. Percent is a unit here, not a factor: a task that
     asks for a percentage is answered ``75`` or ``75%`` alike.
     """
-    text = _WRAPPING.sub(r" \1", text[:400]).replace("\\$", "").replace("\\%", "%").replace("\\,", "").replace("\\!", "")
+    text = (
+        _WRAPPING.sub(r" \1", text[:400]).replace("\\$", "").replace("\\%", "%").replace("\\,", "").replace("\\!", "")
+    )
     text = re.sub(r"\\d?frac\{(\d{1,60})\}\{(\d{1,60})\}", r"\1/\2", text).replace("−", "-").strip()
     text = re.sub(r"^[A-Za-z]\w{0,20}\s*=\s*", "", text)
     sign = -1 if text.startswith("-") else 1

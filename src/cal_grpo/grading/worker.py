@@ -39,7 +39,11 @@ def _start() -> subprocess.Popen[str]:
     global _replies
     _replies = Queue()
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     threading.Thread(target=_read, args=(process, _replies), daemon=True, name="math-verify").start()
     try:

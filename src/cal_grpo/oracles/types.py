@@ -62,6 +62,7 @@ class Verdict:
         usage: calls, tokens, dollars, seconds.
         cached: True when the answer came from a cache.
         detail: one line about a failure; never a key or a header.
+        retry_after_s: how long a server that refused asked to wait.
     """
 
     tag: Tag
@@ -72,10 +73,13 @@ class Verdict:
     usage: Usage = field(default_factory=Usage)
     cached: bool = False
     detail: str = ""
+    retry_after_s: float | None = None
 
     def __post_init__(self) -> None:
         if (self.tag is Tag.FOUND) != bool(self.segment):
-            raise ValueError(f"a verdict has a segment exactly when its tag is 'found'; got tag={self.tag!s}, segment={self.segment!r}")
+            raise ValueError(
+                f"a verdict has a segment exactly when its tag is 'found'; got tag={self.tag!s}, segment={self.segment!r}"
+            )
 
 
 @runtime_checkable
@@ -89,5 +93,3 @@ class Oracle(Protocol):
     name: str
 
     async def locate(self, query: Query) -> Verdict: ...
-
-

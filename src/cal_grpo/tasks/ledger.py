@@ -15,13 +15,67 @@ from cal_grpo.tasks.split import Split, split_of
 from cal_grpo.tasks.types import Example
 
 _NAMES = {
-    "She": "Ada Mia Zoe Lena Nora Ines Ruth Vera Emma Tara Juno Edith Lucy Olga Priya Aiko".split(),
-    "He": "Tom Ben Leo Max Omar Hugo Ivan Sam Theo Carl Noah Felix Arun Jonas Kenji Luis".split(),
+    "She": [
+        "Ada",
+        "Mia",
+        "Zoe",
+        "Lena",
+        "Nora",
+        "Ines",
+        "Ruth",
+        "Vera",
+        "Emma",
+        "Tara",
+        "Juno",
+        "Edith",
+        "Lucy",
+        "Olga",
+        "Priya",
+        "Aiko",
+    ],
+    "He": [
+        "Tom",
+        "Ben",
+        "Leo",
+        "Max",
+        "Omar",
+        "Hugo",
+        "Ivan",
+        "Sam",
+        "Theo",
+        "Carl",
+        "Noah",
+        "Felix",
+        "Arun",
+        "Jonas",
+        "Kenji",
+        "Luis",
+    ],
 }
-_THINGS = (
-    "apples books buttons candles cards coins eggs flowers jars keys lamps marbles nails pears pencils plates "
-    "ribbons shells stamps stones tickets toys"
-).split()
+_THINGS = [
+    "apples",
+    "books",
+    "buttons",
+    "candles",
+    "cards",
+    "coins",
+    "eggs",
+    "flowers",
+    "jars",
+    "keys",
+    "lamps",
+    "marbles",
+    "nails",
+    "pears",
+    "pencils",
+    "plates",
+    "ribbons",
+    "shells",
+    "stamps",
+    "stones",
+    "tickets",
+    "toys",
+]
 # {w} is the subject, {n} the amount, {t} the thing. Each changes the quantity by n; what tells the sign is the verb.
 _GAINS = (
     "{w} buys {n} more.",

@@ -1,0 +1,209 @@
+"""Everything a run depends on, in one checked object.
+
+The top-level keys are the lower-case names of the recipe's environment variables; sections hold what few people touch.
+A run's ``config.yaml`` is this object, resolved, and reproduces the run together with the code's version.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cal_grpo.errors import UsageError
+
+EMBEDDED = "embedded"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class RolloutSection(_Section):
+    """How answers are sampled."""
+
+    max_prompt_tokens: int | None = Field(None, ge=1, description="A longer prompt is skipped. Default: the task's.")
+    max_new_tokens: int | None = Field(None, ge=1, description="Tokens of an answer at most. Default: the task's.")
+    temperature: float = Field(1.0, gt=0, description="Sampling temperature in training.")
+    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling; 1 samples from the whole distribution.")
+
+
+class OptimizerSection(_Section):
+    """Adam."""
+
+    warmup_steps: int = Field(0, ge=0, description="Linear warm-up of the learning rate, in updates.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this global norm.")
+    b2: float = Field(0.99, gt=0, lt=1, description="Adam's second-moment decay.")
+
+
+class EvalSection(_Section):
+    """Greedy accuracy on held-out questions, before and after training."""
+
+    batch_size: int = Field(64, ge=1, description="Questions generated at once.")
+
+
+class OracleSection(_Section):
+    """How the oracle is asked."""
+
+    timeout_s: float = Field(60.0, gt=0, description="Time limit of one answer, in seconds.")
+    concurrency: int = Field(16, ge=1, description="Calls in flight at most.")
+    few_shot: Path | None = Field(None, description="JSON file of examples for an LLM oracle.")
+
+
+class LedgerSection(_Section):
+    """The default task."""
+
+    steps: int = Field(8, ge=1, le=40, description="Times the quantity of a story changes.")
+
+
+class CheckpointSection(_Section):
+    """Checkpoints of parameters and optimizer state."""
+
+    every: int = Field(50, ge=1, description="Updates between checkpoints; the last state is always kept.")
+    keep: int = Field(2, ge=1, description="Checkpoints kept.")
+
+
+class TrainConfig(_Section):
+    """A training run. Every key has a default; an unknown key is an error that names the nearest."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=())
+
+    model_id: str = Field(
+        EMBEDDED, description="Hugging Face folder or hub id; 'embedded' is the policy in the package."
+    )
+    task: str = Field("ledger", description="ledger, gsm_symbolic, gsm8k, or jsonl with --data.")
+    data: Path | None = Field(None, description="JSONL file with question and answer, instead of the hub.")
+    output_dir: Path | None = Field(None, description="Run folder; a fresh one under runs/ by default.")
+    overwrite: bool = Field(False, description="Allow an output_dir that already holds a run.")
+    seed: int = Field(0, ge=0, description="Seeds data order, rollouts and every other draw.")
+
+    use_cal: bool = Field(True, description="False is plain GRPO on the same data and seeds.")
+    credit: str = Field("prefix", description="Formula that turns error spans into advantages.")
+    negative_reward: float = Field(-1.0, description="Advantage of a blamed token; below 0.")
+    prefix_reward: float = Field(0.3, description="Advantage of the tokens before the error.")
+    on_miss: Literal["drop", "grpo", "raise"] | None = Field(
+        None, description="Row without a span: zero, group credit or stop. Default grpo; drop under sparse."
+    )
+    on_failure: Literal["drop", "grpo", "raise"] | None = Field(None, description="The same for a failed call.")
+    max_span_tokens: int = Field(64, ge=1, description="A longer span is refused.")
+    cal_provider: str = Field("reference", description="Oracle: reference, arithmetic, openai or gemini.")
+    cal_model: str | None = Field(None, description="Model name for openai and gemini.")
+    cal_base_url: str | None = Field(None, description="Server for openai; default OPENAI_BASE_URL.")
+
+    num_generations: int = Field(8, description="Answers a question, the group.")
+    batch_size: int = Field(8, ge=1, description="Questions an update.")
+    micro_batch_size: int | None = Field(None, ge=1, description="Questions a forward pass; must divide batch_size.")
+    num_train_steps: int = Field(60, ge=1, description="Optimizer updates.")
+    learning_rate: float = Field(1e-4, gt=0, description="Adam's learning rate after warm-up.")
+    beta: float = Field(0.02, ge=0, description="Weight of the KL term to the reference policy.")
+    epsilon: float = Field(0.2, gt=0, description="PPO clip.")
+    max_train_samples: int | None = Field(
+        None, ge=1, description="Questions to train on; repeated when fewer than needed."
+    )
+    max_eval_samples: int = Field(256, ge=0, description="Held-out questions; 0 skips evaluation.")
+    sample_share: float = Field(1.0, ge=0, le=1, description="Share of rollouts written to samples.jsonl.")
+
+    rollout: RolloutSection = RolloutSection()
+    optimizer: OptimizerSection = OptimizerSection()
+    eval: EvalSection = EvalSection()
+    oracle: OracleSection = OracleSection()
+    ledger: LedgerSection = LedgerSection()
+    checkpoint: CheckpointSection = CheckpointSection()
+
+    @model_validator(mode="after")
+    def _check(self) -> "TrainConfig":
+        if self.num_generations < 2:
+            raise ValueError(
+                f"num_generations is {self.num_generations}; expected at least 2: credit is relative to a group"
+            )
+        if self.micro_batch_size and self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"micro_batch_size {self.micro_batch_size} does not divide batch_size {self.batch_size}; "
+                "choose a divisor"
+            )
+        if not self.negative_reward < 0:
+            raise ValueError(f"negative_reward is {self.negative_reward}; expected a number below 0, such as -1.0")
+        return self
+
+    def fitted(self, prompt_tokens: int, answer_tokens: int) -> "TrainConfig":
+        """This config with the task's lengths where none were given."""
+        rollout = self.rollout.model_copy(
+            update={
+                "max_prompt_tokens": self.rollout.max_prompt_tokens or prompt_tokens,
+                "max_new_tokens": self.rollout.max_new_tokens or answer_tokens,
+            }
+        )
+        return self.model_copy(update={"rollout": rollout})
+
+    def to_yaml(self) -> str:
+        """The resolved config, as ``config.yaml`` holds it."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def load_config(file: Path | None = None, overrides: dict[str, Any] | None = None) -> TrainConfig:
+    """A config from a YAML file and dotted overrides (``{"rollout.temperature": 0.7}``), which win.
+
+    Raises:
+        UsageError: unreadable file, unknown key (the nearest is named) or bad value; one line.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values = yaml.safe_load(Path(file).read_text()) or {}
+        except (OSError, yaml.YAMLError) as e:
+            raise UsageError(
+                f"{file}: cannot be read as YAML ({' '.join(str(e).split())}); check the path and syntax"
+            ) from e
+        if not isinstance(values, dict):
+            raise UsageError(f"{file}: holds a {type(values).__name__}; expected keys and values")
+    for dotted, value in (overrides or {}).items():
+        *sections, key = dotted.split(".")
+        target = values
+        for section in sections:
+            target = target.setdefault(section, {})
+            if not isinstance(target, dict):
+                raise UsageError(f"{dotted}: {section} is a value, not a section; use a top-level key without a dot")
+        target[key] = value
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as e:
+        raise UsageError(_one_line(e)) from e
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """``key=value`` with a YAML value: numbers, booleans and null mean what they look like."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"--set got {text!r}; expected key=value, such as learning_rate=1e-4")
+    parsed = yaml.safe_load(value)
+    if isinstance(parsed, str):  # YAML 1.1 reads 1e-4 as text
+        try:
+            parsed = float(parsed)
+        except ValueError:
+            pass
+    return key.strip(), parsed
+
+
+def known_keys() -> list[str]:
+    """Every key, sections dotted."""
+    keys = []
+    for name, field in TrainConfig.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, _Section):
+            keys += [f"{name}.{inner}" for inner in section.model_fields]
+        else:
+            keys.append(name)
+    return keys
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.4)
+        return f"unknown config key {key!r}" + (
+            f"; did you mean {near[0]!r}?" if near else "; see cal-grpo train --keys"
+        )
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return f"{key} = {first['input']!r}: {message}" if key else message

@@ -1,0 +1,75 @@
+"""Tunix's cluster for one run: policy, reference, rollout, optimizer."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import optax
+from orbax.checkpoint import CheckpointManagerOptions
+from tunix.rl import rl_cluster as tunix_cluster
+from tunix.rl.rollout.base_rollout import RolloutConfig
+from tunix.sft.metrics_logger import MetricsLoggerOptions
+
+from cal_grpo.config import TrainConfig
+from cal_grpo.engines.tunix.checkpoint import Policy
+
+
+def build_cluster(
+    config: TrainConfig,
+    policy: Policy,
+    mesh: jax.sharding.Mesh,
+    run_dir: Path | None,
+    metrics: Sequence[Callable[[], Any]],
+) -> tunix_cluster.RLCluster:
+    """A colocated cluster: all roles on one mesh, vanilla rollout.
+
+    Args:
+        config: the run.
+        policy: loaded on ``mesh``; trained in place.
+        mesh: devices of all roles.
+        run_dir: checkpoints go to ``run_dir/checkpoints``; None keeps none.
+        metrics: factories of Tunix logging backends.
+    """
+    rollout = config.rollout
+    role = tunix_cluster.Role
+    training = tunix_cluster.RLTrainingConfig(
+        actor_optimizer=_optimizer(config),
+        mini_batch_size=config.batch_size,
+        train_micro_batch_size=config.micro_batch_size or config.batch_size,
+        eval_every_n_steps=config.num_train_steps + 1,  # evaluation is ours: Tunix's sees one batch only
+        max_steps=config.num_train_steps,
+        checkpoint_root_directory=None if run_dir is None else str((run_dir / "checkpoints").resolve()),
+        checkpointing_options=CheckpointManagerOptions(
+            save_interval_steps=config.checkpoint.every, max_to_keep=config.checkpoint.keep
+        ),
+        metrics_logging_options=MetricsLoggerOptions(
+            log_dir=str(run_dir or "."), backend_kwargs={"custom_backend": list(metrics)}
+        ),
+    )
+    return tunix_cluster.RLCluster(
+        actor=policy.model,
+        reference=policy.fresh_copy() if config.beta else None,
+        tokenizer=policy.tokenizer,
+        cluster_config=tunix_cluster.ClusterConfig(
+            role_to_mesh={role.ACTOR: mesh, role.REFERENCE: mesh, role.ROLLOUT: mesh},
+            training_config=training,
+            rollout_config=RolloutConfig(
+                max_tokens_to_generate=rollout.max_new_tokens,
+                max_prompt_length=rollout.max_prompt_tokens,
+                kv_cache_size=rollout.max_prompt_tokens + rollout.max_new_tokens,
+                temperature=rollout.temperature,
+                top_p=rollout.top_p,
+                eos_tokens=list(policy.eos_ids),
+            ),
+        ),
+    )
+
+
+def _optimizer(config: TrainConfig) -> optax.GradientTransformation:
+    warmup = config.optimizer.warmup_steps
+    rate = optax.linear_schedule(0.0, config.learning_rate, warmup) if warmup else config.learning_rate
+    return optax.chain(
+        optax.clip_by_global_norm(config.optimizer.max_grad_norm),
+        optax.adam(rate, b2=config.optimizer.b2),
+    )

@@ -1,0 +1,174 @@
+"""A training run, from a config to a run folder."""
+
+import contextlib
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from cal_grpo.config import TrainConfig
+from cal_grpo.oracles import CALOracle
+from cal_grpo.pipeline import Credited
+from cal_grpo.run_folder import RunFolder
+from cal_grpo.tasks import load_task
+from cal_grpo.watch import StepView, Watcher
+
+
+def train(config: TrainConfig, watcher: Watcher | None = None, began: float | None = None) -> dict[str, Any]:
+    """Train a policy and write its run folder.
+
+    Args:
+        config: see ``TrainConfig``.
+        watcher: hears about progress.
+        began: ``time.monotonic()`` at the start of the command, from which ``wall_s`` is counted.
+
+    Returns:
+        The content of ``summary.json``, and under ``"output"`` where the run lies.
+
+    Raises:
+        UsageError: anything a person can fix; nothing is written before the input is checked.
+    """
+    began = time.monotonic() if began is None else began
+    watcher = watcher or Watcher()
+    watcher.stage("reading the task")
+    oracle = _build_oracle(config)
+    task = load_task(config)
+    config = config.fitted(task.prompt_tokens, task.answer_tokens)
+    # jax takes seconds to import: the cheap mistakes above are reported before
+    watcher.stage("loading the policy")
+    from cal_grpo.engines.tunix.session import Session
+
+    with contextlib.ExitStack() as stack:
+        if oracle is not None:
+            stack.enter_context(oracle)
+        session = Session.open(config, task, oracle)
+        folder = stack.enter_context(RunFolder(config))
+        stop = stack.enter_context(_stop_on_interrupt(watcher))
+        record = _Record(config, folder, watcher, began)
+        session.start(folder.path, record.on_credit, folder.write_metrics)
+        stack.callback(session.close)
+        for part, skipped in session.skipped.items():
+            if skipped:
+                watcher.note(
+                    f"{skipped} {part} questions skipped: longer than {config.rollout.max_prompt_tokens} tokens"
+                )
+        record.evaluate("before", session)
+        watcher.stage("training", config.num_train_steps)
+        record.steps = session.learn(stop)
+        watcher.stage("saving the policy")
+        session.save_policy(folder.path / "policy")
+        if stop.is_set():
+            watcher.note(
+                f"stopped after {record.steps} of {config.num_train_steps} updates; checkpoint and policy are saved"
+            )
+        else:
+            record.evaluate("after", session)
+        summary = record.summary(session, oracle, interrupted=stop.is_set())
+        folder.write_summary(summary)
+    return summary | {"output": str(folder.path)}
+
+
+def _build_oracle(config: TrainConfig) -> CALOracle | None:
+    if not config.use_cal or config.credit == "grpo":
+        return None
+    return CALOracle(
+        config.cal_provider,
+        model=config.cal_model,
+        base_url=config.cal_base_url,
+        timeout_s=config.oracle.timeout_s,
+        concurrency=config.oracle.concurrency,
+        few_shot=config.oracle.few_shot,
+    )
+
+
+@contextlib.contextmanager
+def _stop_on_interrupt(watcher: Watcher) -> Iterator[threading.Event]:
+    """The first Ctrl-C asks the run to finish its update and save; a second one ends it at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def on_signal(signum: int, frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        watcher.note("stopping after this update; press Ctrl-C again to quit without saving")
+
+    previous = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+class _Record:
+    """Counts what the summary reports."""
+
+    def __init__(self, config: TrainConfig, folder: RunFolder, watcher: Watcher, began: float) -> None:
+        self.config, self.folder, self.watcher, self.began = config, folder, watcher, began
+        self.steps = 0
+        self.accuracy: dict[str, float] = {}
+        self.questions = 0
+        self.counts: Counter[str] = Counter()
+        self.missed: Counter[str] = Counter()
+        self.usd = 0.0
+
+    def on_credit(self, step: int, credited: Credited) -> None:
+        """Called by the engine for each credited batch; ``step`` counts updates from 1."""
+        metrics = credited.metrics
+        self.counts.update({name: int(metrics[name]) for name in ("asked", "found", "cached")})
+        self.missed.update(credited.missed)
+        self.usd += metrics["usd"]
+        self.folder.write_samples(step, credited)
+        rights = [j.completion.grade.correct for j in credited.judged]
+        self.watcher.step(
+            StepView(
+                step=step,
+                total=self.config.num_train_steps,
+                accuracy=sum(rights) / len(rights),
+                judged=int(metrics["asked"]),
+                found=int(metrics["found"]),
+                credit_share=metrics["credit_share"],
+                tokens=sum(len(j.completion.token_ids) for j in credited.judged),
+            )
+        )
+
+    def evaluate(self, when: str, session: Any) -> None:
+        if not session.held_out:
+            return
+        self.watcher.stage(f"evaluating {when} training", len(session.held_out))
+        rows = [
+            {
+                "question": e.question,
+                "response": text,
+                "correct": g.correct,
+                "extracted": g.extracted,
+                "expected": g.expected,
+            }
+            for e, text, g in session.evaluate(self.watcher.advance)
+        ]
+        self.folder.write_evaluation(when, rows)
+        self.accuracy[when] = sum(row["correct"] for row in rows) / len(rows)
+        self.questions = len(rows)
+
+    def summary(self, session: Any, oracle: CALOracle | None, interrupted: bool) -> dict[str, Any]:
+        return {
+            "seed": self.config.seed,
+            "engine": "tunix",
+            "credit": self.config.credit if self.config.use_cal else "grpo",
+            "steps": self.steps,
+            "interrupted": interrupted,
+            "eval": {"before": self.accuracy.get("before"), "after": self.accuracy.get("after"), "n": self.questions},
+            "wall_s": round(time.monotonic() - self.began, 2),
+            "compile_s": round(session.compile_s, 2),
+            "oracle": {
+                "asked": self.counts["asked"],
+                "found": self.counts["found"],
+                "missed": dict(self.missed),
+                "cached": self.counts["cached"],
+                "usd": round(self.usd, 6),
+            },
+        }

@@ -1,0 +1,273 @@
+"""What the learner promises, checked on a toy policy that Tunix trains for a few updates."""
+
+import dataclasses
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from tunix.rl.common import compute_per_token_logps
+from tunix.rl.grpo.grpo_learner import GRPOConfig, GRPOLearner
+
+from cal_grpo.config import TrainConfig
+from cal_grpo.engines.tunix import CALGRPOConfig, CALGRPOLearner, seed_rollouts
+from cal_grpo.engines.tunix.checkpoint import load_policy
+from cal_grpo.engines.tunix.cluster import build_cluster
+from cal_grpo.engines.tunix.mesh import make_mesh
+from cal_grpo.engines.tunix.prompts import batches, fitting
+from cal_grpo.errors import UsageError
+from cal_grpo.grading import grade_answer
+from cal_grpo.oracles import Query, Tag, Verdict
+from cal_grpo.tasks.ledger import stories
+
+ROLLOUT = {"max_prompt_tokens": 96, "max_new_tokens": 24}
+
+
+class FirstWord:
+    """An oracle that blames the first five characters of every response, and remembers what it was asked."""
+
+    name = "first-word"
+
+    def __init__(self, tag=Tag.FOUND):
+        self.asked: list[Query] = []
+        self.tag = tag
+
+    async def locate(self, query):
+        self.asked.append(query)
+        segment = query.response[:5] if self.tag is Tag.FOUND else ""
+        return (
+            Verdict(self.tag, segment=segment)
+            if segment.strip() or self.tag is not Tag.FOUND
+            else Verdict(Tag.ABSTAINED)
+        )
+
+
+class Raises:
+    name = "raises"
+
+    async def locate(self, query):
+        raise RuntimeError("the oracle's own bug")
+
+
+def train_config(**changes):
+    defaults = {"batch_size": 2, "num_generations": 4, "num_train_steps": 2, "learning_rate": 1e-2, "rollout": ROLLOUT}
+    return TrainConfig.model_validate(defaults | changes)
+
+
+@pytest.fixture
+def build(toy_folder, tmp_path):
+    """``build(learner_fn, **config) -> (cluster, learner, data)``."""
+
+    def build_learner(make_learner, **changes):
+        config = train_config(**changes)
+        policy = load_policy(toy_folder, make_mesh())
+        cluster = build_cluster(config, policy, make_mesh(), None, [])
+        examples = list(itertools.islice(stories(seed=0, steps=2, split="train"), 8))
+        pairs, _ = fitting(examples, policy.tokenizer, 96, "training")
+        return cluster, make_learner(cluster), batches(pairs, config.batch_size, seed=0)
+
+    return build_learner
+
+
+def cal(cluster, oracle, on_credit=None, **changes):
+    return CALGRPOLearner(cluster, CALGRPOConfig(num_generations=4, **changes), oracle=oracle, on_credit=on_credit)
+
+
+def parameters(cluster):
+    state = nnx.state(cluster.actor_trainer.model, nnx.Param)
+    return {str(path): np.array(leaf) for path, leaf in jax.tree.leaves_with_path(state.to_pure_dict())}
+
+
+def spy_on_updates(cluster):
+    """Every batch that reaches the update."""
+    seen = []
+    update = cluster.update_actor
+
+    def update_actor(train_ds, eval_ds, skip_jit=False):
+        seen.extend(train_ds)
+        return update(train_ds, eval_ds, skip_jit)
+
+    cluster.update_actor = update_actor
+    return seen
+
+
+def test_advantages_reach_the_update_on_the_engines_grid(build):
+    oracle = FirstWord()
+    cluster, learner, data = build(lambda c: cal(c, oracle, credit="sparse"))
+    seen = spy_on_updates(cluster)
+    learner.train(data)
+    assert len(seen) == 2
+    for example in seen:
+        advantages_BT, mask_BT = np.asarray(example.advantages), np.asarray(example.completion_mask)
+        assert advantages_BT.shape == (8, 24)  # 2 questions x 4 answers, T = max tokens
+        assert advantages_BT.dtype == np.float32
+        assert not advantages_BT[~mask_BT].any()
+        np.testing.assert_allclose(advantages_BT.sum(axis=1)[advantages_BT.any(axis=1)], -1.0, rtol=1e-5)
+    assert oracle.asked  # a random policy answers wrong
+
+
+def test_zero_credit_without_kl_changes_nothing(build):
+    cluster, learner, data = build(
+        lambda c: cal(c, FirstWord(Tag.NO_ERROR), credit="balanced", on_miss="drop", beta=0.0), beta=0.0
+    )
+    before = parameters(cluster)
+    learner.train(data)
+    for name, value in parameters(cluster).items():
+        np.testing.assert_array_equal(before[name], value, err_msg=name)
+
+
+def test_some_credit_changes_parameters(build):
+    cluster, learner, data = build(lambda c: cal(c, FirstWord(), credit="prefix"))
+    before = parameters(cluster)
+    learner.train(data)
+    assert any(not np.array_equal(before[name], value) for name, value in parameters(cluster).items())
+
+
+def test_only_span_tokens_get_a_gradient_on_the_logits(build):
+    cluster, learner, data = build(lambda c: cal(c, FirstWord(), credit="sparse", beta=0.0), beta=0.0)
+    seen = spy_on_updates(cluster)
+    learner.train(data)
+    example = seen[0]
+    graph, state = nnx.split(cluster.actor_trainer.model)
+    from tunix.rl.algo_core import grpo_loss_fn
+
+    shift_shape = (*example.completion_ids.shape, graph_vocab(cluster))
+
+    def loss_of_shifted_logits(shift_BTV):
+        # The loss reads log-probabilities of completion tokens; adding to the logits there shows which are read.
+        original = compute_per_token_logps
+
+        def shifted(*args, **kwargs):
+            logps, logits = original(*args, **kwargs | {"return_logits": True})
+            moved = jax.nn.log_softmax(logits + shift_BTV, axis=-1)
+            picked = jnp.take_along_axis(moved, example.completion_ids[..., None], axis=-1)[..., 0]
+            return picked, logits
+
+        import tunix.rl.algo_core as algo_core
+
+        algo_core.common.compute_per_token_logps = shifted
+        try:
+            loss, _ = grpo_loss_fn(
+                nnx.merge(graph, state),
+                example,
+                learner.algo_config,
+                cluster.rollout.pad_id(),
+                cluster.rollout.eos_id(),
+            )
+        finally:
+            algo_core.common.compute_per_token_logps = original
+        return loss
+
+    gradient_BT = np.abs(np.asarray(jax.grad(loss_of_shifted_logits)(jnp.zeros(shift_shape)))).sum(axis=-1)
+    blamed_BT = np.asarray(example.advantages) != 0
+    assert blamed_BT.any()
+    assert (gradient_BT[blamed_BT] > 0).all()
+    assert not gradient_BT[~blamed_BT].any()
+
+
+def graph_vocab(cluster):
+    return cluster.actor_trainer.model.config.vocab_size
+
+
+def test_off_is_bit_identical_to_tunix_own_learner(build):
+    def tunix_learner(cluster):
+        def reward(prompts, completions, answer, **_):
+            return [float(grade_answer(text, str(a)).correct) for text, a in zip(completions, answer, strict=True)]
+
+        seed_rollouts(cluster, seed=3)
+        return GRPOLearner(cluster, GRPOConfig(num_generations=4, beta=0.04, loss_agg_mode="token-mean"), reward)
+
+    cluster, learner, data = build(tunix_learner)
+    learner.train(data)
+    theirs = parameters(cluster)
+    cluster, learner, data = build(lambda c: cal(c, None, use_cal=False, seed=3, beta=0.04))
+    learner.train(data)
+    for name, value in parameters(cluster).items():
+        np.testing.assert_array_equal(theirs[name], value, err_msg=name)
+
+
+def test_evaluation_asks_the_oracle_nothing(build):
+    oracle = FirstWord()
+    cluster, learner, data = build(lambda c: cal(c, oracle))
+    from tunix.rl.rl_cluster import Mode
+
+    batch = {k: np.repeat(v, 4) for k, v in next(data).items()}
+    example = learner._generate_and_compute_advantage(batch, Mode.EVAL)
+    assert oracle.asked == []
+    assert example.advantages.ndim == 1
+
+
+def test_an_oracle_that_raises_surfaces_and_nothing_hangs(build):
+    cluster, learner, data = build(lambda c: cal(c, Raises()))
+    with pytest.raises(RuntimeError, match="the oracle's own bug"):
+        learner.train(data)
+
+
+@pytest.mark.parametrize("tag", [Tag.NO_ERROR, Tag.TIMEOUT])
+def test_a_miss_can_stop_the_run(build, tag):
+    cluster, learner, data = build(lambda c: cal(c, FirstWord(tag), on_miss="raise", on_failure="raise"))
+    with pytest.raises(UsageError, match=f"no usable span: {tag}"):
+        learner.train(data)
+
+
+def test_every_rollout_call_and_micro_batch_draws_fresh_noise(build):
+    texts = []
+    config = {"micro_batch_size": 1}
+    cluster, learner, data = build(
+        lambda c: cal(c, FirstWord(), on_credit=lambda _, credited: texts.append([j.text for j in credited.judged])),
+        **config,
+    )
+    same = next(data)
+    one_question = {k: np.repeat(v[:1], 2) for k, v in same.items()}
+    learner.train(itertools.repeat(one_question, 2))
+    assert len(texts) == 4  # 2 updates of 2 micro-batches
+    flat = [text for batch in texts for text in batch]
+    assert len(set(flat)) == len(flat)
+
+
+def test_rollouts_are_reproducible_and_a_given_seed_is_respected(build):
+    runs = []
+    for _ in range(2):
+        texts: list[str] = []
+        _, learner, data = build(
+            lambda c, texts=texts: cal(
+                c, FirstWord(), on_credit=lambda _, credited: texts.extend(j.text for j in credited.judged), seed=5
+            )
+        )
+        learner.train(data)
+        runs.append(texts)
+    assert runs[0] == runs[1]
+    cluster, _, data = build(lambda c: cal(c, FirstWord(), seed=1))
+    prompts = list(next(data)["prompts"])
+    fixed = dataclasses.replace(cluster.cluster_config.rollout_config, seed=jax.random.PRNGKey(7))
+    first, again = (cluster.rollout.generate(prompts, fixed).text for _ in "ab")
+    assert first == again
+
+
+def test_batches_without_a_column_name_it(build):
+    _, learner, data = build(lambda c: cal(c, FirstWord()))
+    with pytest.raises(UsageError, match="no column 'reference'"):
+        learner.train({k: v for k, v in batch.items() if k != "reference"} for batch in data)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"num_generations": 1}, "at least 2"),
+        ({"credit": "balance"}, "did you mean 'balanced'"),
+        ({"negative_reward": 1.0}, "below 0"),
+        ({"on_miss": "ignore"}, "'drop', 'grpo' or 'raise'"),
+    ],
+)
+def test_bad_settings_are_one_line(bad, message):
+    with pytest.raises(UsageError, match=message):
+        CALGRPOConfig(**{"num_generations": 4} | bad)
+
+
+def test_sparse_without_kl_warns_and_drops_what_it_cannot_blame():
+    with pytest.warns(UserWarning, match="nothing holds the policy"):
+        config = CALGRPOConfig(num_generations=4, credit="sparse", beta=0.0)
+    assert (config.on_miss, config.on_failure) == ("drop", "drop")
+    assert CALGRPOConfig(num_generations=4, credit="prefix").on_miss == "grpo"
