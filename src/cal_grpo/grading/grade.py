@@ -5,11 +5,17 @@ math-verify, with limits of our own: its time-outs use signals and work on the m
 run there.
 """
 
+import re
+
 from cal_grpo.grading.extract import extract_answer, parse_number
 from cal_grpo.grading.types import Grade
 from cal_grpo.grading.worker import math_equal
 
 MAX_MATH = 300  # characters of an answer that math-verify is shown
+
+_MATH_SIGN = re.compile(r"[\d\\^=+*/()]")
+_EXPLOSIVE = re.compile(r"\*\*|\^[^\s+\-*/=,]*\^|\^\{?\d{4}|\d\s*!")
+_WORDS_IN_LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}")
 
 
 def grade_answer(response_text: str, reference_answer: str) -> Grade:
@@ -17,7 +23,7 @@ def grade_answer(response_text: str, reference_answer: str) -> Grade:
 
     Args:
         response_text: the model's whole response; untrusted.
-        reference_answer: the final answer, or a worked solution that ends in one (``#### 18``, ``\\boxed{18}``).
+        reference_answer: the final answer, or a worked solution of several lines or with a marker (``#### 18``).
 
     Returns:
         A ``Grade``; ``extracted`` is None when the response states no answer. Never raises on any text.
@@ -31,21 +37,22 @@ def grade_answer(response_text: str, reference_answer: str) -> Grade:
         return Grade(number == target, extracted, expected, "number")
     if _plain(extracted) == _plain(expected):
         return Grade(True, extracted, expected, "text")
-    # When one side is a number and the other has no digit and no formula, no mathematics can make them equal.
     if max(len(extracted), len(expected)) > MAX_MATH or not _could_be_math(extracted):
         return Grade(False, extracted, expected, "text")
     return Grade(math_equal(extracted, expected), extracted, expected, "math")
 
 
 def _expected(reference: str) -> str:
-    if "####" in reference or "\\boxed" in reference:
-        return extract_answer(reference) or reference.strip()
-    return reference.strip()
+    reference = reference.strip()
+    if "\n" in reference or "####" in reference or "\\boxed" in reference:
+        return extract_answer(reference) or reference
+    return reference
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.casefold().replace("$", "").split()).rstrip(".")
+    return " ".join(_WORDS_IN_LATEX.sub(r"\1", text).casefold().replace("$", "").split()).rstrip(".")
 
 
 def _could_be_math(text: str) -> bool:
-    return any(c.isdigit() or c in "\\^=+*/()" for c in text) and "**" not in text and text.count("^") <= 3
+    """Words alone never equal a formula; towers of powers and factorials are how sympy is made to compute for ever."""
+    return bool(_MATH_SIGN.search(text)) and not _EXPLOSIVE.search(text)

@@ -42,9 +42,7 @@ def load_task(config: "TrainConfig") -> TaskData:
         steps = config.ledger.steps
         train = stories(seed=config.seed, steps=steps, split="train")
         held_out = stories(seed=0, steps=steps, split="eval")
-        return TaskData(
-            *_generated(config, train, held_out), prompt_tokens=40 + 11 * steps, answer_tokens=16 + 11 * steps
-        )
+        return TaskData(*_generated(config, train, held_out), prompt_tokens=40 + 11 * steps, answer_tokens=16 + 11 * steps)
     if config.task == "gsm_symbolic":
         from cal_grpo.tasks.gsm_symbolic import problems
 
@@ -73,9 +71,7 @@ def _from_data(config: "TrainConfig") -> tuple[list[Example], list[Example]]:
         examples = read_jsonl(config.data)
         train, held_out = of_split(examples, "train"), of_split(examples, "eval")
         if not train:
-            raise UsageError(
-                f"data {config.data}: all {len(examples)} questions fall into the held-out eighth; add more"
-            )
+            raise UsageError(f"data {config.data}: all {len(examples)} questions fall into the held-out eighth; add more")
     elif config.task == "gsm8k":
         train, held_out = read_gsm8k()
     else:

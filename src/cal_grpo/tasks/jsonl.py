@@ -28,7 +28,7 @@ def parse_row(row: Mapping[str, Any], where: str) -> Example:
             have = ", ".join(map(str, row)) or "nothing"
             raise UsageError(f"{where}: field {name!r} is {value!r}; expected text (the row has {have})")
         fields[name] = value
-    solution, marker, final = fields["answer"].rpartition("####")
+    _solution, marker, final = fields["answer"].rpartition("####")
     if marker and final.strip():
         return Example(fields["question"], final.strip(), fields["answer"])
     reference = row.get("reference") or row.get("solution") or fields["answer"]
@@ -56,9 +56,7 @@ def read_jsonl(file: Path) -> list[Example]:
         except ValueError as e:
             raise UsageError(f"data {file}, line {number}: not JSON ({e}); expected one object a line") from e
         if not isinstance(row, dict):
-            raise UsageError(
-                f"data {file}, line {number}: a {type(row).__name__}; expected an object with question and answer"
-            )
+            raise UsageError(f"data {file}, line {number}: a {type(row).__name__}; expected an object with question and answer")
         examples.append(parse_row(row, f"data {file}, line {number}"))
     if not examples:
         raise UsageError(f"data {file}: empty; expected one JSON object a line")
@@ -78,9 +76,7 @@ def read_gsm8k() -> tuple[list[Example], list[Example]]:
     except Exception as e:
         reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
         raise UsageError(f"gsm8k could not be downloaded ({reason}); pass --set data=FILE.jsonl instead") from e
-    train, test = (
-        [parse_row(row, f"gsm8k {part} row {i}") for i, row in enumerate(data[part])] for part in ("train", "test")
-    )
+    train, test = ([parse_row(row, f"gsm8k {part} row {i}") for i, row in enumerate(data[part])] for part in ("train", "test"))
     return train, test
 
 
