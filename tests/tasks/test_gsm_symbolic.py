@@ -50,9 +50,7 @@ def test_every_equation_is_true_and_the_last_one_ends_in_the_answer(seed):
 
 def test_at_least_a_dozen_templates_and_all_are_drawn():
     assert len(set(TEMPLATES)) >= 12
-    plain = {
-        re.sub(r"\d+|\b[A-Z]\w+", "", e.question)[-25:] for e in itertools.islice(problems(seed=0, split="train"), 600)
-    }
+    plain = {re.sub(r"\d+|\b[A-Z]\w+", "", e.question)[-25:] for e in itertools.islice(problems(seed=0, split="train"), 600)}
     assert len(plain) >= 12
 
 

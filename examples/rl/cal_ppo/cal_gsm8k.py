@@ -35,6 +35,7 @@ DEFAULTS = {
     "num_train_steps": 100,
     "learning_rate": 1e-6,
     "max_eval_samples": 64,
+    "eval.batch_size": 16,
     "oracle.few_shot": Path(__file__).with_name("cal_few_shot_examples.json"),
 }
 

@@ -42,7 +42,7 @@ def read_jsonl(file: Path) -> list[Example]:
         UsageError: the file is missing or empty, or a line is not a row; the message has the line's number.
     """
     try:
-        text = Path(file).read_text(encoding="utf-8")
+        text = Path(file).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UsageError(f"data {file}: not found; expected a JSONL file with question and answer") from None
     except (OSError, UnicodeDecodeError) as e:
@@ -53,7 +53,7 @@ def read_jsonl(file: Path) -> list[Example]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise UsageError(f"data {file}, line {number}: not JSON ({e}); expected one object a line") from e
         if not isinstance(row, dict):
             raise UsageError(f"data {file}, line {number}: a {type(row).__name__}; expected an object with question and answer")
