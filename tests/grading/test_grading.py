@@ -31,12 +31,26 @@ from cal_grpo.grading import extract_answer, grade_answer, parse_number
         ("\\boxed{\\text{Tuesday}}", "tuesday", "\\text{Tuesday}"),
         ("#### 18", "He has 9*2 = 18\n#### 18", "18"),
         ("#### 0.50", "1/2", "0.50"),
+        ("The answer is 18 because 9*2 makes 18, not 17.", "18", "18"),
+        ("The answer is 5. That is 6 less than 11.", "5", "5"),
+        ("The answer is: $9 \\times 2 = 18$.", "18", "9 \\times 2 = 18"),
+        ("Answer: 9*2 = 18 eggs", "18", "9*2 = 18 eggs"),
+        ("#### Step 1: add\n4 + 5 = 9\n#### Step 2: double\n9 * 2 = 18", "18", "18"),
+        ("#### The answer is 18", "18", "18"),
+        ("#### Tuesday", "Tuesday", "Tuesday"),
+        ("**Final Answer:** \\boxed{18}", "18", "18"),
+        ("#### 18 a day", "18", "18 a day"),
+        ("#### 60 km/h", "60", "60 km/h"),
+        ("#### $18/day", "18", "$18/day"),
+        ("#### 1{,}234", "1,234", "1{,}234"),
+        ("#### 1\u202f234", "1234", "1\u202f234"),
+        ("#### 18", "2 * 9 = 18 eggs\nA: 18", "18"),
     ],
 )
 def test_right_answers_in_many_dresses(response, reference, extracted):
     grade = grade_answer(response, reference)
     assert grade.extracted == extracted
-    assert grade.correct or "text" in extracted  # words in LaTeX are compared as written
+    assert grade.correct
 
 
 @pytest.mark.parametrize(
@@ -52,6 +66,11 @@ def test_right_answers_in_many_dresses(response, reference, extracted):
         ("#### ", "18"),
         ("\\boxed{18", "181"),
         ("#### 1/0", "0"),
+        ("The answer is 18 or 19", "18"),
+        ("The answer is either 18", "17"),
+        ("#### 5x", "5"),
+        ("#### 5 x", "5"),
+        ("#### 18:30", "18"),
         ("#### 18+1", "18"),
         ("#### yes", "18"),
         ("\\boxed{x+1}", "x+2"),
@@ -83,6 +102,14 @@ def test_no_answer_is_told_from_a_wrong_one():
         ("1" * 61, None),
         ("\\frac{3}{4}", Fraction(3, 4)),
         ("12 - 5", None),
+        ("12 - 5 = 7", Fraction(7)),
+        ("x + 5 = 7", None),
+        ("2 m", Fraction(2)),
+        ("-$5", Fraction(-5)),
+        ("- 5", Fraction(-5)),
+        ("--5", None),
+        ("=", None),
+        ("", None),
     ],
 )
 def test_numbers(text, number):

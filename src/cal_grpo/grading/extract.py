@@ -109,4 +109,4 @@ def parse_number(text: str) -> Fraction | None:
 def _right_side(text: str) -> str:
     """``18`` of ``9*2 = 18`` when the left side is arithmetic on plain numbers; else the text as it is."""
     left, _, right = text.rpartition("=")
-    return right.strip() if left and not re.search(r"[^\d\s.,+\-*/×÷x()=$€£¥%]", left) else text
+    return right.strip() if left and not re.search(r"[^\d\s.,+\-*/×÷()=$€£¥%]", left) else text

@@ -5,6 +5,7 @@ always be killed. It is started when the first answer needs it, and again after 
 """
 
 import atexit
+import contextlib
 import json
 import subprocess
 import sys
@@ -20,36 +21,44 @@ _replies: Queue[str] = Queue()
 
 
 def math_equal(answer: str, expected: str, time_limit_s: float = TIME_LIMIT_S) -> bool:
-    """math-verify's opinion on two short expressions; False when it has none within the time limit."""
+    """math-verify's opinion on two short expressions; False when it has none within the time limit. Thread-safe.
+
+    Raises:
+        RuntimeError: the process cannot be started at all.
+    """
     global _process
     with _lock:
         if _process is None or _process.poll() is not None:
             _process = _start()
-        try:
+        reply = ""
+        with contextlib.suppress(Empty, OSError):
             assert _process.stdin is not None
             _process.stdin.write(json.dumps([answer, expected]) + "\n")
             _process.stdin.flush()
-            return _replies.get(timeout=time_limit_s) == "1"
-        except (Empty, OSError):
+            reply = _replies.get(timeout=time_limit_s)
+        if not reply:  # too slow, or it died on this one
             _stop()
-            return False
+        return reply == "1"
 
 
 def _start() -> subprocess.Popen[str]:
-    global _replies
+    global _replies, _process
+    _stop()
     _replies = Queue()
-    process = subprocess.Popen(
+    _process = subprocess.Popen(
         [sys.executable, "-m", __name__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    threading.Thread(target=_read, args=(process, _replies), daemon=True, name="math-verify").start()
-    try:
-        _replies.get(timeout=_START_LIMIT_S)
-    except Empty:
-        process.kill()
+    threading.Thread(target=_read, args=(_process, _replies), daemon=True, name="math-verify").start()
+    process, reply = _process, ""
+    with contextlib.suppress(Empty):
+        reply = _replies.get(timeout=_START_LIMIT_S)
+    if reply != "ready":
+        _stop()
+        raise RuntimeError(f"math-verify did not start; try: {sys.executable} -m {__name__}")
     return process
 
 
@@ -57,6 +66,7 @@ def _read(process: subprocess.Popen[str], replies: "Queue[str]") -> None:
     assert process.stdout is not None
     for line in process.stdout:
         replies.put(line.strip())
+    replies.put("")  # it ended: nobody waits for a dead process
 
 
 def _stop() -> None:
@@ -66,10 +76,8 @@ def _stop() -> None:
         _process.wait()
         for pipe in (_process.stdin, _process.stdout):
             if pipe is not None:
-                try:
+                with contextlib.suppress(OSError):  # what the killed process had not read
                     pipe.close()
-                except OSError:
-                    continue  # what the killed process had not read
         _process = None
 
 

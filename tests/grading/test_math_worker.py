@@ -1,0 +1,59 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from cal_grpo.grading import grade_answer, worker
+
+
+def test_expressions_are_compared_as_mathematics():
+    assert grade_answer("\\boxed{x^2+2x+1}", "(x+1)^2").method == "math"
+    assert worker.math_equal("\\sqrt{8}", "2\\sqrt{2}")
+    assert not worker.math_equal("\\sqrt{8}", "2\\sqrt{3}")
+
+
+def test_it_works_from_many_threads_at_once_and_pairs_replies_with_questions():
+    results = {}
+
+    def ask(i):
+        results[i] = worker.math_equal(f"{i}+x", f"x+{i if i % 2 else i + 1}")
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {i: i % 2 == 1 for i in range(12)}
+
+
+def test_a_process_killed_from_outside_is_started_again():
+    assert worker.math_equal("x+1", "1+x")
+    first = worker._process.pid
+    os.kill(first, signal.SIGKILL)
+    worker._process.wait()
+    assert worker.math_equal("x+1", "1+x")
+    assert worker._process.pid != first
+
+
+def test_an_answer_over_the_time_limit_is_not_right_and_the_next_one_is_graded():
+    assert worker.math_equal("x+1", "1+x")
+    began = time.monotonic()
+    assert not worker.math_equal("9^{9^{9^{9}}}", "3", time_limit_s=0.3)
+    assert time.monotonic() - began < 5
+    assert worker.math_equal("x+1", "1+x")
+
+
+def test_a_process_that_cannot_start_is_an_error_not_a_grade(monkeypatch):
+    worker._stop()
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(RuntimeError, match="did not start"):
+        worker.math_equal("x", "y")
+
+
+def test_importing_the_room_loads_no_sympy():
+    code = "import sys, cal_grpo.grading, cal_grpo.tasks; print({'sympy', 'math_verify', 'datasets'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "set()"
