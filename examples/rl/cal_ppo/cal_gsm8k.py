@@ -36,6 +36,8 @@ DEFAULTS = {
     "learning_rate": 1e-6,
     "max_eval_samples": 64,
     "eval.batch_size": 16,
+    "rollout.max_prompt_tokens": 256,
+    "rollout.max_new_tokens": 256,
     "oracle.few_shot": Path(__file__).with_name("cal_few_shot_examples.json"),
 }
 
