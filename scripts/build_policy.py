@@ -185,10 +185,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=6000, help="optimizer updates")
-    parser.add_argument(
-        "--minutes", type=float, default=1e9, help="stop early (the result then depends on the machine)"
-    )
+    parser.add_argument("--steps", type=int, default=1750, help="optimizer updates")
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop early (the result then depends on the machine)")
     parser.add_argument("--batch-tokens", type=int, default=3200)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--symbolic-share", type=float, default=0.12)

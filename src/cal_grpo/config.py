@@ -4,6 +4,7 @@ The top-level keys are the lower-case names of the recipe's environment variable
 A run's ``config.yaml`` is this object, resolved, and reproduces the run together with the code's version.
 """
 
+import contextlib
 import difflib
 from pathlib import Path
 from typing import Any, Literal
@@ -69,9 +70,7 @@ class TrainConfig(_Section):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=())
 
-    model_id: str = Field(
-        EMBEDDED, description="Hugging Face folder or hub id; 'embedded' is the policy in the package."
-    )
+    model_id: str = Field(EMBEDDED, description="Hugging Face folder or hub id; 'embedded' is the policy in the package.")
     task: str = Field("ledger", description="ledger, gsm_symbolic, gsm8k, or jsonl with --data.")
     data: Path | None = Field(None, description="JSONL file with question and answer, instead of the hub.")
     output_dir: Path | None = Field(None, description="Run folder; a fresh one under runs/ by default.")
@@ -94,13 +93,11 @@ class TrainConfig(_Section):
     num_generations: int = Field(8, description="Answers a question, the group.")
     batch_size: int = Field(8, ge=1, description="Questions an update.")
     micro_batch_size: int | None = Field(None, ge=1, description="Questions a forward pass; must divide batch_size.")
-    num_train_steps: int = Field(60, ge=1, description="Optimizer updates.")
-    learning_rate: float = Field(1e-4, gt=0, description="Adam's learning rate after warm-up.")
+    num_train_steps: int = Field(30, ge=1, description="Optimizer updates.")
+    learning_rate: float = Field(2e-4, gt=0, description="Adam's learning rate after warm-up.")
     beta: float = Field(0.02, ge=0, description="Weight of the KL term to the reference policy.")
     epsilon: float = Field(0.2, gt=0, description="PPO clip.")
-    max_train_samples: int | None = Field(
-        None, ge=1, description="Questions to train on; repeated when fewer than needed."
-    )
+    max_train_samples: int | None = Field(None, ge=1, description="Questions to train on; repeated when fewer than needed.")
     max_eval_samples: int = Field(256, ge=0, description="Held-out questions; 0 skips evaluation.")
     sample_share: float = Field(1.0, ge=0, le=1, description="Share of rollouts written to samples.jsonl.")
 
@@ -114,13 +111,10 @@ class TrainConfig(_Section):
     @model_validator(mode="after")
     def _check(self) -> "TrainConfig":
         if self.num_generations < 2:
-            raise ValueError(
-                f"num_generations is {self.num_generations}; expected at least 2: credit is relative to a group"
-            )
+            raise ValueError(f"num_generations is {self.num_generations}; expected at least 2: credit is relative to a group")
         if self.micro_batch_size and self.batch_size % self.micro_batch_size:
             raise ValueError(
-                f"micro_batch_size {self.micro_batch_size} does not divide batch_size {self.batch_size}; "
-                "choose a divisor"
+                f"micro_batch_size {self.micro_batch_size} does not divide batch_size {self.batch_size}; choose a divisor"
             )
         if not self.negative_reward < 0:
             raise ValueError(f"negative_reward is {self.negative_reward}; expected a number below 0, such as -1.0")
@@ -152,9 +146,7 @@ def load_config(file: Path | None = None, overrides: dict[str, Any] | None = Non
         try:
             values = yaml.safe_load(Path(file).read_text()) or {}
         except (OSError, yaml.YAMLError) as e:
-            raise UsageError(
-                f"{file}: cannot be read as YAML ({' '.join(str(e).split())}); check the path and syntax"
-            ) from e
+            raise UsageError(f"{file}: cannot be read as YAML ({' '.join(str(e).split())}); check the path and syntax") from e
         if not isinstance(values, dict):
             raise UsageError(f"{file}: holds a {type(values).__name__}; expected keys and values")
     for dotted, value in (overrides or {}).items():
@@ -178,10 +170,8 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise UsageError(f"--set got {text!r}; expected key=value, such as learning_rate=1e-4")
     parsed = yaml.safe_load(value)
     if isinstance(parsed, str):  # YAML 1.1 reads 1e-4 as text
-        try:
+        with contextlib.suppress(ValueError):
             parsed = float(parsed)
-        except ValueError:
-            pass
     return key.strip(), parsed
 
 
@@ -202,8 +192,6 @@ def _one_line(error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.4)
-        return f"unknown config key {key!r}" + (
-            f"; did you mean {near[0]!r}?" if near else "; see cal-grpo train --keys"
-        )
+        return f"unknown config key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "; see cal-grpo train --keys")
     message = str(first["msg"]).removeprefix("Value error, ")
     return f"{key} = {first['input']!r}: {message}" if key else message

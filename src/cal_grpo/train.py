@@ -51,18 +51,14 @@ def train(config: TrainConfig, watcher: Watcher | None = None, began: float | No
         stack.callback(session.close)
         for part, skipped in session.skipped.items():
             if skipped:
-                watcher.note(
-                    f"{skipped} {part} questions skipped: longer than {config.rollout.max_prompt_tokens} tokens"
-                )
+                watcher.note(f"{skipped} {part} questions skipped: longer than {config.rollout.max_prompt_tokens} tokens")
         record.evaluate("before", session)
         watcher.stage("training", config.num_train_steps)
         record.steps = session.learn(stop)
         watcher.stage("saving the policy")
         session.save_policy(folder.path / "policy")
         if stop.is_set():
-            watcher.note(
-                f"stopped after {record.steps} of {config.num_train_steps} updates; checkpoint and policy are saved"
-            )
+            watcher.note(f"stopped after {record.steps} of {config.num_train_steps} updates; checkpoint and policy are saved")
         else:
             record.evaluate("after", session)
         summary = record.summary(session, oracle, interrupted=stop.is_set())

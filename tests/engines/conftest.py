@@ -37,9 +37,7 @@ def write_folder(folder, *, seed=0, dtype=np.float32, **changes):
         }
     if not config["tie_word_embeddings"]:
         shapes["lm_head.weight"] = (config["vocab_size"], d)
-    tensors = {
-        name: (0.2 * rng.standard_normal(shape) + (len(shape) == 1)).astype(dtype) for name, shape in shapes.items()
-    }
+    tensors = {name: (0.2 * rng.standard_normal(shape) + (len(shape) == 1)).astype(dtype) for name, shape in shapes.items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps(config))
     for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):

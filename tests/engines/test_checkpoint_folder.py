@@ -49,7 +49,7 @@ def test_a_fresh_copy_shares_no_buffer(toy_folder):
     copy = policy.fresh_copy()
     before = logits(copy)
     nnx.update(policy.model, nnx.state(load_policy(toy_folder, make_mesh()).model))
-    policy.model.embedder.input_embedding.value = policy.model.embedder.input_embedding.value * 2
+    policy.model.embedder.input_embedding[...] = policy.model.embedder.input_embedding[...] * 2
     np.testing.assert_array_equal(before, logits(copy))
 
 
@@ -97,5 +97,5 @@ def test_a_damaged_or_foreign_folder_is_one_line(toy_folder, damage, message):
 def test_half_precision_folders_load_as_float32(make_folder):
     folder = make_folder(dtype=np.float16)
     policy = load_policy(folder, make_mesh())
-    assert policy.model.embedder.input_embedding.value.dtype == jnp.float32
+    assert policy.model.embedder.input_embedding[...].dtype == jnp.float32
     np.testing.assert_allclose(logits(policy.model), transformers_logits(folder), atol=2e-4)

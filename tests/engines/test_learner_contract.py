@@ -37,11 +37,7 @@ class FirstWord:
     async def locate(self, query):
         self.asked.append(query)
         segment = query.response[:5] if self.tag is Tag.FOUND else ""
-        return (
-            Verdict(self.tag, segment=segment)
-            if segment.strip() or self.tag is not Tag.FOUND
-            else Verdict(Tag.ABSTAINED)
-        )
+        return Verdict(self.tag, segment=segment) if segment.strip() or self.tag is not Tag.FOUND else Verdict(Tag.ABSTAINED)
 
 
 class Raises:
@@ -126,7 +122,8 @@ def test_some_credit_changes_parameters(build):
 
 
 def test_only_span_tokens_get_a_gradient_on_the_logits(build):
-    cluster, learner, data = build(lambda c: cal(c, FirstWord(), credit="sparse", beta=0.0), beta=0.0)
+    cluster, learner, data = build(lambda c: cal(c, FirstWord(), credit="sparse", beta=0.04), beta=0.04)
+    learner.algo_config.beta = 0.0  # the policy term alone
     seen = spy_on_updates(cluster)
     learner.train(data)
     example = seen[0]
@@ -140,7 +137,7 @@ def test_only_span_tokens_get_a_gradient_on_the_logits(build):
         original = compute_per_token_logps
 
         def shifted(*args, **kwargs):
-            logps, logits = original(*args, **kwargs | {"return_logits": True})
+            _logps, logits = original(*args, **kwargs | {"return_logits": True})
             moved = jax.nn.log_softmax(logits + shift_BTV, axis=-1)
             picked = jnp.take_along_axis(moved, example.completion_ids[..., None], axis=-1)[..., 0]
             return picked, logits
@@ -190,24 +187,25 @@ def test_off_is_bit_identical_to_tunix_own_learner(build):
 
 def test_evaluation_asks_the_oracle_nothing(build):
     oracle = FirstWord()
-    cluster, learner, data = build(lambda c: cal(c, oracle))
+    _cluster, learner, data = build(lambda c: cal(c, oracle))
     from tunix.rl.rl_cluster import Mode
 
     batch = {k: np.repeat(v, 4) for k, v in next(data).items()}
+    learner._rollout_micro_batch_size = learner._compute_logps_micro_batch_size = 2  # train() would set them
     example = learner._generate_and_compute_advantage(batch, Mode.EVAL)
     assert oracle.asked == []
     assert example.advantages.ndim == 1
 
 
 def test_an_oracle_that_raises_surfaces_and_nothing_hangs(build):
-    cluster, learner, data = build(lambda c: cal(c, Raises()))
+    _cluster, learner, data = build(lambda c: cal(c, Raises()))
     with pytest.raises(RuntimeError, match="the oracle's own bug"):
         learner.train(data)
 
 
 @pytest.mark.parametrize("tag", [Tag.NO_ERROR, Tag.TIMEOUT])
 def test_a_miss_can_stop_the_run(build, tag):
-    cluster, learner, data = build(lambda c: cal(c, FirstWord(tag), on_miss="raise", on_failure="raise"))
+    _cluster, learner, data = build(lambda c: cal(c, FirstWord(tag), on_miss="raise", on_failure="raise"))
     with pytest.raises(UsageError, match=f"no usable span: {tag}"):
         learner.train(data)
 
@@ -215,7 +213,7 @@ def test_a_miss_can_stop_the_run(build, tag):
 def test_every_rollout_call_and_micro_batch_draws_fresh_noise(build):
     texts = []
     config = {"micro_batch_size": 1}
-    cluster, learner, data = build(
+    _cluster, learner, data = build(
         lambda c: cal(c, FirstWord(), on_credit=lambda _, credited: texts.append([j.text for j in credited.judged])),
         **config,
     )

@@ -70,9 +70,7 @@ def tokens_of(decoded: Decoded, char_start: int, char_end: int) -> tuple[int, in
     if char_start >= char_end:
         return None
     # The ends are visible now: a token that reaches over one of them shares that character.
-    touching = np.flatnonzero(
-        (decoded.starts < char_end) & (decoded.ends > char_start) & (decoded.ends > decoded.starts)
-    )
+    touching = np.flatnonzero((decoded.starts < char_end) & (decoded.ends > char_start) & (decoded.ends > decoded.starts))
     return (int(touching[0]), int(touching[-1]) + 1) if len(touching) else None
 
 

@@ -107,9 +107,7 @@ def _cuts(text: str, at: int, kind: Callable[[str], bool] = str.isalnum) -> bool
         return True
     # a decimal point or a thousands separator belongs to its number
     after, before = text[at + 1 : at + 2], text[at - 2 : at - 1] if at > 1 else ""
-    return (left.isdigit() and right in ".," and after.isdigit()) or (
-        right.isdigit() and left in ".," and before.isdigit()
-    )
+    return (left.isdigit() and right in ".," and after.isdigit()) or (right.isdigit() and left in ".," and before.isdigit())
 
 
 def _end(text: str, normal: Normalized, b: int) -> int:
@@ -148,9 +146,7 @@ def _choose(
         return places[0]
     elif hint is not None:
         needle = normalize(hint).text
-        agreed = [
-            _agreement(normalize(haystack.text[max(0, a - 2 * len(hint) - 8) : a]).text, needle) for a, _ in places
-        ]
+        agreed = [_agreement(normalize(haystack.text[max(0, a - 2 * len(hint) - 8) : a]).text, needle) for a, _ in places]
         best = max(agreed)
         if best > 0 and agreed.count(best) == 1:
             return places[agreed.index(best)]

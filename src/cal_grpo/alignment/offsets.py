@@ -42,11 +42,7 @@ class Offsets:
         self._pieces: dict[int, str] = {}
 
     def decode(self, token_ids: Sequence[int]) -> Decoded:
-        """Text and offsets of ids as sampled.
-
-        Raises:
-            ValueError: an id that the tokenizer does not have.
-        """
+        """Text and offsets of ids as sampled."""
         ids = [int(i) for i in token_ids]
         text = self._text(ids)
         if self._steps is not None:
@@ -62,11 +58,8 @@ class Offsets:
 
     def _piece(self, token_id: int) -> str:
         if token_id not in self._pieces:
-            piece = self._backend.id_to_token(token_id)
-            if piece is None:
-                raise ValueError(
-                    f"token id {token_id} is not in the tokenizer's {self._backend.get_vocab_size()} tokens"
-                )
+            # Models pad their vocabulary: an id behind the tokenizer's last one can be sampled, and decodes to nothing.
+            piece = self._backend.id_to_token(token_id) or ""
             self._pieces[token_id] = piece
         return self._pieces[token_id]
 

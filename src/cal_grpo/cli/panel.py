@@ -1,5 +1,6 @@
 """The live panel of a training run, and the lines at its end."""
 
+import itertools
 import time
 from collections import deque
 from typing import Any, Self
@@ -93,9 +94,7 @@ class Panel(Watcher):
             Text.assemble("tokens/s ", (f"{self._tokens_per_s():.0f}", "bold")),
         )
         table.add_row(
-            Text.assemble(
-                "wrong answers judged ", (str(view.judged), "bold"), ", quotes found ", (str(view.found), "bold")
-            ),
+            Text.assemble("wrong answers judged ", (str(view.judged), "bold"), ", quotes found ", (str(view.found), "bold")),
             Text.assemble("tokens with credit ", (f"{view.credit_share:.0%}", "bold")),
         )
         return table
@@ -129,7 +128,7 @@ def _spark(values: list[float], width: int = 40) -> str:
     """Accuracies in [0, 1] as a line of bars; more than ``width`` are averaged."""
     if len(values) > width:
         edges = [round(i * len(values) / width) for i in range(width + 1)]
-        values = [sum(values[a:b]) / (b - a) for a, b in zip(edges, edges[1:], strict=False)]
+        values = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
     return "".join(_BARS[min(int(v * len(_BARS)), len(_BARS) - 1)] for v in values)
 
 

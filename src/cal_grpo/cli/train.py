@@ -26,21 +26,15 @@ EXAMPLES = """
 
 def train_command(
     model: Annotated[str | None, typer.Option(help="Hugging Face folder or hub id.", show_default="embedded")] = None,
-    task: Annotated[
-        str | None, typer.Option(help="ledger, gsm_symbolic, gsm8k or jsonl.", show_default="ledger")
-    ] = None,
+    task: Annotated[str | None, typer.Option(help="ledger, gsm_symbolic, gsm8k or jsonl.", show_default="ledger")] = None,
     oracle: Annotated[
         str | None, typer.Option(help="reference, arithmetic, openai or gemini.", show_default="reference")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Run folder.", show_default="a fresh one under runs/")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same numbers.", show_default="0")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with any of the keys that --keys lists.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any key; repeatable.")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the run that the output folder holds.")
-    ] = False,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any key; repeatable.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that the output folder holds.")] = False,
     keys: Annotated[bool, typer.Option("--keys", help="List every config key and exit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the live panel.")] = False,
 ) -> None:

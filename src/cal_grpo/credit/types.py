@@ -34,14 +34,10 @@ class Batch:
             if len(got) != rows:
                 raise ValueError(f"{name} has {len(got)} rows, rewards_B has {rows}; expected one entry a completion")
         if self.group_size < 2 or rows % self.group_size:
-            raise ValueError(
-                f"{rows} rows do not divide into groups of {self.group_size}; expected whole groups of >= 2"
-            )
+            raise ValueError(f"{rows} rows do not divide into groups of {self.group_size}; expected whole groups of >= 2")
         for row, span in enumerate(self.spans):
             if span is not None and not 0 <= span.start < span.end <= self.lengths_B[row]:
-                raise ValueError(
-                    f"row {row}: span [{span.start}, {span.end}) does not lie in its {self.lengths_B[row]} tokens"
-                )
+                raise ValueError(f"row {row}: span [{span.start}, {span.end}) does not lie in its {self.lengths_B[row]} tokens")
 
     @property
     def width(self) -> int:

@@ -59,9 +59,7 @@ class CALOracle:
         elif callable(getattr(provider, "locate", None)):
             self._oracle = provider
         else:
-            raise UsageError(
-                f"oracle is a {type(provider).__name__}; expected a name or an object with async locate(query)"
-            )
+            raise UsageError(f"oracle is a {type(provider).__name__}; expected a name or an object with async locate(query)")
         self.name = str(getattr(self._oracle, "name", type(self._oracle).__name__))
         self._concurrency, self._attempts = concurrency, attempts
         self._lock = threading.Lock()

@@ -45,7 +45,8 @@ class OpenAIOracle:
         if api_key is None:
             if not _is_local(base_url):
                 raise UsageError(
-                    "oracle 'openai' got no API key; set OPENAI_API_KEY (environment or .env), or OPENAI_BASE_URL to a local server"
+                    "oracle 'openai' got no API key; set OPENAI_API_KEY (environment or .env), "
+                    "or OPENAI_BASE_URL to a local server"
                 )
             api_key = "none"  # the client wants one even where the server does not (openai 3.57)
         self.model, self.timeout_s = model, timeout_s
@@ -113,9 +114,7 @@ def _read(reply: Any, latency_s: float) -> Verdict:
         return Verdict(Tag.MALFORMED, usage=usage, detail="the reply has no choices")
     message = choices[0].message
     if getattr(message, "refusal", None) or choices[0].finish_reason == "content_filter":
-        return Verdict(
-            Tag.REFUSED, usage=usage, detail=str(getattr(message, "refusal", None) or "content filter")[:200]
-        )
+        return Verdict(Tag.REFUSED, usage=usage, detail=str(getattr(message, "refusal", None) or "content filter")[:200])
     return read_answer(message.content, usage)
 
 

@@ -44,8 +44,7 @@ SCHEMA: dict[str, Any] = {
 def static_prompt(few_shot: Sequence[FewShot]) -> str:
     """The part that is the same for every query."""
     examples = [
-        f"Example {number}\n{_case(shot.question, shot.correct_solution, shot.incorrect_solution)}\n"
-        f"Answer: {json.dumps({'critique': shot.critique, 'segment': shot.error_segment, 'hint': shot.hint}, ensure_ascii=False)}"
+        f"Example {number}\n{_case(shot.question, shot.correct_solution, shot.incorrect_solution)}\nAnswer: {_answer(shot)}"
         for number, shot in enumerate(few_shot, 1)
     ]
     return "\n\n".join([SYSTEM, *examples])
@@ -54,6 +53,11 @@ def static_prompt(few_shot: Sequence[FewShot]) -> str:
 def query_prompt(query: Query) -> str:
     """The part that is about one response."""
     return f"{_case(query.question, query.reference, query.response)}\nAnswer:"
+
+
+def _answer(shot: FewShot) -> str:
+    answer = {"critique": shot.critique, "segment": shot.error_segment, "hint": shot.hint}
+    return json.dumps(answer, ensure_ascii=False)
 
 
 def _case(question: str, reference: str, response: str) -> str:

@@ -37,7 +37,8 @@ class Equation:
     def false_side(self) -> int | None:
         """Index of the first side that does not equal the one before it, None when the chain is true.
 
-        A quotient may be rounded or cut to the decimals written, at least one; with a percent sign in play, 0.25 and 25 are alike.
+        A quotient may be rounded or cut to the decimals written, at least one; with a percent sign in play, 0.25 and
+        25 are alike.
         """
         for i in range(1, len(self.sides)):
             left, right = self.sides[i - 1], self.sides[i]
@@ -70,11 +71,7 @@ def equations(text: str) -> Iterator[Equation]:
         if re.match(r"[*/^(]|[+-]\s*[\w(]|and\s+[(\d]|[a-zA-Z](?![a-zA-Z])", after):
             sides = sides[:-1]  # the last side goes on with something unread
         values = [_evaluate(side) for side in sides]
-        if (
-            len(sides) < 2
-            or any(value is None for value in values)
-            or not re.search(r"\d\s*%?\s*\)*\s*[-+*/]", match.group())
-        ):
+        if len(sides) < 2 or any(value is None for value in values) or not re.search(r"\d\s*%?\s*\)*\s*[-+*/]", match.group()):
             continue
         yield Equation(
             match.group().strip(),

@@ -19,15 +19,11 @@ def resolve_model(model_id: str) -> Path:
     if folder.is_dir():
         return folder
     if model_id.startswith((".", "/", "~")) or model_id.count("/") != 1:
-        raise UsageError(
-            f"model_id is {model_id!r}: no such folder; expected a Hugging Face folder or a hub id like org/name"
-        )
+        raise UsageError(f"model_id is {model_id!r}: no such folder; expected a Hugging Face folder or a hub id like org/name")
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(model_id, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model"]))
     except Exception as e:
         reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
-        raise UsageError(
-            f"model_id {model_id!r} could not be downloaded ({reason}); pass a local folder instead"
-        ) from e
+        raise UsageError(f"model_id {model_id!r} could not be downloaded ({reason}); pass a local folder instead") from e

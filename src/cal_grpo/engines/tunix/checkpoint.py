@@ -43,7 +43,7 @@ class Policy:
         eos_ids: token ids that end a completion (``generation_config.json`` may list several).
     """
 
-    model: nnx.Module
+    model: Any
     tokenizer: Any
     folder: Path
     family: Family
@@ -84,7 +84,7 @@ def load_policy(folder: Path | str, mesh: jax.sharding.Mesh, dtype: Any = jnp.fl
     return Policy(model, tokenizer, folder, family, shapes, _eos_ids(folder, hf, tokenizer))
 
 
-def save_policy(policy: Policy, output: Path | str, model: nnx.Module | None = None, dtype: Any = np.float32) -> None:
+def save_policy(policy: Policy, output: Path | str, model: Any = None, dtype: Any = np.float32) -> None:
     """Write ``model`` (default: the policy's own) as a Hugging Face folder that loads back with the same logits."""
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
@@ -144,17 +144,13 @@ def _checked_shapes(folder: Path, mapping: dict[str, Any], expected: set[str]) -
             except ValueError:
                 if name.endswith(_IGNORED_SUFFIXES):
                     continue
-                raise UsageError(
-                    f"{file}: tensor {name!r} has no place in this family; expected its own names"
-                ) from None
+                raise UsageError(f"{file}: tensor {name!r} has no place in this family; expected its own names") from None
             if key not in expected:  # a tied lm_head written out by some exporters
                 continue
             shapes[name] = shape
             seen.add(key)
     if missing := sorted(expected - seen):
-        raise UsageError(
-            f"{folder}: {len(missing)} tensors are missing, first {missing[0]!r}; expected a full checkpoint"
-        )
+        raise UsageError(f"{folder}: {len(missing)} tensors are missing, first {missing[0]!r}; expected a full checkpoint")
     if len(kinds := set(dtypes.values())) > 1:
         raise UsageError(f"{folder}: tensors of mixed dtypes {sorted(kinds)}; save the checkpoint in one dtype")
     return shapes

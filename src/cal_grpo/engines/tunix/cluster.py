@@ -32,6 +32,7 @@ def build_cluster(
         metrics: factories of Tunix logging backends.
     """
     rollout = config.rollout
+    prompt_tokens, new_tokens = rollout.max_prompt_tokens or 256, rollout.max_new_tokens or 256
     role = tunix_cluster.Role
     training = tunix_cluster.RLTrainingConfig(
         actor_optimizer=_optimizer(config),
@@ -55,9 +56,9 @@ def build_cluster(
             role_to_mesh={role.ACTOR: mesh, role.REFERENCE: mesh, role.ROLLOUT: mesh},
             training_config=training,
             rollout_config=RolloutConfig(
-                max_tokens_to_generate=rollout.max_new_tokens,
-                max_prompt_length=rollout.max_prompt_tokens,
-                kv_cache_size=rollout.max_prompt_tokens + rollout.max_new_tokens,
+                max_tokens_to_generate=new_tokens,
+                max_prompt_length=prompt_tokens,
+                kv_cache_size=prompt_tokens + new_tokens,
                 temperature=rollout.temperature,
                 top_p=rollout.top_p,
                 eos_tokens=list(policy.eos_ids),

@@ -17,10 +17,9 @@ def answers(
     """
     role = type(next(iter(rl_cluster.cluster_config.role_to_mesh)))
     # top_p None is how Tunix's sampler is told to be greedy (tunix 0.1.7, generate/sampler.py, init_sample_state)
-    greedy = dataclasses.replace(
-        rl_cluster.cluster_config.rollout_config, top_p=None, top_k=None, temperature=0.0, seed=0
-    )
-    for start in range(0, len(pairs), batch_size):
+    greedy = dataclasses.replace(rl_cluster.cluster_config.rollout_config, top_p=None, top_k=None, temperature=0.0, seed=0)
+    batch_size = min(batch_size, len(pairs))
+    for start in range(0, len(pairs), batch_size or 1):
         chunk = pairs[start : start + batch_size]
         prompts = [prompt for prompt, _ in chunk]
         padded = (prompts * batch_size)[:batch_size] if len(prompts) < batch_size else prompts

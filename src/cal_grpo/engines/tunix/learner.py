@@ -76,9 +76,7 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
             on_failure=config.on_failure or "grpo",
         )
 
-    def _compute_rewards(
-        self, prompts: Any, completions: Any, mode: Any, step: Any = None, **columns: Any
-    ) -> np.ndarray:
+    def _compute_rewards(self, prompts: Any, completions: Any, mode: Any, step: Any = None, **columns: Any) -> np.ndarray:
         missing = [name for name in COLUMNS[1:] if name not in columns]
         if missing:
             raise UsageError(f"the batch has no column {missing[0]!r}; expected the columns {', '.join(COLUMNS)}")

@@ -56,7 +56,7 @@ class Session:
         """
         mesh = make_mesh()
         policy = load_policy(resolve_model(config.model_id), mesh)
-        limit = config.rollout.max_prompt_tokens
+        limit = config.rollout.max_prompt_tokens or task.prompt_tokens
         training, skipped = fitting(task.train, policy.tokenizer, limit, "training")
         held_out, skipped_eval = fitting(task.eval, policy.tokenizer, limit, "held-out")
         skips = {"training": skipped, "held-out": skipped_eval}
@@ -113,9 +113,9 @@ class Session:
         self._began = now
         on_credit(step, credited)
 
-    def _on_duration(self, event: str, seconds: float, **_: Any) -> None:
+    def _on_duration(self, event: str, duration_secs: float, **_: Any) -> None:
         if event.startswith("/jax/core/compile/"):
-            self.compile_s += seconds
+            self.compile_s += duration_secs
 
 
 def algorithm(config: TrainConfig) -> CALGRPOConfig:

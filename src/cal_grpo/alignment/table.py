@@ -1,0 +1,172 @@
+"""What each id of a tokenizer contributes to the decoded text, worked out once per tokenizer."""
+
+import codecs
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from cal_grpo.errors import UsageError
+
+
+@dataclass(frozen=True, eq=False)
+class TokenTable:
+    """The pieces of one tokenizer, by id (V = largest id + 1).
+
+    Attributes:
+        pieces: the text of an id, "" for an id that stands for nothing.
+        openers: the text of an id as first of the sequence, where that differs.
+        raw: the bytes of those ids that are no whole characters by themselves.
+        lengths_V: int64, characters of each piece.
+        known_V, partial_V, special_V: bool; in the vocabulary, in ``raw``, a special token.
+        all_or_nothing: an invalid run of bytes becomes one U+FFFD a byte (byte fallback) rather than one for each
+            maximal part of a character (byte-level BPE).
+        strip: characters taken off the left and the right end of the whole text, and which.
+    """
+
+    pieces: list[str]
+    openers: dict[int, str]
+    raw: dict[int, bytes]
+    lengths_V: np.ndarray
+    known_V: np.ndarray
+    partial_V: np.ndarray
+    special_V: np.ndarray
+    all_or_nothing: bool
+    strip: tuple[str, int, int]
+
+
+def backend(tokenizer: Any) -> Any:
+    """The ``tokenizers.Tokenizer`` inside a Hugging Face fast tokenizer, or the object itself if it is one.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    inner = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    if not hasattr(inner, "get_added_tokens_decoder"):
+        raise UsageError(
+            f"cannot align with a {type(tokenizer).__name__}; expected a Hugging Face fast tokenizer or a "
+            "tokenizers.Tokenizer; load it with AutoTokenizer.from_pretrained(..., use_fast=True)"
+        )
+    return inner
+
+
+def token_table(tokenizer: Any) -> TokenTable | None:
+    """The table of a tokenizer, or None if its decoder cannot be taken apart id by id (WordPiece, for one)."""
+    inner = backend(tokenizer)
+    return _cached_table(inner, inner.get_vocab_size(with_added_tokens=True))
+
+
+@lru_cache(maxsize=8)
+def _cached_table(inner: Any, _vocab_size: int) -> TokenTable | None:
+    # The size is part of the key because a tokenizer can be given more tokens after the first call.
+    stages = _stages(inner)
+    recipe = None if stages is None else _recipe(stages)
+    return None if recipe is None else recipe.build(inner)
+
+
+def _stages(inner: Any) -> list[dict[str, Any]] | None:
+    if inner.decoder is None:
+        return None
+    state = json.loads(inner.decoder.__getstate__())
+    return state["decoders"] if state["type"] == "Sequence" else [state]
+
+
+def _recipe(stages: list[dict[str, Any]]) -> "_Recipe | None":
+    if [s["type"] for s in stages] == ["ByteLevel"]:
+        return _Recipe(byte_level=True)
+    recipe, fused = _Recipe(), False
+    for stage in stages:
+        match stage:
+            case {"type": "Replace", "pattern": {"String": old}, "content": new} if not (fused or recipe.byte_fallback):
+                recipe.replacements.append((old, new))
+            case {"type": "Metaspace", "replacement": mark, "prepend_scheme": scheme} if not fused:
+                recipe.replacements.append((mark, " "))
+                recipe.opener_drops = mark if scheme != "never" else None
+            case {"type": "ByteFallback"} if not fused:
+                recipe.byte_fallback = True
+            case {"type": "Fuse"}:
+                fused = True
+            case {"type": "Strip", "content": what, "start": left, "stop": right} if fused:
+                recipe.strip = (what, left, right)
+            case _:
+                return None
+    return recipe
+
+
+class _Recipe:
+    """How a decoder turns tokens into text, as far as it does so token by token."""
+
+    def __init__(self, byte_level: bool = False) -> None:
+        self.byte_level = byte_level
+        self.byte_fallback = False
+        self.replacements: list[tuple[str, str]] = []
+        self.opener_drops: str | None = None
+        self.strip = ("", 0, 0)
+
+    def build(self, inner: Any) -> TokenTable:
+        vocab: dict[str, int] = inner.get_vocab(with_added_tokens=True)
+        size = max(vocab.values(), default=-1) + 1
+        pieces, openers, raw = [""] * size, {}, {}
+        known_V, special_V = np.zeros(size, bool), np.zeros(size, bool)
+        for token, index in vocab.items():
+            known_V[index] = True
+            piece = self._piece(token)
+            if isinstance(piece, bytes):
+                raw[index] = piece
+                continue
+            pieces[index] = piece
+            if self.opener_drops and self.opener_drops in token:
+                openers[index] = token.replace(self.opener_drops, "")
+        for index, added in inner.get_added_tokens_decoder().items():
+            special_V[index] = added.special
+        partial_V = np.zeros(size, bool)
+        partial_V[list(raw)] = True
+        lengths_V = np.fromiter(map(len, pieces), np.int64, size)
+        strip = self.strip
+        return TokenTable(
+            pieces, openers, raw, lengths_V, known_V, partial_V, special_V, not self.byte_level, strip
+        )
+
+    def _piece(self, token: str) -> str | bytes:
+        if self.byte_level:
+            # A token with a character outside the alphabet (an added token) stands for itself.
+            alphabet = _byte_level_alphabet()
+            data = bytes(alphabet[c] for c in token) if all(c in alphabet for c in token) else token.encode()
+            try:
+                return data.decode()
+            except UnicodeDecodeError:
+                return data
+        if self.byte_fallback and len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
+            try:
+                return bytes([int(token[3:5], 16)])
+            except ValueError:
+                pass
+        for old, new in self.replacements:
+            token = token.replace(old, new)
+        return token
+
+
+@lru_cache(maxsize=1)
+def _byte_level_alphabet() -> dict[str, int]:
+    """GPT-2's printable stand-ins for the 256 bytes: printable Latin-1 for itself, the rest from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    rest = [b for b in range(256) if b not in printable]
+    return {chr(b): b for b in printable} | {chr(0x100 + i): b for i, b in enumerate(rest)}
+
+
+def characters_of_bytes(data: bytes, all_or_nothing: bool) -> tuple[str, list[int]]:
+    """Decode a run of bytes as a tokenizer does; the text, and for each byte the character it is part of."""
+    if all_or_nothing:
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            return "\ufffd" * len(data), list(range(len(data)))
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text, owners = "", []
+    for i in range(len(data)):
+        text += decoder.decode(data[i : i + 1])
+        pending = bool(decoder.getstate()[0])
+        owners.append(len(text) if pending else len(text) - 1)
+    return text + decoder.decode(b"", final=True), owners
