@@ -93,6 +93,7 @@ class TrainConfig(_Section):
     num_generations: int = Field(8, description="Answers a question, the group.")
     batch_size: int = Field(8, ge=1, description="Questions an update.")
     micro_batch_size: int | None = Field(None, ge=1, description="Questions a forward pass; must divide batch_size.")
+    remat: bool = Field(False, description="Recompute layers in the backward pass: less memory, more time.")
     num_train_steps: int = Field(30, ge=1, description="Optimizer updates.")
     learning_rate: float = Field(2e-4, gt=0, description="Adam's learning rate after warm-up.")
     beta: float = Field(0.02, ge=0, description="Weight of the KL term to the reference policy.")

@@ -59,7 +59,7 @@ def build(toy_folder, tmp_path):
     def build_learner(make_learner, **changes):
         config = train_config(**changes)
         policy = load_policy(toy_folder, make_mesh())
-        cluster = build_cluster(config, policy, make_mesh(), None, [])
+        cluster = build_cluster(config, policy, make_mesh(), None)
         examples = list(itertools.islice(stories(seed=0, steps=2, split="train"), 8))
         pairs, _ = fitting(examples, policy.tokenizer, 96, "training")
         return cluster, make_learner(cluster), batches(pairs, config.batch_size, seed=0)
@@ -187,14 +187,15 @@ def test_off_is_bit_identical_to_tunix_own_learner(build):
 
 def test_evaluation_asks_the_oracle_nothing(build):
     oracle = FirstWord()
-    _cluster, learner, data = build(lambda c: cal(c, oracle))
-    from tunix.rl.rl_cluster import Mode
-
-    batch = {k: np.repeat(v, 4) for k, v in next(data).items()}
-    learner._rollout_micro_batch_size = learner._compute_logps_micro_batch_size = 2  # train() would set them
-    example = learner._generate_and_compute_advantage(batch, Mode.EVAL)
-    assert oracle.asked == []
-    assert example.advantages.ndim == 1
+    cluster, learner, data = build(lambda c: cal(c, oracle))
+    modes = []
+    rollout = cluster.generate
+    cluster.generate = lambda **kwargs: (modes.append(str(kwargs["mode"])), rollout(**kwargs))[1]
+    held_out = next(data)
+    learner.train(data, [held_out])
+    assert modes.count("eval") == 1
+    assert oracle.asked
+    assert not {q.question for q in oracle.asked} & set(held_out["question"])
 
 
 def test_an_oracle_that_raises_surfaces_and_nothing_hangs(build):
@@ -239,7 +240,7 @@ def test_rollouts_are_reproducible_and_a_given_seed_is_respected(build):
     assert runs[0] == runs[1]
     cluster, _, data = build(lambda c: cal(c, FirstWord(), seed=1))
     prompts = list(next(data)["prompts"])
-    fixed = dataclasses.replace(cluster.cluster_config.rollout_config, seed=jax.random.PRNGKey(7))
+    fixed = dataclasses.replace(cluster.cluster_config.rollout_config, seed=7)
     first, again = (cluster.rollout.generate(prompts, fixed).text for _ in "ab")
     assert first == again
 

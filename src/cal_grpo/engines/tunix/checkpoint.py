@@ -56,8 +56,14 @@ class Policy:
         return nnx.merge(graph, jax.tree.map(jnp.copy, state))
 
 
-def load_policy(folder: Path | str, mesh: jax.sharding.Mesh, dtype: Any = jnp.float32) -> Policy:
+def load_policy(folder: Path | str, mesh: jax.sharding.Mesh, dtype: Any = jnp.float32, remat: bool = False) -> Policy:
     """Load a checkpoint folder onto a mesh.
+
+    Args:
+        folder: Hugging Face folder.
+        mesh: devices.
+        dtype: of the parameters in memory.
+        remat: recompute each layer in the backward pass instead of keeping its activations.
 
     Raises:
         UsageError: the folder, its config, weights or tokenizer is missing, incomplete or of a kind that the engine
@@ -72,6 +78,8 @@ def load_policy(folder: Path | str, mesh: jax.sharding.Mesh, dtype: Any = jnp.fl
         config = family.build_config(hf, module)
     except KeyError as e:
         raise UsageError(f"{folder / 'config.json'}: field {e} is missing; expected a complete config") from e
+    if remat:
+        config.remat_config = module.RematConfig.DECODER
     shapes = _checked_shapes(folder, family.key_mapping(config), _expected_paths(module, family, config))
     model = safetensors_loader.load_and_create_model(
         file_dir=str(folder),

@@ -1,8 +1,6 @@
 """Tunix's cluster for one run: policy, reference, rollout, optimizer."""
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import optax
@@ -13,6 +11,7 @@ from tunix.sft.metrics_logger import MetricsLoggerOptions
 
 from cal_grpo.config import TrainConfig
 from cal_grpo.engines.tunix.checkpoint import Policy
+from cal_grpo.engines.tunix.metrics import RowBackend
 
 
 def build_cluster(
@@ -20,7 +19,7 @@ def build_cluster(
     policy: Policy,
     mesh: jax.sharding.Mesh,
     run_dir: Path | None,
-    metrics: Sequence[Callable[[], Any]],
+    metrics: RowBackend | None = None,
 ) -> tunix_cluster.RLCluster:
     """A colocated cluster: all roles on one mesh, vanilla rollout.
 
@@ -29,7 +28,7 @@ def build_cluster(
         policy: loaded on ``mesh``; trained in place.
         mesh: devices of all roles.
         run_dir: checkpoints go to ``run_dir/checkpoints``; None keeps none.
-        metrics: factories of Tunix logging backends.
+        metrics: gets every number that Tunix logs.
     """
     rollout = config.rollout
     prompt_tokens, new_tokens = rollout.max_prompt_tokens or 256, rollout.max_new_tokens or 256
@@ -45,7 +44,9 @@ def build_cluster(
             save_interval_steps=config.checkpoint.every, max_to_keep=config.checkpoint.keep
         ),
         metrics_logging_options=MetricsLoggerOptions(
-            log_dir=str(run_dir or "."), backend_kwargs={"custom_backend": list(metrics)}
+            # Without a backend of its own, Tunix would write TensorBoard events into the working directory.
+            log_dir=str(run_dir or "."),
+            backend_kwargs={"custom_backend": [lambda: metrics or RowBackend(lambda row: None)]},
         ),
     )
     return tunix_cluster.RLCluster(

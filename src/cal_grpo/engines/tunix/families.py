@@ -25,7 +25,7 @@ class Family:
         module: the Tunix package with ``model`` and a params module.
         params: name of the params module inside it.
         model_class: name of the model class.
-        build_config: Hugging Face config and the model module to Tunix's ``ModelConfig``.
+        build_config: Hugging Face config and the model module to Tunix's ``ModelConfig``, without rematerialisation.
         biased_attention: whether the model has q/k/v biases (the other value of ``attention_bias`` is refused).
     """
 

@@ -55,7 +55,7 @@ class Session:
             UsageError: the checkpoint cannot be trained, or no prompt fits.
         """
         mesh = make_mesh()
-        policy = load_policy(resolve_model(config.model_id), mesh)
+        policy = load_policy(resolve_model(config.model_id), mesh, remat=config.remat)
         limit = config.rollout.max_prompt_tokens or task.prompt_tokens
         training, skipped = fitting(task.train, policy.tokenizer, limit, "training")
         held_out, skipped_eval = fitting(task.eval, policy.tokenizer, limit, "held-out")
@@ -78,7 +78,7 @@ class Session:
             on_metrics: called with one row an update.
         """
         self._rows = RowBackend(on_metrics)
-        cluster = build_cluster(self.config, self.policy, self.mesh, run_dir, [lambda: self._rows])
+        cluster = build_cluster(self.config, self.policy, self.mesh, run_dir, self._rows)
         self._learner = CALGRPOLearner(
             cluster,
             algorithm(self.config),
