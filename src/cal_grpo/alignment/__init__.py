@@ -1,7 +1,15 @@
 """Which sampled tokens are that quote?"""
 
-from cal_grpo.alignment.aligner import Aligner, map_segment_to_token_indices, tokens_of
-from cal_grpo.alignment.offsets import Decoded, Offsets
+from cal_grpo.alignment.aligner import Aligner, char_spans_to_tokens, map_segment_to_token_indices
+from cal_grpo.alignment.decoded import Decoded, decode
 from cal_grpo.alignment.types import Miss, TokenSpan
 
-__all__ = ["Aligner", "Decoded", "Miss", "Offsets", "TokenSpan", "map_segment_to_token_indices", "tokens_of"]
+__all__ = [
+    "Aligner",
+    "Decoded",
+    "Miss",
+    "TokenSpan",
+    "char_spans_to_tokens",
+    "decode",
+    "map_segment_to_token_indices",
+]

@@ -1,101 +1,160 @@
 """Quotes to spans of sampled tokens."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
+from cal_grpo.alignment.atoms import Atoms
+from cal_grpo.alignment.choose import OnAmbiguous, choose
+from cal_grpo.alignment.decoded import Decoded, decode
+from cal_grpo.alignment.find import CharSpan, elided, same_atoms, verbatim
+from cal_grpo.alignment.table import token_table
+from cal_grpo.alignment.types import Method, Miss, TokenSpan
+from cal_grpo.errors import UsageError
 
-from cal_grpo.alignment.match import Haystack, find_quote
-from cal_grpo.alignment.offsets import Decoded, Offsets
-from cal_grpo.alignment.types import Miss, TokenSpan
-
-OnAmbiguous = Literal["first", "miss"]
-THRESHOLD = 0.88
+THRESHOLD = 0.75
+MAX_SPAN_TOKENS = 64
+_MARGIN = 0.05  # two passages whose similarities are closer than this cannot be told apart
 
 
 class Aligner:
-    """Maps quotes to the tokens of one tokenizer.
+    """Maps quotes to the sampled tokens of one tokenizer.
 
     Args:
-        tokenizer: a fast Hugging Face tokenizer or a ``tokenizers.Tokenizer``.
-        max_span_tokens: a longer span is refused.
+        tokenizer: a fast Hugging Face tokenizer or a ``tokenizers.Tokenizer``; its table is built here, once.
+        max_span_tokens: a longer span is a ``Miss``.
         threshold: similarity in [0, 1] that a fuzzy match must reach.
-        on_ambiguous: whether a quote that occurs more than once, without a deciding hint, means its first occurrence.
+        on_ambiguous: what a quote that occurs more than once means when no hint decides: its "first" occurrence, or
+            a "miss".
+
+    Raises:
+        UsageError: another kind of tokenizer, or a setting out of its range.
     """
 
     def __init__(
         self,
         tokenizer: Any,
-        max_span_tokens: int = 64,
+        max_span_tokens: int = MAX_SPAN_TOKENS,
         threshold: float = THRESHOLD,
         on_ambiguous: OnAmbiguous = "first",
     ) -> None:
-        self._offsets = Offsets(tokenizer)
+        if max_span_tokens < 1:
+            raise UsageError(f"got max_span_tokens={max_span_tokens}; expected at least 1; the default is 64")
+        if not 0 <= threshold <= 1:
+            raise UsageError(f"got threshold={threshold}; expected 0 to 1; the default is {THRESHOLD}")
+        if on_ambiguous not in ("first", "miss"):
+            raise UsageError(f"got on_ambiguous={on_ambiguous!r}; expected 'first' or 'miss'; choose one of them")
+        token_table(tokenizer)
+        self._tokenizer = tokenizer
         self._max_span_tokens = max_span_tokens
         self._threshold = threshold
         self._on_ambiguous: OnAmbiguous = on_ambiguous
 
     def decode(self, token_ids: Sequence[int]) -> Decoded:
-        """The completion's text, as an oracle should read it, and its tokens' offsets."""
-        return self._offsets.decode(token_ids)
+        """The completion's text, as an oracle must read it, and each token's characters."""
+        return decode(token_ids, self._tokenizer)
 
-    def map(self, token_ids: Sequence[int], segment: str, hint: str | None = None) -> TokenSpan | Miss:
-        """One quote on one completion; see ``map_segment_to_token_indices``."""
-        return self.map_many(self.decode(token_ids), [(segment, hint)])[0]
+    def map(self, response: Sequence[int] | Decoded, segment: str, hint: str | None = None) -> TokenSpan | Miss:
+        """The tokens of a quote, in sampled ids or in what ``decode`` made of them.
 
-    def map_many(self, decoded: Decoded, quotes: Sequence[tuple[str, str | None]]) -> list[TokenSpan | Miss]:
-        """Several (quote, hint) pairs on one decoded completion; offsets and normal form are shared."""
-        haystack = Haystack(decoded.text)
-        return [self._map(decoded, haystack, segment, hint) for segment, hint in quotes]
-
-    def _map(self, decoded: Decoded, haystack: Haystack, segment: str, hint: str | None) -> TokenSpan | Miss:
-        found = find_quote(haystack, segment, hint, self._threshold, self._on_ambiguous)
+        See ``map_segment_to_token_indices``. Several quotes on one completion share its offsets when it is decoded
+        first.
+        """
+        decoded = response if isinstance(response, Decoded) else self.decode(response)
+        if not segment.strip():
+            return Miss("empty", "the quote is empty")
+        if not decoded.text.strip():
+            return Miss("empty", "the response is empty")
+        if not any(c.isalnum() for c in segment):
+            return Miss("junk", f"no letter or digit in {segment[:40]!r}")
+        found = self._find(decoded, segment.strip(), hint)
         if isinstance(found, Miss):
             return found
-        tokens = tokens_of(decoded, found.start, found.end)
+        span, method, score = found
+        tokens = decoded.tokens(*span)
         if tokens is None:
-            return Miss("junk", "the quote covers no visible character")
+            return Miss("junk", f"no visible character in {segment[:40]!r}")
         start, end = tokens
         if end - start > self._max_span_tokens:
             return Miss("too_long", f"{end - start} tokens; at most {self._max_span_tokens} are blamed")
-        return TokenSpan(start, end, found.start, found.end, found.method, found.score)
+        return TokenSpan(start, end, span.start, span.end, method, score)
+
+    def map_batch(
+        self, responses: Sequence[Sequence[int] | Decoded], quotes: Sequence[Sequence[tuple[str, str | None]]]
+    ) -> list[list[TokenSpan | Miss]]:
+        """Several (quote, hint) pairs on each of several completions; each completion is decoded once.
+
+        Raises:
+            UsageError: not one list of quotes for each response.
+        """
+        if len(responses) != len(quotes):
+            raise UsageError(
+                f"got {len(responses)} responses and {len(quotes)} lists of quotes; expected as many of both; "
+                "pass an empty list for a response without quotes"
+            )
+        decoded = [r if isinstance(r, Decoded) else self.decode(r) for r in responses]
+        return [[self.map(d, quote, hint) for quote, hint in row] for d, row in zip(decoded, quotes, strict=True)]
+
+    def _find(self, decoded: Decoded, quote: str, hint: str | None) -> tuple[CharSpan, Method, float] | Miss:
+        method: Method = "exact"
+        spans = verbatim(decoded.text, quote)
+        if not spans:
+            method = "normalized"
+            atoms = Atoms.scan(quote)
+            spans = same_atoms(decoded, quote, atoms) or elided(decoded, quote)
+        score = 1.0
+        if not spans:
+            from cal_grpo.alignment.fuzzy import resembling  # rapidfuzz is needed by loose quotes only
+
+            method = "fuzzy"
+            passages = resembling(decoded, quote, atoms, self._threshold)
+            if not passages:
+                return Miss("not_found", f"{quote[:60]!r} is not in the response")
+            score = passages[0].score
+            if any(score - _MARGIN < p.score < score and _apart(p.span, passages[0].span) for p in passages):
+                return Miss("ambiguous", f"{quote[:60]!r} resembles several passages")
+            spans = [p.span for p in passages if p.score == score]
+            spans.sort()
+        chosen = choose(decoded, spans, hint, self._on_ambiguous)
+        return chosen if isinstance(chosen, Miss) else (chosen, method, score)
 
 
-def tokens_of(decoded: Decoded, char_start: int, char_end: int) -> tuple[int, int] | None:
-    """Half-open token span of the tokens that share a visible character with ``[char_start, char_end)``."""
-    while char_start < char_end and decoded.text[char_start].isspace():
-        char_start += 1
-    while char_end > char_start and decoded.text[char_end - 1].isspace():
-        char_end -= 1
-    if char_start >= char_end:
-        return None
-    # The ends are visible now: a token that reaches over one of them shares that character.
-    touching = np.flatnonzero((decoded.starts < char_end) & (decoded.ends > char_start) & (decoded.ends > decoded.starts))
-    return (int(touching[0]), int(touching[-1]) + 1) if len(touching) else None
+def _apart(a: CharSpan, b: CharSpan) -> bool:
+    return a.end <= b.start or b.end <= a.start
 
 
 def map_segment_to_token_indices(
     token_ids: Sequence[int],
     segment: str,
     tokenizer: Any,
-    max_span_tokens: int = 64,
+    max_span_tokens: int = MAX_SPAN_TOKENS,
     hint: str | None = None,
     *,
     threshold: float = THRESHOLD,
     on_ambiguous: OnAmbiguous = "first",
 ) -> TokenSpan | Miss:
-    """The sampled tokens that a quote covers.
+    """The sampled tokens that a quote covers: each that shares a visible character with it, and those in between.
+
+    The quote is looked for as it is, then word by word in whatever spelling, then with words changed; numbers and
+    operators must always be the response's own.
 
     Args:
-        token_ids: ids as sampled, in whatever segmentation.
-        segment: the quote.
-        tokenizer: the policy's.
+        token_ids: T ids as sampled, in whatever segmentation, padding included or not.
+        segment: the quote, as a judge wrote it.
+        tokenizer: the policy's; its table is built once and kept.
         max_span_tokens: a longer span is a ``Miss``.
-        hint: the text just before the quote, or the 0-based index of its line as digits.
+        hint: the text just before the quote, or the 0-based index of its line as digits; decides between repetitions.
         threshold: similarity in [0, 1] that a fuzzy match must reach.
-        on_ambiguous: see ``Aligner``.
+        on_ambiguous: "first" or "miss"; see ``Aligner``.
 
     Returns:
         A half-open ``TokenSpan``, or a ``Miss`` with its reason. Below the threshold it is a ``Miss``, never a guess.
+
+    Raises:
+        UsageError: another kind of tokenizer, a negative id, or a setting out of its range.
     """
     return Aligner(tokenizer, max_span_tokens, threshold, on_ambiguous).map(token_ids, segment, hint)
+
+
+def char_spans_to_tokens(decoded: Decoded, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int] | None]:
+    """Half-open token spans of half-open character spans, None where nothing is visible; see ``Decoded.tokens``."""
+    return [decoded.tokens(start, end) for start, end in spans]

@@ -15,12 +15,14 @@ from cal_grpo.alignment.folding import fold
 Kind = Literal["word", "number", "operator", "label"]
 
 # Words that carry the quantity: a quote that has another one in its place is about something else.
-STRICT_WORDS = frozenset(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion dozen "
-    "half third quarter twice thrice double triple first second plus minus times divided multiplied added subtracted "
-    "add subtract multiply divide more less fewer not no never greater smaller increase decrease".split()
-)
+STRICT_WORDS = frozenset((
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty",
+    "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million", "billion",
+    "dozen", "half", "third", "quarter", "twice", "thrice", "double", "triple", "first", "second", "plus",
+    "minus", "times", "divided", "multiplied", "added", "subtracted", "add", "subtract", "multiply", "divide",
+    "more", "less", "fewer", "not", "no", "never", "greater", "smaller", "increase", "decrease",
+))  # fmt: skip
 
 _LATEX = {
     **dict.fromkeys(("times", "cdot", "ast"), "×"),
@@ -32,9 +34,10 @@ _LATEX = {
     "pm": "±",
     "%": "%",
 }
-_LATEX_MARKUP = frozenset(
-    "frac dfrac tfrac text textbf textit mathrm mathbf mathit left right boxed quad qquad begin end displaystyle".split()
-)
+_LATEX_MARKUP = frozenset((
+    "frac", "dfrac", "tfrac", "text", "textbf", "textit", "mathrm", "mathbf", "mathit", "left", "right",
+    "boxed", "quad", "qquad", "begin", "end", "displaystyle",
+))  # fmt: skip
 
 _SCANNER = re.compile(
     r"""
@@ -70,8 +73,8 @@ class Atom(NamedTuple):
 
     @property
     def is_strict(self) -> bool:
-        """A number or an operator: never matched loosely."""
-        return self.kind in ("number", "operator")
+        """A number, an operator or a step's number: never matched loosely."""
+        return self.kind != "word"
 
 
 @dataclass(frozen=True, eq=False)

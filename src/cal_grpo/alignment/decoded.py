@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from os.path import commonprefix
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from cal_grpo.errors import UsageError
 
 
 @dataclass(frozen=True, eq=False)
-class DecodedResponse:
+class Decoded:
     """The text of a completion and where each token stands in it. T tokens, half-open character offsets.
 
     Attributes:
@@ -66,7 +65,7 @@ class DecodedResponse:
         return first, int(np.searchsorted(self.starts_T, char_end, side="left"))
 
 
-def decode(token_ids: Sequence[int], tokenizer: Any) -> DecodedResponse:
+def decode(token_ids: Sequence[int], tokenizer: Any) -> Decoded:
     """Decode sampled ids, special tokens kept and spaces left alone, with each token's characters.
 
     The ids need not be what the tokenizer would make of the text. Linear in T for byte-level BPE, SentencePiece BPE
@@ -89,10 +88,10 @@ def decode(token_ids: Sequence[int], tokenizer: Any) -> DecodedResponse:
         if joined == text:
             known_T = ids_T < len(table.special_V)
             special_T = known_T & table.special_V[np.where(known_T, ids_T, 0)] if len(table.special_V) else known_T
-            return DecodedResponse(text, starts_T, ends_T, special_T)
+            return Decoded(text, starts_T, ends_T, special_T)
     starts_T, ends_T = _offsets_by_prefix(ids_T, inner, text)
     special_ids = [index for index, added in inner.get_added_tokens_decoder().items() if added.special]
-    return DecodedResponse(text, starts_T, ends_T, np.isin(ids_T, special_ids))
+    return Decoded(text, starts_T, ends_T, np.isin(ids_T, special_ids))
 
 
 def _checked(token_ids: Sequence[int]) -> np.ndarray:
@@ -163,8 +162,12 @@ def _offsets_by_prefix(ids_T: np.ndarray, inner: Any, text: str) -> tuple[np.nda
     ends_T = np.zeros(len(ids), np.int64)
     for t in range(len(ids)):
         prefix = inner.decode(ids[: t + 1], skip_special_tokens=False)
-        ends_T[t] = len(commonprefix([prefix, text]))
+        ends_T[t] = _agreeing(prefix, text)
     if len(ids):
         ends_T[-1] = len(text)
     ends_T = np.maximum.accumulate(ends_T)
     return np.concatenate([[0], ends_T[:-1]])[: len(ids)], ends_T
+
+
+def _agreeing(a: str, b: str) -> int:
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

@@ -1,6 +1,5 @@
 """What each id of a tokenizer contributes to the decoded text, worked out once per tokenizer."""
 
-import codecs
 import json
 from dataclasses import dataclass
 from functools import lru_cache
@@ -125,9 +124,7 @@ class _Recipe:
         partial_V[list(raw)] = True
         lengths_V = np.fromiter(map(len, pieces), np.int64, size)
         strip = self.strip
-        return TokenTable(
-            pieces, openers, raw, lengths_V, known_V, partial_V, special_V, not self.byte_level, strip
-        )
+        return TokenTable(pieces, openers, raw, lengths_V, known_V, partial_V, special_V, not self.byte_level, strip)
 
     def _piece(self, token: str) -> str | bytes:
         if self.byte_level:
@@ -163,10 +160,17 @@ def characters_of_bytes(data: bytes, all_or_nothing: bool) -> tuple[str, list[in
             data.decode()
         except UnicodeDecodeError:
             return "\ufffd" * len(data), list(range(len(data)))
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    text, owners = "", []
-    for i in range(len(data)):
-        text += decoder.decode(data[i : i + 1])
-        pending = bool(decoder.getstate()[0])
-        owners.append(len(text) if pending else len(text) - 1)
-    return text + decoder.decode(b"", final=True), owners
+    text, owners, at = "", [], 0
+    while at < len(data):
+        try:
+            good, bad = data[at:].decode(), 0
+        except UnicodeDecodeError as e:
+            good, bad = data[at : at + e.start].decode(), e.end - e.start
+        for c in good:
+            size = len(c.encode())
+            owners += [len(text)] * size
+            text, at = text + c, at + size
+        if bad:  # Python and the tokenizers' Rust alike write one U+FFFD for such a stretch
+            owners += [len(text)] * bad
+            text, at = text + "\ufffd", at + bad
+    return text, owners

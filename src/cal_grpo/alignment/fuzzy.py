@@ -1,0 +1,119 @@
+"""A quote with words changed, dropped or added, but with its numbers and operators in place."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from rapidfuzz import fuzz
+from rapidfuzz.distance import Indel, LCSseq
+
+from cal_grpo.alignment.atoms import STRICT_WORDS, Atom, Atoms
+from cal_grpo.alignment.decoded import Decoded
+from cal_grpo.alignment.find import CharSpan, views, widened
+
+_MIN_ATOMS = 4  # a shorter quote resembles too much
+_MAX_PLACES = 64  # of equal numbers, in a response that repeats itself
+_STRAY = 2  # atoms more between an outermost match and the rest than the quote has there: a coincidence
+
+
+class Resemblance(NamedTuple):
+    """A passage like the quote, with the similarity of their characters in [0, 1]."""
+
+    span: CharSpan
+    score: float
+
+
+def resembling(response: Decoded, quote: str, atoms: Atoms, threshold: float) -> list[Resemblance]:
+    """Passages that differ from the quote in words only, best first.
+
+    Their numbers and operators are the quote's, in its order; no number word or comparison is replaced. Linear in
+    the response: its atoms are looked at once for each place where the quote's numbers are.
+    """
+    *_, (view, wanted) = views(response.atoms, atoms)
+    if len(wanted) < _MIN_ATOMS or not len(view):
+        return []
+    found: dict[CharSpan, Resemblance] = {}
+    for low, high in _zones(view.items, wanted.items):
+        pairs = _aligned(wanted.items, view.items, low, high)
+        if not pairs or not _faithful(wanted.items, view.items, pairs):
+            continue
+        first, last = pairs[0][1], pairs[-1][1] + 1
+        theirs = " ".join(a.text for a in view.items[first:last])
+        score = Indel.normalized_similarity(" ".join(a.text for a in wanted.items), theirs)
+        if score >= threshold:
+            ours, kept = _cut(quote, wanted, pairs[0][0], pairs[-1][0] + 1)
+            span = widened(response.text, view, first, last, ours, kept)
+            found[span] = max(Resemblance(span, score), found.get(span, Resemblance(span, 0.0)))
+    return sorted(found.values(), key=lambda r: -r.score)
+
+
+def _cut(quote: str, wanted: Atoms, first: int, last: int) -> tuple[str, Atoms]:
+    """The quote from its first to its last matched atom; punctuation beyond an unmatched one stands for nothing."""
+    low = 0 if first == 0 else wanted.items[first].start
+    high = len(quote) if last == len(wanted) else wanted.items[last - 1].end
+    kept = [a._replace(start=a.start - low, end=a.end - low) for a in wanted.items[first:last]]
+    return quote[low:high], Atoms(kept)
+
+
+def _zones(theirs: Sequence[Atom], ours: Sequence[Atom]) -> Iterator[tuple[int, int]]:
+    """Half-open stretches of the response that hold exactly the quote's numbers and operators, with words around."""
+    strict = [i for i, a in enumerate(theirs) if a.is_strict]
+    wanted = [i for i, a in enumerate(ours) if a.is_strict]
+    bounds = [-1, *strict, len(theirs)]
+    if not wanted:
+        for low, high in pairwise(bounds):
+            if high - low - 1 >= len(ours) // 2:
+                yield from _windows(theirs, ours, low + 1, high)
+        return
+    left, right = _slack(wanted[0]), _slack(len(ours) - 1 - wanted[-1])
+    facts = Atoms([theirs[i] for i in strict])
+    for count, k in enumerate(facts.find(Atoms([ours[i] for i in wanted]))):
+        if count == _MAX_PLACES:
+            return
+        last = k + len(wanted) - 1
+        yield max(bounds[k] + 1, strict[k] - left), min(bounds[last + 2], strict[last] + 1 + right)
+
+
+def _slack(words: int) -> int:
+    return words + words // 4 + 2
+
+
+def _windows(theirs: Sequence[Atom], ours: Sequence[Atom], low: int, high: int) -> Iterator[tuple[int, int]]:
+    """The stretch, if it is not much longer than the quote; else its windows that are most like the quote."""
+    if high - low <= 2 * len(ours):
+        yield low, high
+        return
+    needle = [a.text for a in ours]
+    step = len(ours)
+    for at in range(low, high, step):
+        window = [a.text for a in theirs[at : min(at + 3 * step, high)]]
+        best = fuzz.partial_ratio_alignment(needle, window, score_cutoff=40)
+        if best is not None:
+            yield max(low, at + best.dest_start - 2), min(high, at + best.dest_end + 2)
+
+
+def _aligned(ours: Sequence[Atom], theirs: Sequence[Atom], low: int, high: int) -> list[tuple[int, int]]:
+    """Pairs of equal atoms, increasing in both, without coincidences at the ends."""
+    blocks = LCSseq.editops([a.text for a in ours], [a.text for a in theirs[low:high]]).as_matching_blocks()
+    pairs = [(block.a + i, low + block.b + i) for block in blocks for i in range(block.size)]
+    while len(pairs) > 1 and _is_stray(pairs[0], pairs[1], ours[pairs[0][0]]):
+        pairs.pop(0)
+    while len(pairs) > 1 and _is_stray(pairs[-2], pairs[-1], ours[pairs[-1][0]]):
+        pairs.pop()
+    return pairs
+
+
+def _is_stray(left: tuple[int, int], right: tuple[int, int], outermost: Atom) -> bool:
+    return not outermost.is_strict and abs((right[1] - left[1]) - (right[0] - left[0])) > _STRAY
+
+
+def _faithful(ours: Sequence[Atom], theirs: Sequence[Atom], pairs: list[tuple[int, int]]) -> bool:
+    """Whether what lies between the pairs changes no quantity: words dropped, added or replaced, but none that counts."""
+    edges = [(-1, pairs[0][1] - 1), *pairs, (len(ours), pairs[-1][1] + 1)]
+    for (i, j), (k, m) in pairwise(edges):
+        added, dropped = ours[i + 1 : k], theirs[j + 1 : m]
+        if any(a.is_strict for a in (*added, *dropped)):
+            return False
+        if added and any(a.text in STRICT_WORDS for a in (*added, *dropped)):
+            return False
+    return True
