@@ -28,10 +28,11 @@ VARIABLES = (
 # Where a language model of 0.1 to 2 billion parameters wants something else than the embedded policy.
 DEFAULTS = {
     "task": "gsm8k",
-    "model_id": "HuggingFaceTB/SmolLM2-135M-Instruct",
+    "model_id": "Qwen/Qwen2.5-0.5B-Instruct",
     "num_generations": 4,
     "batch_size": 4,
-    "micro_batch_size": 1,  # logits are (answers, tokens, 49152): one question at a time keeps them near 1 GB
+    "micro_batch_size": 1,  # logits are (answers, tokens, vocabulary): one question at a time
+    "remat": True,
     "num_train_steps": 100,
     "learning_rate": 1e-6,
     "max_eval_samples": 64,
