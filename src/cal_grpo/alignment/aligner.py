@@ -95,31 +95,30 @@ class Aligner:
         return [[self.map(d, quote, hint) for quote, hint in row] for d, row in zip(decoded, quotes, strict=True)]
 
     def _find(self, decoded: Decoded, quote: str, hint: str | None) -> tuple[CharSpan, Method, float] | Miss:
-        method: Method = "exact"
-        spans = verbatim(decoded.text, quote)
-        if not spans:
-            method = "normalized"
-            atoms = Atoms.scan(quote)
-            spans = same_atoms(decoded, quote, atoms) or elided(decoded, quote)
-        score = 1.0
-        if not spans:
-            from cal_grpo.alignment.fuzzy import resembling  # rapidfuzz is needed by loose quotes only
+        spans = verbatim(decoded, quote)
+        if spans:
+            return _with(choose(decoded.text, spans, hint, self._on_ambiguous), "exact", 1.0)
+        atoms = Atoms.scan(quote)
+        spans = same_atoms(decoded, quote, atoms) or elided(decoded, quote)
+        if spans:
+            return _with(choose(decoded.text, spans, hint, self._on_ambiguous), "normalized", 1.0)
 
-            method = "fuzzy"
-            passages = resembling(decoded, quote, atoms, self._threshold)
-            if not passages:
-                return Miss("not_found", f"{quote[:60]!r} is not in the response")
-            score = passages[0].score
-            if any(score - _MARGIN < p.score < score and _apart(p.span, passages[0].span) for p in passages):
-                return Miss("ambiguous", f"{quote[:60]!r} resembles several passages")
-            spans = [p.span for p in passages if p.score == score]
-            spans.sort()
-        chosen = choose(decoded, spans, hint, self._on_ambiguous)
-        return chosen if isinstance(chosen, Miss) else (chosen, method, score)
+        from cal_grpo.alignment.fuzzy import resembling  # rapidfuzz is needed by loose quotes only
+
+        passages = resembling(decoded, quote, atoms, self._threshold)
+        if passages is None:
+            return Miss("ambiguous", f"the numbers of {quote[:60]!r} are all over the response")
+        if not passages:
+            return Miss("not_found", f"{quote[:60]!r} is not in the response")
+        score = passages[0].score
+        rivals = [p for p in passages if p.score > score - _MARGIN]
+        # Equal passages are repetitions; of merely similar ones the first would be a guess.
+        cautious: OnAmbiguous = self._on_ambiguous if all(p.score == score for p in rivals) else "miss"
+        return _with(choose(decoded.text, sorted(p.span for p in rivals), hint, cautious), "fuzzy", score)
 
 
-def _apart(a: CharSpan, b: CharSpan) -> bool:
-    return a.end <= b.start or b.end <= a.start
+def _with(chosen: CharSpan | Miss, method: Method, score: float) -> tuple[CharSpan, Method, float] | Miss:
+    return chosen if isinstance(chosen, Miss) else (chosen, method, score)
 
 
 def map_segment_to_token_indices(

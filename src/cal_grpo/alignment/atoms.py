@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from cal_grpo.alignment.folding import fold
 
-Kind = Literal["word", "number", "operator", "label"]
+Extra = Literal["label", "sign", "note"]
 
 # Words that carry the quantity: a quote that has another one in its place is about something else.
 STRICT_WORDS = frozenset((
@@ -39,19 +39,24 @@ _LATEX_MARKUP = frozenset((
     "boxed", "quad", "qquad", "begin", "end", "displaystyle",
 ))  # fmt: skip
 
+# A sign that opens a line is a bullet before a word, and may be an operator before a number or a variable. Characters
+# of the scripts in "word" that are written without spaces are words of their own; vowel signs belong to their word.
 _SCANNER = re.compile(
     r"""
     (?P<note><<(?=[^<>\n]*>>))
   | (?P<note_end>>>)
   | (?P<label>^[^\S\n]*(?:[-*+×•>]\ +)?(?:\*\*|\#+\ *)?
         (?:step\ *\#?(?P<step>\d{1,3})(?:\*\*)?\ *(?:[:.)\-]|(?=\n))|\(?(?P<item>\d{1,2})[.)](?=\ +\S)))
-  | (?P<bullet>^[^\S\n]*[-*+×•]\s+(?=\S))
+  | (?P<sign>^[^\S\n]*[-*+×>](?=\s+(?:[\d($\\.]|[b-hj-z]\b)))
+  | (?P<bullet>^[^\S\n]*[-*+×>•]\s+(?=\S))
   | \\(?P<latex>[a-z]+|%)
   | (?P<over>\}\s*\{)
   | (?P<number>\d+(?:,\d{3})*(?!,?\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)
   | (?P<times>(?<=[\d)%]\ )x(?=\ ?[\d($.\\])|(?<=[\d)%])x(?=\ ?[\d($\\])|(?<=\ )x(?=\ [\d($])
         |(?<=[\w)\]}%$])\*(?=[\w(\[{$\\.\-])|(?<=\s)\*(?=\s)|(?<=\d\ )\*(?=\d)|(?<=\d)\*(?=\ \d)|×)
-  | (?P<word>[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|(?:(?![\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])[^\W\d_])+)
+  | (?P<word>[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]
+        |(?:(?![\d\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])
+            (?:[^\W_]|[\u0900-\u0963\u0966-\u109f\u1780-\u17ff]))+)
   | (?P<power>(?<=\w)\*\*(?=\w)|\^)
   | (?P<arrow>=+>|-+>|[→⇒])
   | (?P<operator>==?|!=|<=|>=|[+/%<>≤≥≠≈±])
@@ -59,22 +64,23 @@ _SCANNER = re.compile(
     """,
     re.VERBOSE | re.MULTILINE,
 )
-_SAME_OPERATOR = {"==": "=", "!=": "≠", "<=": "≤", ">=": "≥"}
+_SAME_OPERATOR = {"==": "=", "!=": "≠", "<=": "≤", ">=": "≥", "*": "×"}
+_ONE_SIGN = {"times": "×", "power": "^", "over": "/", "minus": "-"}
+_SILENT = frozenset(("note", "note_end", "bullet", "arrow"))
 
 
 class Atom(NamedTuple):
-    """One word, number, operator or step label, in one spelling, with its half-open characters."""
+    """One word, number or operator in one spelling, with its half-open characters.
+
+    ``extra`` says which of two spellings may lack it: the number of a step or item ("label", its text is "#2"), a sign
+    that opens a line ("sign"), what is inside <<3*4=12>> ("note"). None for everything else.
+    """
 
     text: str
     start: int
     end: int
-    kind: Kind
-    in_note: bool = False  # inside a <<3*4=12>> calculator annotation
-
-    @property
-    def is_strict(self) -> bool:
-        """A number, an operator or a step's number: never matched loosely."""
-        return self.kind != "word"
+    is_strict: bool  # all but words: never matched loosely
+    extra: Extra | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +100,7 @@ class Atoms:
     @cached_property
     def key(self) -> str:
         """All atoms in one string, each between separators that no atom contains."""
-        return "\x1f" + "\x1f".join(a.text for a in self.items) + "\x1f" if self.items else "\x1f"
+        return "\x1f" + "".join(a.text + "\x1f" for a in self.items)
 
     @cached_property
     def _key_starts(self) -> list[int]:
@@ -105,26 +111,21 @@ class Atoms:
         return starts
 
     @cached_property
-    def has_labels(self) -> bool:
-        return any(a.kind == "label" for a in self.items)
+    def extras(self) -> frozenset[str]:
+        """Which kinds of extra atoms there are."""
+        return frozenset(a.extra for a in self.items if a.extra)
 
-    @cached_property
-    def has_notes(self) -> bool:
-        return any(a.in_note for a in self.items)
-
-    def without(self, *, labels: bool, notes: bool) -> "Atoms":
-        """The same without step labels, without annotations, or as it is."""
-        labels, notes = labels and self.has_labels, notes and self.has_notes
-        if not labels and not notes:
+    def without(self, extras: frozenset[str]) -> "Atoms":
+        """The same without those extra atoms; itself if it has none of them."""
+        extras &= self.extras
+        if not extras:
             return self
-        cache: dict[tuple[bool, bool], Atoms] = self._views
-        if (labels, notes) not in cache:
-            keep = [a for a in self.items if not (labels and a.kind == "label") and not (notes and a.in_note)]
-            cache[labels, notes] = Atoms(keep)
-        return cache[labels, notes]
+        if extras not in self._views:
+            self._views[extras] = Atoms([a for a in self.items if a.extra not in extras])
+        return self._views[extras]
 
     @cached_property
-    def _views(self) -> "dict[tuple[bool, bool], Atoms]":
+    def _views(self) -> "dict[frozenset[str], Atoms]":
         return {}
 
     def find(self, quote: "Atoms") -> Iterator[int]:
@@ -139,35 +140,27 @@ def _scan(text: str) -> Iterator[Atom]:
     folded, origin = fold(text)
     in_note = False
     for match in _SCANNER.finditer(folded):
-        group = match.lastgroup
+        group, value = match.lastgroup, match[0]
         start, end = match.span()
-        kind: Kind = "operator"
-        if group in ("step", "item", "label"):
-            group, kind = "label", "label"
-            value = "#" + (match["step"] or match["item"]).lstrip("0")
-            start = match.start("step" if match["step"] else "item")
-        elif group == "word":
-            value, kind = match[0], "word"
-        elif group == "number":
-            value, kind = match[0].replace(",", ""), "number"
-        elif group == "times":
-            value = "×"
-        elif group == "power":
-            value = "^"
-        elif group == "minus":
-            value = "-"
-        elif group == "operator":
-            value = _SAME_OPERATOR.get(match[0], match[0])
-        elif group == "over":
-            value = "/"
-        elif group == "latex":
-            name = match["latex"]
-            if name in _LATEX_MARKUP:
-                continue
-            value = _LATEX.get(name, name)
-            kind = "operator" if name in _LATEX else "word"
-        else:
-            if group in ("note", "note_end"):
-                in_note = group == "note"
+        extra: Extra | None = "note" if in_note else None
+        if group in _SILENT:
+            in_note = group == "note" or (in_note and group != "note_end")
             continue
-        yield Atom(value, origin[start], origin[end - 1] + 1, kind, in_note)
+        if group == "latex":
+            if match["latex"] in _LATEX_MARKUP:
+                continue
+            value = _LATEX.get(match["latex"], match["latex"])
+            group = "operator" if match["latex"] in _LATEX else "word"
+        elif group in ("step", "item", "label"):
+            number = "step" if match["step"] else "item"
+            value, start, end, extra = "#" + match[number].lstrip("0"), *match.span(number), "label"
+        elif group == "sign":
+            value, start, extra = value.strip(), end - 1, "sign"
+        elif group == "number":
+            value = value.replace(",", "")
+        elif group in _ONE_SIGN:
+            value = _ONE_SIGN[group]
+        value = _SAME_OPERATOR.get(value, value)
+        # Accents that folding dropped after the last character belong to the atom.
+        stop = max(origin[end - 1] + 1, origin[end] if end < len(folded) else len(text))
+        yield Atom(value, origin[start], stop, group != "word", extra)

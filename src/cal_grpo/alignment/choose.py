@@ -3,53 +3,68 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from cal_grpo.alignment.decoded import Decoded
 from cal_grpo.alignment.find import CharSpan
 from cal_grpo.alignment.folding import fold
 from cal_grpo.alignment.types import Miss
 
 OnAmbiguous = Literal["first", "miss"]
 
+_ENOUGH = 8  # visible characters of a text before the quote that must agree, if it has as many
+_LONGEST = 1000  # characters of it that are looked at
 
-def choose(response: Decoded, spans: Sequence[CharSpan], hint: str | None, on_ambiguous: OnAmbiguous) -> CharSpan | Miss:
+
+def choose(text: str, spans: Sequence[CharSpan], hint: str | None, on_ambiguous: OnAmbiguous) -> CharSpan | Miss:
     """The occurrence that the hint points to; without one that decides, the first, or a ``Miss`` where caution is asked.
 
     A hint is the text just before the quote ("" at the start), or the 0-based index of the step as digits: of the line
-    that is not blank, as the steps of a solution are its lines.
+    that is not blank, as the steps of a solution are its lines. Where digits could be either, both readings must allow
+    the occurrence.
     """
-    if len(spans) == 1:
-        return spans[0]
-    if hint is not None:
-        if hint.strip().isdecimal():
-            on_line = [s for s in spans if _line(response.text, s.start) == int(hint)]
-            if len(on_line) == 1:
-                return on_line[0]
-            spans = on_line or spans
-        agreed = [_agreement(response.text[: s.start], hint) for s in spans]
-        if agreed.count(max(agreed)) == 1:
-            return spans[agreed.index(max(agreed))]
-    if on_ambiguous == "first":
+    if len(spans) > 1 and hint is not None:
+        spans = _pointed_to(text, spans, hint) or spans
+    if len(spans) == 1 or on_ambiguous == "first":
         return spans[0]
     return Miss("ambiguous", f"the quote occurs {len(spans)} times and the hint {hint!r:.60} does not decide")
 
 
-def _line(text: str, at: int) -> int:
-    return sum(1 for line in text[:at].split("\n")[:-1] if line.strip())
+def _pointed_to(text: str, spans: Sequence[CharSpan], hint: str) -> list[CharSpan]:
+    preceded = _preceded(text, spans, hint)
+    number = hint.strip()
+    if not (number.isdecimal() and len(number) < 10):
+        return preceded
+    low, high = _line(text, int(number))
+    on_line = [s for s in spans if low <= s.start < high]
+    if on_line and preceded:
+        return [s for s in on_line if s in preceded]
+    return on_line or preceded
 
 
-def _agreement(before: str, hint: str) -> int:
-    """Letters, digits and signs in common, read backwards from the quote; white space and spelling do not count.
+def _line(text: str, index: int) -> tuple[int, int]:
+    """The characters of the line with that index, blank lines not counted; nothing if there is none."""
+    at = 0
+    for line in text.split("\n"):
+        if line.strip():
+            if index == 0:
+                return at, at + len(line)
+            index -= 1
+        at += len(line) + 1
+    return 0, 0
 
-    A quote with nothing before it agrees best with an empty hint.
-    """
-    there, here = _ink(before[-4 * len(hint) - 64 :])[::-1], _ink(hint)[::-1]
-    if not here:
-        return 0 if there else 1
-    count = 0
-    while count < min(len(there), len(here)) and there[count] == here[count]:
-        count += 1
-    return count
+
+def _preceded(text: str, spans: Sequence[CharSpan], hint: str) -> list[CharSpan]:
+    """The occurrences before which most of the hint stands, if that is enough not to be a coincidence."""
+    said = _ink(hint[-_LONGEST:])[::-1]
+    if not said:
+        return [s for s in spans if not text[: s.start].strip()]
+    agreed = [_agreement(_ink(text[max(0, s.start - 4 * len(said) - 64) : s.start])[::-1], said) for s in spans]
+    most = max(agreed)
+    return [s for s, n in zip(spans, agreed, strict=True) if n == most] if most >= min(len(said), _ENOUGH) else []
+
+
+def _agreement(there: str, here: str) -> int:
+    return next((i for i, (x, y) in enumerate(zip(there, here, strict=False)) if x != y), min(len(there), len(here)))
 
 
 def _ink(text: str) -> str:
-    return "".join(fold(text)[0].split())
+    """Letters, digits and signs; white space, spelling and markdown do not count."""
+    return "".join(c for c in fold(text)[0] if not c.isspace() and c not in "*×_`#$\\")
