@@ -97,11 +97,11 @@ class Aligner:
     def _find(self, decoded: Decoded, quote: str, hint: str | None) -> tuple[CharSpan, Method, float] | Miss:
         spans = verbatim(decoded, quote)
         if spans:
-            return _with(choose(decoded.text, spans, hint, self._on_ambiguous), "exact", 1.0)
+            return _with(choose(decoded, spans, hint, self._on_ambiguous), "exact", 1.0)
         atoms = Atoms.scan(quote)
         spans = same_atoms(decoded, quote, atoms) or elided(decoded, quote)
         if spans:
-            return _with(choose(decoded.text, spans, hint, self._on_ambiguous), "normalized", 1.0)
+            return _with(choose(decoded, spans, hint, self._on_ambiguous), "normalized", 1.0)
 
         from cal_grpo.alignment.fuzzy import resembling  # rapidfuzz is needed by loose quotes only
 
@@ -114,7 +114,7 @@ class Aligner:
         rivals = [p for p in passages if p.score > score - _MARGIN]
         # Equal passages are repetitions; of merely similar ones the first would be a guess.
         cautious: OnAmbiguous = self._on_ambiguous if all(p.score == score for p in rivals) else "miss"
-        return _with(choose(decoded.text, sorted(p.span for p in rivals), hint, cautious), "fuzzy", score)
+        return _with(choose(decoded, sorted(p.span for p in rivals), hint, cautious), "fuzzy", score)
 
 
 def _with(chosen: CharSpan | Miss, method: Method, score: float) -> tuple[CharSpan, Method, float] | Miss:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from cal_grpo.alignment.folding import fold
 
-Extra = Literal["label", "sign", "note"]
+Extra = Literal["label", "sign", "bullet", "note"]
 
 # Words that carry the quantity: a quote that has another one in its place is about something else.
 STRICT_WORDS = frozenset((
@@ -39,21 +39,22 @@ _LATEX_MARKUP = frozenset((
     "boxed", "quad", "qquad", "begin", "end", "displaystyle",
 ))  # fmt: skip
 
-# A sign that opens a line is a bullet before a word, and may be an operator before a number or a variable. Characters
-# of the scripts in "word" that are written without spaces are words of their own; vowel signs belong to their word.
+# Characters of the scripts in "word" that are written without spaces are words of their own; vowel signs belong to
+# their word.
 _SCANNER = re.compile(
     r"""
     (?P<note><<(?=[^<>\n]*>>))
   | (?P<note_end>>>)
-  | (?P<label>^[^\S\n]*(?:[-*+×•>]\ +)?(?:\*\*|\#+\ *)?
-        (?:step\ *\#?(?P<step>\d{1,3})(?:\*\*)?\ *(?:[:.)\-]|(?=\n))|\(?(?P<item>\d{1,2})[.)](?=\ +\S)))
+  | (?P<label>^[^\S\n]*(?:
+        (?:[-*•>]\ +)?(?:\*\*|\#+\ *)?
+            (?:step\ *\#?(?P<step>\d{1,3})(?:\*\*)?\ *(?:[:.)\-]|(?=\n))|(?P<item>\d{1,2})\.(?=[^\S\n]+\S))
+        |\(?(?P<point>\d{1,2})\)(?=[^\S\n]+\S)))
   | (?P<sign>^[^\S\n]*[-*+×>](?=\s+(?:[\d($\\.]|[b-hj-z]\b)))
-  | (?P<bullet>^[^\S\n]*[-*+×>•]\s+(?=\S))
+  | (?P<bullet>^[^\S\n]*[-*+×>•](?=\s+\S))
   | \\(?P<latex>[a-z]+|%)
   | (?P<over>\}\s*\{)
   | (?P<number>\d+(?:,\d{3})*(?!,?\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)
-  | (?P<times>(?<=[\d)%]\ )x(?=\ ?[\d($.\\])|(?<=[\d)%])x(?=\ ?[\d($\\])|(?<=\ )x(?=\ [\d($])
-        |(?<=[\w)\]}%$])\*(?=[\w(\[{$\\.\-])|(?<=\s)\*(?=\s)|(?<=\d\ )\*(?=\d)|(?<=\d)\*(?=\ \d)|×)
+  | (?P<times>×|(?<=[\w)\]}%$])\*(?=[\w(\[{$\\]|\.\d|-[\d($])|(?<=\s)\*(?=\s)|(?<=\d\s)\*(?=\d)|(?<=\d)\*(?=\s\d))
   | (?P<word>[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]
         |(?:(?![\d\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])
             (?:[^\W_]|[\u0900-\u0963\u0966-\u109f\u1780-\u17ff]))+)
@@ -66,14 +67,14 @@ _SCANNER = re.compile(
 )
 _SAME_OPERATOR = {"==": "=", "!=": "≠", "<=": "≤", ">=": "≥", "*": "×"}
 _ONE_SIGN = {"times": "×", "power": "^", "over": "/", "minus": "-"}
-_SILENT = frozenset(("note", "note_end", "bullet", "arrow"))
+_SILENT = frozenset(("note", "note_end", "arrow"))
 
 
 class Atom(NamedTuple):
     """One word, number or operator in one spelling, with its half-open characters.
 
-    ``extra`` says which of two spellings may lack it: the number of a step or item ("label", its text is "#2"), a sign
-    that opens a line ("sign"), what is inside <<3*4=12>> ("note"). None for everything else.
+    ``extra`` says which of two spellings may lack it: the number of a step or item ("label"), a sign that
+    opens a line before a number ("sign") or a word ("bullet"), what is inside <<3*4=12>> ("note"). None for all else.
     """
 
     text: str
@@ -151,13 +152,17 @@ def _scan(text: str) -> Iterator[Atom]:
                 continue
             value = _LATEX.get(match["latex"], match["latex"])
             group = "operator" if match["latex"] in _LATEX else "word"
-        elif group in ("step", "item", "label"):
-            number = "step" if match["step"] else "item"
-            value, start, end, extra = "#" + match[number].lstrip("0"), *match.span(number), "label"
+        elif group == "label":
+            number = next(name for name in ("step", "item", "point") if match[name])
+            value, start, end, extra = match[number], *match.span(number), "label"
         elif group == "sign":
-            value, start, extra = value.strip(), end - 1, "sign"
+            value, start, extra = match[0][-1], end - 1, "sign"
+        elif group == "bullet":
+            value, start, extra = "•" if match[0][-1] == "*" else match[0][-1], end - 1, "bullet"
         elif group == "number":
             value = value.replace(",", "")
+        elif value == "x":  # whether it multiplies or is unknown, it counts
+            value, group = "×", "times"
         elif group in _ONE_SIGN:
             value = _ONE_SIGN[group]
         value = _SAME_OPERATOR.get(value, value)

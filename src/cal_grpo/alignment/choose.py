@@ -1,46 +1,80 @@
 """Which of several occurrences a quote means."""
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from cal_grpo.alignment.decoded import Decoded
 from cal_grpo.alignment.find import CharSpan
-from cal_grpo.alignment.folding import fold
+from cal_grpo.alignment.folding import ink
 from cal_grpo.alignment.types import Miss
 
 OnAmbiguous = Literal["first", "miss"]
 
-_ENOUGH = 8  # visible characters of a text before the quote that must agree, if it has as many
-_LONGEST = 1000  # characters of it that are looked at
+_ENOUGH = 8  # visible characters that must agree of a text before the quote, if it has as many
 
 
-def choose(text: str, spans: Sequence[CharSpan], hint: str | None, on_ambiguous: OnAmbiguous) -> CharSpan | Miss:
+def choose(response: Decoded, spans: Sequence[CharSpan], hint: str | None, on_ambiguous: OnAmbiguous) -> CharSpan | Miss:
     """The occurrence that the hint points to; without one that decides, the first, or a ``Miss`` where caution is asked.
 
-    A hint is the text just before the quote ("" at the start), or the 0-based index of the step as digits: of the line
-    that is not blank, as the steps of a solution are its lines. Where digits could be either, both readings must allow
-    the occurrence.
+    A hint is the text before the quote ("" at the start), or the 0-based index of the step as digits: of the line that
+    is not blank, as the steps of a solution are its lines. Where digits could be either, both readings must allow the
+    occurrence.
+
+    Args:
+        response: what the quote is from.
+        spans: where it occurs, by start and by end; at least one. Of those with the same end the last is meant, if the
+            hint does not say otherwise.
+        hint: None if there is none.
+        on_ambiguous: "first" or "miss".
     """
     if len(spans) > 1 and hint is not None:
-        spans = _pointed_to(text, spans, hint) or spans
+        spans = _pointed_to(response, spans, hint) or spans
+    spans = [s for s, following in zip(spans, [*spans[1:], None], strict=True) if not following or s.end < following.end]
     if len(spans) == 1 or on_ambiguous == "first":
         return spans[0]
     return Miss("ambiguous", f"the quote occurs {len(spans)} times and the hint {hint!r:.60} does not decide")
 
 
-def _pointed_to(text: str, spans: Sequence[CharSpan], hint: str) -> list[CharSpan]:
-    preceded = _preceded(text, spans, hint)
+def _pointed_to(response: Decoded, spans: Sequence[CharSpan], hint: str) -> Sequence[CharSpan]:
+    said = ink(hint)[0]
+    if not said:
+        return [s for s in spans if not response.text[: s.start].strip()]
+    text, origin = response.ink
+    before = [bisect_left(origin, s.start) for s in spans]
+    agreed = [_agreement(text, at, said) for at in before]
+    preceded = [s for s, n in zip(spans, agreed, strict=True) if n == max(agreed) >= min(len(said), _ENOUGH)]
     number = hint.strip()
-    if not (number.isdecimal() and len(number) < 10):
+    if number.isdecimal() and len(number) < 10:
+        low, high = _line(response.text, int(number))
+        on_line = [s for s in spans if low <= s.start < high]
+        return [s for s in on_line if s in preceded] if on_line and preceded else on_line or preceded
+    if preceded:
         return preceded
-    low, high = _line(text, int(number))
-    on_line = [s for s in spans if low <= s.start < high]
-    if on_line and preceded:
-        return [s for s in on_line if s in preceded]
-    return on_line or preceded
+    # Not directly before: the next occurrence, if the hint itself is there once.
+    following = {at for end in _ends(text, said) if (at := bisect_left(before, end)) < len(spans)}
+    return [spans[at] for at in following] if len(following) == 1 else []
+
+
+def _agreement(text: str, at: int, said: str) -> int:
+    """How many characters before ``at`` are the last ones of what was said."""
+    low, step = 0, 16
+    while step:  # doubled while all of them agree, halved after that
+        n = min(low + step, len(said), at)
+        agrees = n > low and text.startswith(said[len(said) - n : len(said) - low], at - n)
+        low, step = (n, step * 2) if agrees else (low, step // 2)
+    return low
+
+
+def _ends(text: str, said: str) -> Iterator[int]:
+    at = text.find(said)
+    while at >= 0:
+        yield at + len(said)
+        at = text.find(said, at + 1)
 
 
 def _line(text: str, index: int) -> tuple[int, int]:
-    """The characters of the line with that index, blank lines not counted; nothing if there is none."""
+    """The characters of the line with that index, blank lines not counted; none if there is no such line."""
     at = 0
     for line in text.split("\n"):
         if line.strip():
@@ -49,22 +83,3 @@ def _line(text: str, index: int) -> tuple[int, int]:
             index -= 1
         at += len(line) + 1
     return 0, 0
-
-
-def _preceded(text: str, spans: Sequence[CharSpan], hint: str) -> list[CharSpan]:
-    """The occurrences before which most of the hint stands, if that is enough not to be a coincidence."""
-    said = _ink(hint[-_LONGEST:])[::-1]
-    if not said:
-        return [s for s in spans if not text[: s.start].strip()]
-    agreed = [_agreement(_ink(text[max(0, s.start - 4 * len(said) - 64) : s.start])[::-1], said) for s in spans]
-    most = max(agreed)
-    return [s for s, n in zip(spans, agreed, strict=True) if n == most] if most >= min(len(said), _ENOUGH) else []
-
-
-def _agreement(there: str, here: str) -> int:
-    return next((i for i, (x, y) in enumerate(zip(there, here, strict=False)) if x != y), min(len(there), len(here)))
-
-
-def _ink(text: str) -> str:
-    """Letters, digits and signs; white space, spelling and markdown do not count."""
-    return "".join(c for c in fold(text)[0] if not c.isspace() and c not in "*×_`#$\\")

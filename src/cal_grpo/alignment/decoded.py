@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cal_grpo.alignment.atoms import Atoms
-from cal_grpo.alignment.folding import is_visible
+from cal_grpo.alignment.folding import ink, is_visible
 from cal_grpo.alignment.offsets import by_prefix, by_table
 from cal_grpo.alignment.table import backend, special_ids, token_table
 from cal_grpo.errors import UsageError
@@ -42,6 +42,11 @@ class Decoded:
             parts += [self.text[done:start], " " * (end - start)]
             done = end
         return Atoms.scan("".join([*parts, self.text[done:]]))
+
+    @cached_property
+    def ink(self) -> tuple[str, list[int]]:
+        """What a reader sees of the text but markdown, in one spelling, and the character of the text it came from."""
+        return ink(self.text)
 
     def is_inside_special(self, at: int) -> bool:
         """Whether the position ``at`` has characters of one special token on both sides."""

@@ -2,13 +2,16 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
-from cal_grpo.alignment.atoms import Atoms
+from cal_grpo.alignment.atoms import Atom, Atoms
 from cal_grpo.alignment.decoded import Decoded
 from cal_grpo.alignment.folding import fold
 
+MIN_ATOMS = 4  # a shorter quote resembles too much
+_NOTE = re.compile(r"<<[^<>\n]*>>")
 _ELLIPSIS = re.compile(r"\[?\(?(?:\.{3,}|…)\)?\]?")
 
 
@@ -57,47 +60,63 @@ def same_atoms(response: Decoded, quote: str, atoms: Atoms) -> list[CharSpan]:
     """The occurrences of the quote's words, numbers and operators in a row, in whatever spelling.
 
     Annotations, labels and opening signs of the response are left out where the quote has none; labels and opening
-    signs of the quote are left out where the response has none.
+    signs of the quote are left out where the response has none. Bullets are left out of both.
     """
-    for view, wanted in views(response.atoms, atoms):
-        firsts = [i for i in view.find(wanted) if opens_alike(response.text, view, i, wanted, atoms)]
-        if firsts:
-            return [widened(response.text, view, i, i + len(wanted), quote, wanted) for i in firsts]
+    for view, wanted in _views(response.atoms, atoms):
+        ends = [(i, i + len(wanted)) for i in view.find(wanted) if opens_alike(response.text, view, i, wanted, atoms)]
+        if len(wanted) < MIN_ATOMS:
+            stops = _stops(quote, wanted.items)
+            ends = [(first, last) for first, last in ends if _stops(response.text, view.items[first:last]) == stops]
+        if ends:
+            return [widened(response.text, view, first, last, quote, wanted) for first, last in ends]
     return []
 
 
-def views(response: Atoms, quote: Atoms) -> Iterator[tuple[Atoms, Atoms]]:
-    """The two as they are, then without what only one of them has."""
-    yield response, quote
-    relaxed = response.without(frozenset(("label", "sign", "note")) - quote.extras)
-    wanted = quote.without(frozenset(("label", "sign")) - response.extras)
-    if relaxed is not response or wanted is not quote:
+def _views(response: Atoms, quote: Atoms) -> Iterator[tuple[Atoms, Atoms]]:
+    """The two without what only the response has, as they are, and without what only one of them has."""
+    relaxed, wanted = without_extras(response, quote)
+    yield relaxed, quote
+    if relaxed is not response:
+        yield response, quote
+    if wanted is not quote:
         yield relaxed, wanted
+
+
+def without_extras(response: Atoms, quote: Atoms) -> tuple[Atoms, Atoms]:
+    """The two without labels, opening signs and annotations that only one has, but the quote with its annotations."""
+    relaxed = response.without(frozenset(("label", "sign", "note")) - quote.extras | {"bullet"})
+    return relaxed, quote.without(frozenset(("label", "sign")) - response.extras | {"bullet"})
 
 
 def opens_alike(text: str, view: Atoms, first: int, wanted: Atoms, quote: Atoms) -> bool:
     """A quote whose label or opening sign was left out must open a line: "+ 3 = 8" is not the end of "5 - 3 = 8"."""
-    if wanted.items[:1] == quote.items[:1] or first == 0:
+    if first == 0 or wanted.items[:1] == quote.items[:1] or quote.items[0].extra == "bullet":
         return True
     return "\n" in text[view.items[first - 1].end : view.items[first].start]
 
 
+def _stops(text: str, items: Sequence[Atom]) -> list[str]:
+    """The punctuation between the atoms of a short quote: "A: 5" is not "a 5"."""
+    gaps = (_NOTE.sub("", text[left.end : right.start]) for left, right in pairwise(items))
+    return ["".join(c for c in gap if c in ".,:;!?") for gap in gaps]
+
+
 def elided(response: Decoded, quote: str) -> list[CharSpan]:
-    """The occurrences of a quote with ``…`` for words in the middle: all its parts, in order, closest together."""
+    """The occurrences of a quote with ``…`` for words in the middle: all its parts, in order, the next one each time."""
     parts = [(part, atoms) for part in _ELLIPSIS.split(quote) if len(atoms := Atoms.scan(part))]
     if len(parts) < 2 or max(len(atoms) for _, atoms in parts) < 2:
         return []
     first, *rest = (same_atoms(response, part, atoms) for part, atoms in parts)
-    found: dict[int, CharSpan] = {}  # by end, so that of two beginnings the later one stays
+    found: list[CharSpan] = []
     for opening in first:
         end = opening.end
         for places in rest:
             at = bisect_left(places, (end, end))
             if at == len(places):
-                return list(found.values())
+                return found
             end = places[at].end
-        found[end] = CharSpan(opening.start, end)
-    return list(found.values())
+        found.append(CharSpan(opening.start, end))
+    return found
 
 
 def widened(text: str, view: Atoms, first: int, last: int, quote: str, wanted: Atoms) -> CharSpan:

@@ -55,6 +55,13 @@ def _fold_character(c: str) -> str:
     return lead + "".join(_SPELLINGS.get(d, d) for d in plain.casefold())
 
 
+def ink(text: str) -> tuple[str, list[int]]:
+    """Folded text without white space, the times signs and what markdown and LaTeX are made of; origins as in ``fold``."""
+    folded, origin = fold(text)
+    kept = [(c, i) for c, i in zip(folded, origin, strict=True) if not c.isspace() and c not in "*×_`#$\\"]
+    return "".join(c for c, _ in kept), [i for _, i in kept]
+
+
 def is_visible(c: str) -> bool:
     """Whether a reader sees anything: neither white space nor a control or format character."""
     if c.isascii():

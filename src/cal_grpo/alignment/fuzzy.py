@@ -9,9 +9,8 @@ from rapidfuzz.distance import Indel, LCSseq
 
 from cal_grpo.alignment.atoms import STRICT_WORDS, Atom, Atoms
 from cal_grpo.alignment.decoded import Decoded
-from cal_grpo.alignment.find import CharSpan, opens_alike, views, widened
+from cal_grpo.alignment.find import MIN_ATOMS, CharSpan, opens_alike, widened, without_extras
 
-_MIN_ATOMS = 4  # a shorter quote resembles too much
 _MAX_WORK = 8  # atoms compared for each atom of the response; more if the quote's numbers repeat without end
 _STRAY = 2  # atoms more between an outermost match and the rest than the quote has there: a coincidence
 
@@ -29,8 +28,8 @@ def resembling(response: Decoded, quote: str, atoms: Atoms, threshold: float) ->
     Their numbers and operators are the quote's, in its order; no number word or comparison is replaced. None if these
     numbers are in so many places that comparing them would not be linear in the response.
     """
-    *_, (view, wanted) = views(response.atoms, atoms)
-    if len(wanted) < _MIN_ATOMS:
+    view, wanted = without_extras(response.atoms, atoms)
+    if len(wanted) < MIN_ATOMS:
         return []
     zones = list(_zones(view.items, wanted.items))
     if sum(high - low for low, high in zones) > _MAX_WORK * len(view):
@@ -101,9 +100,20 @@ def _windows(theirs: Sequence[Atom], ours: Sequence[Atom], low: int, high: int) 
 
 
 def _aligned(ours: Sequence[Atom], theirs: Sequence[Atom], low: int, high: int) -> list[tuple[int, int]]:
-    """Pairs of equal atoms, increasing in both, without coincidences at the ends."""
+    """Pairs of equal atoms, increasing in both, close together and without coincidences at the ends."""
     blocks = LCSseq.editops([a.text for a in ours], [a.text for a in theirs[low:high]]).as_matching_blocks()
     pairs = [(block.a + i, low + block.b + i) for block in blocks for i in range(block.size)]
+    if not pairs:
+        return []
+    # Of equally long alignments the one around the longest block: "the" is the next one, not one of the line before.
+    longest = max(blocks, key=lambda block: block.size)
+    anchor = pairs.index((longest.a, low + longest.b))
+    for n in range(anchor - 1, -1, -1):
+        i, j = pairs[n]
+        pairs[n] = i, next(k for k in range(pairs[n + 1][1] - 1, j - 1, -1) if theirs[k].text == ours[i].text)
+    for n in range(anchor + 1, len(pairs)):
+        i, j = pairs[n]
+        pairs[n] = i, next(k for k in range(pairs[n - 1][1] + 1, j + 1) if theirs[k].text == ours[i].text)
     first, last = 0, len(pairs)
     while last - first > 1 and _is_stray(pairs[first], pairs[first + 1], ours[pairs[first][0]]):
         first += 1
