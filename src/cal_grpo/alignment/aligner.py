@@ -7,7 +7,7 @@ from cal_grpo.alignment.atoms import Atoms
 from cal_grpo.alignment.choose import OnAmbiguous, choose
 from cal_grpo.alignment.decoded import Decoded, decode
 from cal_grpo.alignment.find import CharSpan, elided, same_atoms, verbatim
-from cal_grpo.alignment.table import token_table
+from cal_grpo.alignment.table import backend, token_table
 from cal_grpo.alignment.types import Method, Miss, TokenSpan
 from cal_grpo.errors import UsageError
 
@@ -43,7 +43,7 @@ class Aligner:
             raise UsageError(f"got threshold={threshold}; expected 0 to 1; the default is {THRESHOLD}")
         if on_ambiguous not in ("first", "miss"):
             raise UsageError(f"got on_ambiguous={on_ambiguous!r}; expected 'first' or 'miss'; choose one of them")
-        token_table(tokenizer)
+        token_table(backend(tokenizer))
         self._tokenizer = tokenizer
         self._max_span_tokens = max_span_tokens
         self._threshold = threshold

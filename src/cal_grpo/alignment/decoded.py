@@ -10,7 +10,7 @@ import numpy as np
 from cal_grpo.alignment.atoms import Atoms
 from cal_grpo.alignment.folding import ink, is_visible
 from cal_grpo.alignment.offsets import by_prefix, by_table
-from cal_grpo.alignment.table import backend, special_ids, token_table
+from cal_grpo.alignment.table import TokenTable, backend, special_ids, token_table
 from cal_grpo.errors import UsageError
 
 
@@ -93,14 +93,21 @@ def decode(token_ids: Sequence[int], tokenizer: Any) -> Decoded:
     inner = backend(tokenizer)
     ids_T = _checked(token_ids)
     text: str = inner.decode(ids_T.tolist(), skip_special_tokens=False)
-    table = token_table(inner)
-    if table is not None:
-        joined, starts_T, ends_T = by_table(ids_T, table)
-        # The tokenizer has the last word on its text: where the table does not reproduce it, ask for every prefix.
-        if joined == text:
-            return Decoded(text, starts_T, ends_T, np.isin(ids_T, table.special_ids))
-    starts_T, ends_T = by_prefix(ids_T, inner, text)
+    # The tokenizer has the last word on its text. Where the table does not reproduce it, the tokenizer may have been
+    # given tokens since; if that is not it, ask for every prefix.
+    starts_T, ends_T = (
+        _reproduced(text, ids_T, token_table(inner))
+        or _reproduced(text, ids_T, token_table(inner, inner.get_vocab_size(with_added_tokens=True)))
+        or by_prefix(ids_T, inner, text)
+    )
     return Decoded(text, starts_T, ends_T, np.isin(ids_T, special_ids(inner)))
+
+
+def _reproduced(text: str, ids_T: np.ndarray, table: TokenTable | None) -> tuple[np.ndarray, np.ndarray] | None:
+    if table is None:
+        return None
+    joined, starts_T, ends_T = by_table(ids_T, table)
+    return (starts_T, ends_T) if joined == text else None
 
 
 def _checked(token_ids: Sequence[int]) -> np.ndarray:

@@ -10,37 +10,43 @@ from cal_grpo.alignment.utf8 import characters
 
 def by_table(ids_T: np.ndarray, table: TokenTable) -> tuple[str, np.ndarray, np.ndarray]:
     """The text that the pieces make, and ``starts_T``, ``ends_T``; linear in T."""
-    known_T = ids_T < len(table.pieces)
-    known_T[known_T] = table.known_V[ids_T[known_T]]
-    kept = ids_T if known_T.all() else ids_T[known_T]  # the tokenizer, too, skips what it does not know
-    parts = list(map(table.pieces.__getitem__, kept.tolist()))
-    lengths = table.lengths_V[kept]
-    if len(kept) and (opener := table.openers.get(int(kept[0]))) is not None:
-        parts[0], lengths[0] = opener, len(opener)
-
-    inside: list[tuple[np.ndarray, list[int]]] = []
-    for run in _runs(np.flatnonzero(table.partial_V[kept])):
-        last = run[-1]
-        parts[last], owners = characters(b"".join(table.raw[i] for i in kept[run].tolist()), table.all_or_nothing)
-        lengths[last] = len(parts[last])
-        inside.append((run, owners))
-
-    ends = np.cumsum(lengths)
-    starts = ends - lengths
-    for run, owners in inside:
-        base, at = int(starts[run[0]]), 0
-        for t in run.tolist():
-            size = len(table.raw[int(kept[t])])
-            starts[t], ends[t] = base + owners[at], base + owners[at + size - 1] + 1
-            at += size
-
-    text, left = _stripped("".join(parts), table.strip)
-    starts, ends = (np.clip(x - left, 0, len(text)) for x in (starts, ends))
-    if len(kept) == len(ids_T):
-        return text, starts, ends
+    known_T = table.known_V[np.minimum(ids_T, len(table.known_V) - 1)]
+    if known_T.all():
+        return _known(ids_T, table)
+    text, starts, ends = _known(ids_T[known_T], table)  # the tokenizer, too, skips what it does not know
     # An unknown id is empty, between its neighbours; or shares the character that it stands in the middle of.
     following = np.cumsum(known_T)
     return text, np.append(starts, len(text))[following - known_T], np.insert(ends, 0, 0)[following]
+
+
+def _known(ids_T: np.ndarray, table: TokenTable) -> tuple[str, np.ndarray, np.ndarray]:
+    parts: list[str] = table.pieces_V[ids_T].tolist()
+    lengths_T = table.lengths_V[ids_T]
+    if parts and (opener := table.openers.get(int(ids_T[0]))) is not None:
+        parts[0], lengths_T[0] = opener, len(opener)
+
+    partial = np.flatnonzero(table.partial_V[ids_T])
+    runs = [(run, [table.raw[i] for i in ids_T[run].tolist()]) for run in _runs(partial)]
+    owners: list[list[int]] = []
+    for run, raws in runs:  # the last token of a run stands for all of it, for now
+        last = run[-1]
+        parts[last], of_bytes = characters(b"".join(raws), table.all_or_nothing)
+        lengths_T[last] = len(parts[last])
+        owners.append(of_bytes)
+
+    ends_T = lengths_T.cumsum()
+    starts_T = ends_T - lengths_T
+    for (run, raws), of_bytes in zip(runs, owners, strict=True):
+        base, at = int(starts_T[run[0]]), 0
+        for t, raw in zip(run.tolist(), raws, strict=True):
+            starts_T[t], ends_T[t] = base + of_bytes[at], base + of_bytes[at + len(raw) - 1] + 1
+            at += len(raw)
+
+    text = "".join(parts)
+    stripped, left = _stripped(text, table.strip)
+    if len(stripped) < len(text):
+        starts_T, ends_T = (np.clip(x - left, 0, len(stripped)) for x in (starts_T, ends_T))
+    return stripped, starts_T, ends_T
 
 
 def by_prefix(ids_T: np.ndarray, inner: Any, text: str) -> tuple[np.ndarray, np.ndarray]:

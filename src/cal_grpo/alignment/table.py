@@ -13,27 +13,25 @@ from cal_grpo.errors import UsageError
 
 @dataclass(frozen=True, eq=False)
 class TokenTable:
-    """The pieces of one tokenizer, by id (V = largest id + 1).
+    """The pieces of one tokenizer, by id (V = largest id + 2: the last one stands for every id beyond the vocabulary).
 
     Attributes:
-        pieces: the text of an id, "" for an id that stands for nothing.
+        pieces_V: object, str; the text of an id, "" where it is in ``raw`` or stands for nothing.
         openers: the text of an id as first of the sequence, where that differs.
         raw: the bytes of those ids that are no whole characters by themselves.
         lengths_V: int64, characters of each piece.
         known_V, partial_V: bool; in the vocabulary, in ``raw``.
-        special_ids: the special tokens.
         all_or_nothing: a run of bytes that is not UTF-8 becomes one U+FFFD a byte (byte fallback) rather than one for
             each maximal part of a character (byte-level BPE).
         strip: a character, and how many of it are taken off the left and the right end of the whole text.
     """
 
-    pieces: list[str]
+    pieces_V: np.ndarray
     openers: dict[int, str]
     raw: dict[int, bytes]
     lengths_V: np.ndarray
     known_V: np.ndarray
     partial_V: np.ndarray
-    special_ids: list[int]
     all_or_nothing: bool
     strip: tuple[str, int, int]
 
@@ -53,18 +51,15 @@ def backend(tokenizer: Any) -> Any:
     return inner
 
 
-def token_table(tokenizer: Any) -> TokenTable | None:
-    """The table of a tokenizer, or None if its decoder cannot be taken apart id by id (WordPiece, for one)."""
-    inner = backend(tokenizer)
-    return _cached_table(inner, inner.get_vocab_size(with_added_tokens=True))
-
-
 @lru_cache(maxsize=8)
-def _cached_table(inner: Any, _vocab_size: int) -> TokenTable | None:
-    # The size is part of the key because a tokenizer can be given more tokens after the first call.
+def token_table(inner: Any, vocab_size: int | None = None) -> TokenTable | None:
+    """The table of a ``tokenizers.Tokenizer``; None if its decoder cannot be taken apart id by id (WordPiece, for one).
+
+    It is built once, and again for another ``vocab_size``: a tokenizer can be given more tokens after the first call.
+    """
     stages = _stages(inner)
     recipe = None if stages is None else _recipe(stages)
-    return None if recipe is None else recipe.build(inner.get_vocab(with_added_tokens=True), special_ids(inner))
+    return None if recipe is None else recipe.build(inner.get_vocab(with_added_tokens=True))
 
 
 def special_ids(inner: Any) -> list[int]:
@@ -111,9 +106,9 @@ class _Recipe:
         self.opener_drops: str | None = None
         self.strip = ("", 0, 0)
 
-    def build(self, vocab: dict[str, int], special: list[int]) -> TokenTable:
-        size = max(vocab.values(), default=-1) + 1
-        pieces, openers, raw = [""] * size, {}, {}
+    def build(self, vocab: dict[str, int]) -> TokenTable:
+        size = max(vocab.values(), default=-1) + 2
+        pieces_V, openers, raw = np.full(size, "", object), {}, {}
         known_V, partial_V = np.zeros(size, bool), np.zeros(size, bool)
         for token, index in vocab.items():
             known_V[index] = True
@@ -122,12 +117,12 @@ class _Recipe:
                 raw[index] = piece
                 partial_V[index] = True
                 continue
-            pieces[index] = piece
+            pieces_V[index] = piece
             if self.opener_drops and self.opener_drops in token:
                 openers[index] = self._replaced(token.replace(self.opener_drops, ""))
-        lengths_V = np.fromiter(map(len, pieces), np.int64, size)
+        lengths_V = np.fromiter(map(len, pieces_V), np.int64, size)
         every_byte = not self.byte_level
-        return TokenTable(pieces, openers, raw, lengths_V, known_V, partial_V, special, every_byte, self.strip)
+        return TokenTable(pieces_V, openers, raw, lengths_V, known_V, partial_V, every_byte, self.strip)
 
     def _piece(self, token: str) -> str | bytes:
         if self.byte_level:
