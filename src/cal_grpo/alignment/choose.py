@@ -1,7 +1,7 @@
 """Which of several occurrences a quote means."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from cal_grpo.alignment.decoded import Decoded
@@ -37,23 +37,36 @@ def choose(response: Decoded, spans: Sequence[CharSpan], hint: str | None, on_am
 
 
 def _pointed_to(response: Decoded, spans: Sequence[CharSpan], hint: str) -> Sequence[CharSpan]:
-    said = ink(hint)[0]
-    if not said:
+    if not hint.strip():
         return [s for s in spans if not response.text[: s.start].strip()]
-    text, origin = response.ink
-    before = [bisect_left(origin, s.start) for s in spans]
-    agreed = [_agreement(text, at, said) for at in before]
-    preceded = [s for s, n in zip(spans, agreed, strict=True) if n == max(agreed) >= min(len(said), _ENOUGH)]
     number = hint.strip()
-    if number.isdecimal() and len(number) < 10:
-        low, high = _line(response.text, int(number))
-        on_line = [s for s in spans if low <= s.start < high]
-        return [s for s in on_line if s in preceded] if on_line and preceded else on_line or preceded
-    if preceded:
-        return preceded
-    # Not directly before: the next occurrence, if the hint itself is there once.
-    following = {at for end in _ends(text, said) if (at := bisect_left(before, end)) < len(spans)}
-    return [spans[at] for at in following] if len(following) == 1 else []
+    if not (number.isdecimal() and len(number) < 10):
+        return _preceded(response, spans, hint) or _following(response, spans, hint)
+    low, high = _line(response.text, int(number))
+    on_line = [s for s in spans if low <= s.start < high]
+    preceded = _preceded(response, spans, hint)
+    return [s for s in on_line if s in preceded] if on_line and preceded else on_line or preceded
+
+
+def _preceded(response: Decoded, spans: Sequence[CharSpan], hint: str) -> list[CharSpan]:
+    """The occurrences directly before which the hint stands, or most of it in some spelling."""
+    said = hint.strip()
+    ends = [len(response.text[max(0, s.start - 64) : s.start].rstrip()) + max(0, s.start - 64) for s in spans]
+    exactly = [s for s, end in zip(spans, ends, strict=True) if response.text.endswith(said, 0, end)]
+    if exactly:
+        return exactly
+    said, (text, origin) = ink(hint)[0], response.ink
+    agreed = [_agreement(text, bisect_left(origin, s.start), said) for s in spans]
+    return [s for s, n in zip(spans, agreed, strict=True) if n == max(agreed) >= min(max(len(said), 1), _ENOUGH)]
+
+
+def _following(response: Decoded, spans: Sequence[CharSpan], hint: str) -> list[CharSpan]:
+    """The next occurrence after the hint, if that is there once."""
+    said, (text, origin) = ink(hint)[0], response.ink
+    at = text.find(said) if said else -1
+    if at < 0 or text.find(said, at + 1) >= 0:
+        return []
+    return [s for s in spans if bisect_left(origin, s.start) >= at + len(said)][:1]
 
 
 def _agreement(text: str, at: int, said: str) -> int:
@@ -64,13 +77,6 @@ def _agreement(text: str, at: int, said: str) -> int:
         agrees = n > low and text.startswith(said[len(said) - n : len(said) - low], at - n)
         low, step = (n, step * 2) if agrees else (low, step // 2)
     return low
-
-
-def _ends(text: str, said: str) -> Iterator[int]:
-    at = text.find(said)
-    while at >= 0:
-        yield at + len(said)
-        at = text.find(said, at + 1)
 
 
 def _line(text: str, index: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """A completion as text, with the characters that each sampled token contributed to."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,11 +35,15 @@ class Decoded:
         return len(self.starts_T)
 
     @cached_property
+    def special_spans(self) -> list[tuple[int, int]]:
+        """The characters of each special token, half-open."""
+        return [(int(self.starts_T[t]), int(self.ends_T[t])) for t in self.special_T.nonzero()[0]]
+
+    @cached_property
     def atoms(self) -> Atoms:
         """The text as words, numbers and operators; computed once, when a quote is not verbatim."""
         parts, done = [], 0
-        for t in np.flatnonzero(self.special_T):
-            start, end = int(self.starts_T[t]), int(self.ends_T[t])
+        for start, end in self.special_spans:
             parts += [self.text[done:start], " " * (end - start)]
             done = end
         return Atoms.scan("".join([*parts, self.text[done:]]))
@@ -50,8 +55,8 @@ class Decoded:
 
     def is_inside_special(self, at: int) -> bool:
         """Whether the position ``at`` has characters of one special token on both sides."""
-        t = int(np.searchsorted(self.ends_T, at, side="right"))
-        return t < len(self) and bool(self.special_T[t]) and int(self.starts_T[t]) < at
+        before = bisect_left(self.special_spans, (at, 0)) - 1
+        return before >= 0 and at < self.special_spans[before][1]
 
     def tokens(self, char_start: int, char_end: int) -> tuple[int, int] | None:
         """The tokens, as half-open indices, that share a visible character with ``text[char_start:char_end]``.
@@ -73,8 +78,8 @@ class Decoded:
             char_end -= 1
         if char_start == char_end:
             return None
-        first = int(np.searchsorted(self.ends_T, char_start, side="right"))
-        return first, int(np.searchsorted(self.starts_T, char_end, side="left"))
+        first = int(self.ends_T.searchsorted(char_start, side="right"))
+        return first, int(self.starts_T.searchsorted(char_end, side="left"))
 
 
 def decode(token_ids: Sequence[int], tokenizer: Any) -> Decoded:

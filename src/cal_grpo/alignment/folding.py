@@ -56,10 +56,10 @@ def _fold_character(c: str) -> str:
 
 
 def ink(text: str) -> tuple[str, list[int]]:
-    """Folded text without white space, the times signs and what markdown and LaTeX are made of; origins as in ``fold``."""
+    """Folded text without white space, times signs and what markdown and LaTeX are made of; origins as in ``fold``."""
     folded, origin = fold(text)
-    kept = [(c, i) for c, i in zip(folded, origin, strict=True) if not c.isspace() and c not in "*×_`#$\\"]
-    return "".join(c for c, _ in kept), [i for _, i in kept]
+    kept = [i for i, c in enumerate(folded) if c not in "*×_`#$\\" and not c.isspace()]
+    return "".join(folded[i] for i in kept), [origin[i] for i in kept]
 
 
 def is_visible(c: str) -> bool:

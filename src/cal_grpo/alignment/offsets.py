@@ -4,29 +4,29 @@ from typing import Any
 
 import numpy as np
 
-from cal_grpo.alignment.table import TokenTable
+from cal_grpo.alignment.table import UNKNOWN, TokenTable
 from cal_grpo.alignment.utf8 import characters
 
 
 def by_table(ids_T: np.ndarray, table: TokenTable) -> tuple[str, np.ndarray, np.ndarray]:
     """The text that the pieces make, and ``starts_T``, ``ends_T``; linear in T."""
-    known_T = table.known_V[np.minimum(ids_T, len(table.known_V) - 1)]
-    if known_T.all():
-        return _known(ids_T, table)
-    text, starts, ends = _known(ids_T[known_T], table)  # the tokenizer, too, skips what it does not know
+    kinds_T = table.kinds_V.take(ids_T, mode="clip")
+    if not kinds_T.any() or (known_T := kinds_T != UNKNOWN).all():
+        return _known(ids_T, kinds_T, table)
+    # The tokenizer, too, skips what it does not know.
+    text, starts, ends = _known(ids_T[known_T], kinds_T[known_T], table)
     # An unknown id is empty, between its neighbours; or shares the character that it stands in the middle of.
     following = np.cumsum(known_T)
     return text, np.append(starts, len(text))[following - known_T], np.insert(ends, 0, 0)[following]
 
 
-def _known(ids_T: np.ndarray, table: TokenTable) -> tuple[str, np.ndarray, np.ndarray]:
-    parts: list[str] = table.pieces_V[ids_T].tolist()
-    lengths_T = table.lengths_V[ids_T]
+def _known(ids_T: np.ndarray, kinds_T: np.ndarray, table: TokenTable) -> tuple[str, np.ndarray, np.ndarray]:
+    parts: list[str] = table.pieces_V.take(ids_T).tolist()
+    lengths_T = table.lengths_V.take(ids_T)
     if parts and (opener := table.openers.get(int(ids_T[0]))) is not None:
         parts[0], lengths_T[0] = opener, len(opener)
 
-    partial = np.flatnonzero(table.partial_V[ids_T])
-    runs = [(run, [table.raw[i] for i in ids_T[run].tolist()]) for run in _runs(partial)]
+    runs = [(run, [table.raw[i] for i in ids_T[run].tolist()]) for run in _runs(kinds_T.nonzero()[0])]
     owners: list[list[int]] = []
     for run, raws in runs:  # the last token of a run stands for all of it, for now
         last = run[-1]
@@ -45,7 +45,9 @@ def _known(ids_T: np.ndarray, table: TokenTable) -> tuple[str, np.ndarray, np.nd
     text = "".join(parts)
     stripped, left = _stripped(text, table.strip)
     if len(stripped) < len(text):
-        starts_T, ends_T = (np.clip(x - left, 0, len(stripped)) for x in (starts_T, ends_T))
+        for places_T in (starts_T, ends_T):
+            places_T -= left
+            np.minimum(np.maximum(places_T, 0, out=places_T), len(stripped), out=places_T)
     return stripped, starts_T, ends_T
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from cal_grpo.alignment.utf8 import byte_level_alphabet
 from cal_grpo.errors import UsageError
 
+WHOLE, PARTIAL, UNKNOWN = range(3)
+
 
 @dataclass(frozen=True, eq=False)
 class TokenTable:
@@ -20,7 +22,7 @@ class TokenTable:
         openers: the text of an id as first of the sequence, where that differs.
         raw: the bytes of those ids that are no whole characters by themselves.
         lengths_V: int64, characters of each piece.
-        known_V, partial_V: bool; in the vocabulary, in ``raw``.
+        kinds_V: int8; ``WHOLE``, ``PARTIAL`` for what is in ``raw``, or ``UNKNOWN``.
         all_or_nothing: a run of bytes that is not UTF-8 becomes one U+FFFD a byte (byte fallback) rather than one for
             each maximal part of a character (byte-level BPE).
         strip: a character, and how many of it are taken off the left and the right end of the whole text.
@@ -30,8 +32,7 @@ class TokenTable:
     openers: dict[int, str]
     raw: dict[int, bytes]
     lengths_V: np.ndarray
-    known_V: np.ndarray
-    partial_V: np.ndarray
+    kinds_V: np.ndarray
     all_or_nothing: bool
     strip: tuple[str, int, int]
 
@@ -109,20 +110,17 @@ class _Recipe:
     def build(self, vocab: dict[str, int]) -> TokenTable:
         size = max(vocab.values(), default=-1) + 2
         pieces_V, openers, raw = np.full(size, "", object), {}, {}
-        known_V, partial_V = np.zeros(size, bool), np.zeros(size, bool)
+        kinds_V = np.full(size, UNKNOWN, np.int8)
         for token, index in vocab.items():
-            known_V[index] = True
             piece = self._piece(token)
             if isinstance(piece, bytes):
-                raw[index] = piece
-                partial_V[index] = True
+                raw[index], kinds_V[index] = piece, PARTIAL
                 continue
-            pieces_V[index] = piece
+            pieces_V[index], kinds_V[index] = piece, WHOLE
             if self.opener_drops and self.opener_drops in token:
                 openers[index] = self._replaced(token.replace(self.opener_drops, ""))
         lengths_V = np.fromiter(map(len, pieces_V), np.int64, size)
-        every_byte = not self.byte_level
-        return TokenTable(pieces_V, openers, raw, lengths_V, known_V, partial_V, every_byte, self.strip)
+        return TokenTable(pieces_V, openers, raw, lengths_V, kinds_V, not self.byte_level, self.strip)
 
     def _piece(self, token: str) -> str | bytes:
         if self.byte_level:
