@@ -112,8 +112,8 @@ class Aligner:
             return Miss("not_found", f"{quote[:60]!r} is not in the response")
         score = passages[0].score
         rivals = [p for p in passages if p.score > score - _MARGIN]
-        # Equal passages are repetitions; of merely similar ones the first would be a guess.
-        cautious: OnAmbiguous = self._on_ambiguous if all(p.score == score for p in rivals) else "miss"
+        # Passages that say the same are repetitions; of merely similar ones the first would be a guess.
+        cautious: OnAmbiguous = self._on_ambiguous if len({p.says for p in rivals}) == 1 else "miss"
         return _with(choose(decoded, sorted(p.span for p in rivals), hint, cautious), "fuzzy", score)
 
 

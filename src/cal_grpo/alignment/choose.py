@@ -61,9 +61,9 @@ def _preceded(response: Decoded, spans: Sequence[CharSpan], hint: str) -> list[C
 
 
 def _following(response: Decoded, spans: Sequence[CharSpan], hint: str) -> list[CharSpan]:
-    """The next occurrence after the hint, if that is there once."""
+    """The next occurrence after the hint, if that is there once and long enough not to be a coincidence."""
     said, (text, origin) = ink(hint)[0], response.ink
-    at = text.find(said) if said else -1
+    at = text.find(said) if len(said) >= _ENOUGH else -1
     if at < 0 or text.find(said, at + 1) >= 0:
         return []
     return [s for s in spans if bisect_left(origin, s.start) >= at + len(said)][:1]

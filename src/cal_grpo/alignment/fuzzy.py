@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from math import ceil
 from typing import NamedTuple
 
-from rapidfuzz import fuzz
 from rapidfuzz.distance import Indel, LCSseq
 
 from cal_grpo.alignment.atoms import STRICT_WORDS, Atom, Atoms
@@ -12,13 +12,15 @@ from cal_grpo.alignment.decoded import Decoded
 from cal_grpo.alignment.find import MIN_ATOMS, CharSpan, opens_alike, widened, without_extras
 
 _MAX_WORK = 8  # atoms compared for each atom of the response; more if the quote's numbers repeat without end
+_COMMON = 0.4  # share of a quote's words that a stretch without numbers must have to be looked at
 _STRAY = 2  # atoms more between an outermost match and the rest than the quote has there: a coincidence
 
 
 class Resemblance(NamedTuple):
-    """A passage like the quote, with the similarity of their characters in [0, 1]."""
+    """A passage like the quote: what it says, in one spelling, and the similarity of their characters in [0, 1]."""
 
     span: CharSpan
+    says: str
     score: float
 
 
@@ -44,7 +46,7 @@ def resembling(response: Decoded, quote: str, atoms: Atoms, threshold: float) ->
         score = Indel.normalized_similarity(" ".join(a.text for a in wanted.items), theirs)
         if score >= threshold and opens_alike(response.text, view, first, wanted, atoms):
             ours, kept = _cut(quote, wanted, pairs[0][0], pairs[-1][0] + 1)
-            found.append(Resemblance(widened(response.text, view, first, last, ours, kept), score))
+            found.append(Resemblance(widened(response.text, view, first, last, ours, kept), theirs, score))
     return _apart(found)
 
 
@@ -86,17 +88,12 @@ def _slack(words: int) -> int:
 
 
 def _windows(theirs: Sequence[Atom], ours: Sequence[Atom], low: int, high: int) -> Iterator[tuple[int, int]]:
-    """The stretch, if it is not much longer than the quote; else its windows that are most like the quote."""
-    if high - low <= 2 * len(ours):
-        yield low, high
-        return
+    """Overlapping stretches longer than the quote by half, so that each passage like it is within one, and alone."""
     needle = [a.text for a in ours]
-    step = len(ours)
-    for at in range(low, high, step):
-        window = [a.text for a in theirs[at : min(at + 3 * step, high)]]
-        best = fuzz.partial_ratio_alignment(needle, window, score_cutoff=40)
-        if best is not None:
-            yield max(low, at + best.dest_start - 2), min(high, at + best.dest_end + 2)
+    for at in range(low, max(low + 1, high - len(ours) // 2), (len(ours) + 2) // 3):
+        end = min(at + len(ours) + len(ours) // 2 + 2, high)
+        if LCSseq.similarity(needle, [a.text for a in theirs[at:end]], score_cutoff=ceil(_COMMON * len(ours))):
+            yield at, end
 
 
 def _aligned(ours: Sequence[Atom], theirs: Sequence[Atom], low: int, high: int) -> list[tuple[int, int]]:
