@@ -3,11 +3,11 @@
 import json
 import random
 import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer, pre_tokenizers
 
@@ -45,6 +45,11 @@ def load(path: Path) -> list[Step]:
     return steps
 
 
+def is_visible(c: str) -> bool:
+    """Neither white space nor a control or format character."""
+    return not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf")
+
+
 def lines(text: str) -> list[tuple[int, int]]:
     """The lines that are not blank, without surrounding white space."""
     spans, at = [], 0
@@ -72,9 +77,11 @@ class Gold:
             at += len(c.encode())
         return [*starts, at]
 
-    def tokens(self, start: int, end: int) -> tuple[int, int]:
+    def tokens(self, start: int, end: int) -> tuple[int, int] | None:
         """From the first to the last token that shares a visible character with ``text[start:end]``, half-open."""
-        visible = [i for i in range(start, end) if not self.text[i].isspace()]
+        visible = [i for i in range(start, end) if is_visible(self.text[i])]
+        if not visible:
+            return None
         low, high = self.byte_starts[visible[0]], self.byte_starts[visible[-1] + 1]
         hit, at = [], 0
         for t, size in enumerate(self.sizes):
@@ -147,7 +154,3 @@ class Bench:
             else:
                 yield ids[t]
                 t += 1
-
-
-def describe(bench: Bench) -> dict[str, Any]:
-    return {"vocabulary": len(bench.vocab), "decoder": str(bench.tokenizer.decoder)[:120]}

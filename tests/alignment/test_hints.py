@@ -75,6 +75,12 @@ def test_a_line_that_holds_the_quote_twice(start):
     assert start("= 5", "1", response, on_ambiguous="miss") == "ambiguous"
 
 
+def test_a_few_characters_that_agree_decide_nothing(start):
+    response = "Tom: x = 4\nso x = 4\nHence it is clear x = 4"
+    assert start("x = 4", "Ann: ", response, on_ambiguous="miss") == "ambiguous"
+    assert start("x = 4", "as it is clear ", response, on_ambiguous="miss") == 38  # nine do
+
+
 def test_normalized_quotes_have_hints_too(start):
     assert start("X  =  4", "Anna: ") == SECOND
     assert start("X  =  4") == FIRST

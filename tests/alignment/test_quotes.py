@@ -134,6 +134,22 @@ def test_a_changed_number_word_or_comparison_is_a_miss(found):
     assert found(response, response.replace("big", "older")) == (response, "fuzzy")
 
 
+def test_a_number_that_moved_is_a_miss(found):
+    assert found("5 she had a red big bag", "she had 5 a red big bag") == "not_found"
+
+
+def test_words_that_happen_to_be_further_out_are_not_part_of_it(found):
+    # "the" is five words before "total" here, and next to it in the quote; the first "pens" is the nearer one.
+    assert found("the warm evening came his total is 5 pens", "so the total is 5 pens") == ("total is 5 pens", "fuzzy")
+    response, quote = "anna bought some nice nice pens with pens", "anna bought some nice red pens"
+    assert found(response, quote) == ("anna bought some nice nice pens", "fuzzy")
+
+
+def test_the_parts_around_an_ellipsis_stand_in_order(found):
+    assert found("He has 3 caps, and she has 2 pens", "2 pens ... 3 caps") == "not_found"
+    assert found("He has 3 caps, and she has 2 pens", "3 caps ... 2 pens") == ("3 caps, and she has 2 pens", "normalized")
+
+
 def test_a_sign_that_opens_a_quote_is_no_bullet(found):
     response = "He has 5 - 3 = 8 of them"
     assert found(response, "- 3 = 8") == ("- 3 = 8", "exact")
@@ -194,8 +210,8 @@ def test_equal_passages_are_repetitions(found):
     assert found(f"{line}\nAnd again:\n{line}", quote, on_ambiguous="miss") == "ambiguous"
 
 
-def test_the_same_number_everywhere_is_ambiguous(found):
-    assert found("1 " * 3000, "1 and 1 or 1 then 1 with 1 plus " * 20) in ("not_found", "ambiguous")
+def test_the_same_numbers_everywhere_are_ambiguous(found):
+    assert found("1 " * 3000, "1 and 1 or " * 10) == "ambiguous"
 
 
 def test_scripts_without_spaces_and_vowel_signs(characters):
