@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer, pre_tokenizers
 
@@ -31,10 +32,16 @@ class Step:
 
 def load(path: Path) -> list[Step]:
     """The first wrong step of each row; of rows that hold whole solutions, every line of the wrong ones."""
+    if not path.is_file():
+        sys.exit(f"{path}: no such file")
     steps: list[Step] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        row = json.loads(line)
-        if "step_spans" in row:
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        if not line.strip():
+            continue
+        row = _row(line)
+        if row is None:
+            sys.exit(f"{path.name}, line {number}: this is no JSON object")
+        if {"response", "step_spans", "first_error_step"} <= row.keys():
             index = row["first_error_step"]
             steps.append(Step(row["question"], row["response"], *row["step_spans"][index], index))
         elif wrong := [v["solution"] for v in row.values() if isinstance(v, dict) and not v.get("is_correct", True)]:
@@ -42,7 +49,24 @@ def load(path: Path) -> list[Step]:
                 steps += [Step(row["question"], solution, *span, i) for i, span in enumerate(lines(solution))]
         elif not any(isinstance(v, dict) and "is_correct" in v for v in row.values()):
             sys.exit(f"{path.name}, line {number}: got {sorted(row)}; expected response, step_spans and first_error_step")
+    if not steps:
+        sys.exit(f"{path.name}: no quotes in it")
     return steps
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        sys.exit(f"{file}: no such file")
+    return Tokenizer.from_file(str(file))
 
 
 def is_visible(c: str) -> bool:

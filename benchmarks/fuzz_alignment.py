@@ -27,11 +27,10 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
-from _gold import Bench, Gold, lines
+from _gold import Bench, Gold, lines, load_tokenizer
 from _tokenizers import KINDS
 from rich.console import Console
 from rich.progress import track
-from tokenizers import Tokenizer
 
 from cal_grpo.alignment import Aligner, Decoded, Miss, TokenSpan
 
@@ -157,7 +156,7 @@ def main() -> None:
     rng = random.Random(f"fuzz/{args.seed}/texts")
     texts = [noise(rng) for _ in range(400)]
     benches = [Bench(name, build(texts)) for name, build in KINDS.items()]
-    benches += [Bench(folder.name, Tokenizer.from_file(str(folder / "tokenizer.json"))) for folder in args.tokenizer]
+    benches += [Bench(folder.resolve().name, load_tokenizer(folder)) for folder in args.tokenizer]
     aligners = [Aligner(bench.tokenizer, max_span_tokens=1000) for bench in benches]
 
     outcomes: dict[str, Counter[str]] = {bench.name: Counter() for bench in benches}

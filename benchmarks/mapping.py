@@ -17,81 +17,21 @@ import json
 import random
 import re
 import sys
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import _perturb as perturb
 from _edits import apply, survivors
-from _gold import Bench, Gold, Step, lines, load
+from _gold import Bench, Gold, Step, lines, load, load_tokenizer
+from _rows import Row
 from _speed import speed
 from _tokenizers import KINDS
 from rich.console import Console
 from rich.progress import Progress, TimeRemainingColumn, track
-from tokenizers import Tokenizer
 
-from cal_grpo.alignment import Aligner, Decoded, Miss, TokenSpan
+from cal_grpo.alignment import Aligner, Decoded
 
 _LIMIT = 1 << 20
-
-
-@dataclass
-class Row:
-    """Counts of one kind of quote. ``interval`` is Wilson's, 95 %."""
-
-    n: int = 0
-    exact: int = 0
-    accepted: int = 0
-    blamed: int = 0
-    rightly: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    examples: list[Any] = field(default_factory=list)
-
-    def add(self, got: TokenSpan | Miss, gold: tuple[int, int] | None, about: Any) -> None:
-        self.n += 1
-        if isinstance(got, Miss):
-            self.reasons[got.reason] += 1
-        else:
-            self.accepted += 1
-            self.reasons[got.method] += 1
-            self.blamed += len(got)
-            if gold:
-                self.rightly += max(0, min(got.end, gold[1]) - max(got.start, gold[0]))
-        right = gold is not None and isinstance(got, TokenSpan) and (got.start, got.end) == gold
-        self.exact += right
-        if not right and (gold or isinstance(got, TokenSpan)):
-            self.examples.append((*about, got))
-
-    def __iadd__(self, other: "Row") -> "Row":
-        for name in ("n", "exact", "accepted", "blamed", "rightly", "reasons", "examples"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        return self
-
-    def report(self, negative: bool) -> dict[str, Any]:
-        share = "accepted" if negative else "exact"
-        count = self.accepted if negative else self.exact
-        report = {"n": self.n, share: _ratio(count, self.n), "interval": _wilson(count, self.n)}
-        if not negative:
-            report |= {"accepted": _ratio(self.accepted, self.n), "precision_of_tokens": _ratio(self.rightly, self.blamed)}
-        return report | {"outcomes": dict(self.reasons.most_common())}
-
-
-NEGATIVES = (
-    "step of another question", "number changed", "number exchanged", "number word changed", "operator changed",
-)  # fmt: skip
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return round(part / whole, 5) if whole else None
-
-
-def _wilson(k: int, n: int, z: float = 1.96) -> list[float] | None:
-    if not n:
-        return None
-    p = k / n
-    centre, spread = p + z * z / (2 * n), z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-    return [round(max(0.0, (centre - spread) / (1 + z * z / n)), 5), round(min(1.0, (centre + spread) / (1 + z * z / n)), 5)]
 
 
 class Mapping:
@@ -113,8 +53,8 @@ class Mapping:
             self.decoded[text] = (self.aligner.decode(ids), gold) if gold else None
         return self.decoded[text]
 
-    def row(self, name: str) -> Row:
-        return self.rows.setdefault(name, Row())
+    def row(self, name: str, negative: bool = False) -> Row:
+        return self.rows.setdefault(name, Row(negative))
 
     def run(self, step: Step, number: int) -> None:
         read = self.read(step.response)
@@ -221,7 +161,7 @@ class Mapping:
     def negative(self, name: str, step: Step, decoded: Decoded, quote: str, hint: str) -> None:
         if _says(step.response, quote):
             return  # the response does say so, somewhere: a quote like any other
-        self.row(name).add(self.aligner.map(decoded, quote, hint), None, (quote, step.response))
+        self.row(name, negative=True).add(self.aligner.map(decoded, quote, hint), None, (quote, step.response))
 
 
 def _says(response: str, quote: str) -> bool:
@@ -249,11 +189,10 @@ def main() -> None:
     args = parser.parse_args()
     console = Console(stderr=True)
     sets = {path.name: load(path) for path in args.data}
+    folders = [Bench(folder.resolve().name, load_tokenizer(folder)) for folder in args.tokenizer]
     texts = sorted({step.response for steps in sets.values() for step in steps})
-    benches = [
-        Bench(name, KINDS[name](texts)) for name in track(args.kinds, "training tokenizers", console=console, transient=True)
-    ]
-    benches += [Bench(folder.name, Tokenizer.from_file(str(folder / "tokenizer.json"))) for folder in args.tokenizer]
+    kinds = track(args.kinds, "training tokenizers", console=console, transient=True)
+    benches = [Bench(name, KINDS[name](texts)) for name in kinds] + folders
     vocabulary = sorted({w for t in texts for w in re.findall(r"[a-z]{2,}", t)} - set(perturb.NUMBER_WORDS))
 
     report: dict[str, Any] = {"accuracy": {}}
@@ -267,13 +206,12 @@ def main() -> None:
                 mapping = Mapping(bench, steps, vocabulary)
                 for number, step in enumerate(progress.track(steps, description=f"{data}, {bench.name}")):
                     mapping.run(step, number)
-                named = {name: row.report(name in NEGATIVES) for name, row in mapping.rows.items()}
-                report["accuracy"][data][bench.name] = named
+                report["accuracy"][data][bench.name] = {name: row.report() for name, row in mapping.rows.items()}
                 for name, row in mapping.rows.items():
-                    totals.setdefault(f"{data}: {name}", Row()).__iadd__(row)
+                    totals[f"{data}: {name}"] = row + totals.get(f"{data}: {name}", Row(row.negative))
                     for quote, text, got in row.examples[: args.examples]:
                         print(f"[{name}] {quote!r}\n    {text!r}\n    {got}", file=sys.stderr)
-    report["all tokenizers"] = {name: row.report(name.split(": ")[1] in NEGATIVES) for name, row in totals.items()}
+    report["all tokenizers"] = {name: row.report() for name, row in totals.items()}
     if not args.no_speed:
         report["speed"] = {b.name: speed(b, texts) for b in track(benches, "timing", console=console, transient=True)}
     print(json.dumps(report, indent=2, ensure_ascii=False))
