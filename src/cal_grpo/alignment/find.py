@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from cal_grpo.alignment.atoms import Atom, Atoms
+from cal_grpo.alignment.atoms import Atoms
 from cal_grpo.alignment.decoded import Decoded
 from cal_grpo.alignment.folding import fold
+from cal_grpo.alignment.scanner import Atom
 
 MIN_ATOMS = 4  # a shorter quote resembles too much
 _NOTE = re.compile(r"<<[^<>\n]*>>")

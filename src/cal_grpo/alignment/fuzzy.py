@@ -1,5 +1,6 @@
 """A quote with words changed, dropped or added, but with its numbers and operators in place."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import ceil
@@ -7,9 +8,10 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import Indel, LCSseq
 
-from cal_grpo.alignment.atoms import STRICT_WORDS, Atom, Atoms
+from cal_grpo.alignment.atoms import STRICT_WORDS, Atoms
 from cal_grpo.alignment.decoded import Decoded
 from cal_grpo.alignment.find import MIN_ATOMS, CharSpan, opens_alike, widened, without_extras
+from cal_grpo.alignment.scanner import Atom
 
 _MAX_WORK = 8  # atoms compared for each atom of the response; more if the quote's numbers repeat without end
 _COMMON = 0.4  # share of a quote's words that a stretch without numbers must have to be looked at
@@ -51,9 +53,12 @@ def resembling(response: Decoded, quote: str, atoms: Atoms, threshold: float) ->
 
 
 def _apart(found: list[Resemblance]) -> list[Resemblance]:
+    taken: list[CharSpan] = []
     best: list[Resemblance] = []
     for one in sorted(found, key=lambda r: (-r.score, r.span)):
-        if all(one.span.end <= other.span.start or other.span.end <= one.span.start for other in best):
+        at = bisect_left(taken, one.span)
+        if (at == 0 or taken[at - 1].end <= one.span.start) and (at == len(taken) or one.span.end <= taken[at].start):
+            taken.insert(at, one.span)
             best.append(one)
     return best
 
