@@ -57,7 +57,8 @@ def _preceded(response: Decoded, spans: Sequence[CharSpan], hint: str) -> list[C
         return exactly
     said, (text, origin) = ink(hint)[0], response.ink
     agreed = [_agreement(text, bisect_left(origin, s.start), said) for s in spans]
-    return [s for s, n in zip(spans, agreed, strict=True) if n == max(agreed) >= min(max(len(said), 1), _ENOUGH)]
+    most = max(agreed)
+    return [s for s, n in zip(spans, agreed, strict=True) if n == most >= min(max(len(said), 1), _ENOUGH)]
 
 
 def _following(response: Decoded, spans: Sequence[CharSpan], hint: str) -> list[CharSpan]:
