@@ -173,7 +173,7 @@ def _says(response: str, quote: str) -> bool:
 def hint_for(text: str, start: int, end: int) -> str:
     """The text before a quote: 80 characters, doubled until no other occurrence of the quote has the same."""
     size = 80
-    while size < start and text.count(text[start - size : end]) > 1:
+    while size < start and text.find(text[start - size : end]) < text.rfind(text[start - size : end]):
         size *= 2
     return text[max(0, start - size) : start]
 
