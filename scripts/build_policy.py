@@ -40,8 +40,8 @@ CONFIG = {
     "tie_word_embeddings": True, "use_sliding_window": False, "vocab_size": 1024,
     "bos_token_id": None, "eos_token_id": 2, "pad_token_id": 0, "dtype": "float32",
 }  # fmt: skip
-BUCKETS = (64, 112, 160, 208, 288)
-MAX_STEPS = 10  # of a ledger story in the lessons
+BUCKETS = (64, 112, 160, 208, 288, 368)
+MAX_STEPS = 14  # of a ledger story in the lessons
 SCHEDULE_STEPS = 6000  # horizon of the learning rate's decay; the lessons stop earlier
 
 
