@@ -45,7 +45,9 @@ def main() -> None:
     args = parser.parse_args()
     table = {}
     for name, settings in CASES.items():
-        config = load_config(overrides={**settings, "use_cal": False, "max_train_samples": 8, "max_eval_samples": args.questions})
+        config = load_config(
+            overrides={**settings, "use_cal": False, "max_train_samples": 8, "max_eval_samples": args.questions}
+        )
         task = load_task(config)
         session = Session.open(config.fitted(task.prompt_tokens, task.answer_tokens), task, None)
         with tempfile.TemporaryDirectory() as folder:

@@ -27,7 +27,9 @@ def transformers_logits(folder):
         return model(torch.tensor(IDS_BT)).logits.numpy()
 
 
-@pytest.mark.parametrize(("model_type", "tied"), [("qwen2", True), ("qwen2", False), ("llama", True), ("llama", False)])
+@pytest.mark.parametrize(
+    ("model_type", "tied"), [("qwen2", True), ("qwen2", False), ("qwen3", True), ("llama", True), ("llama", False)]
+)
 def test_logits_equal_transformers_and_survive_export_and_reload(make_folder, tmp_path, model_type, tied):
     folder = make_folder(model_type=model_type, tie_word_embeddings=tied)
     policy = load_policy(folder, make_mesh())
@@ -40,6 +42,13 @@ def test_logits_equal_transformers_and_survive_export_and_reload(make_folder, tm
         np.testing.assert_array_equal(tensor, exported[name])
     np.testing.assert_array_equal(ours, logits(load_policy(tmp_path / "out", make_mesh()).model))
     np.testing.assert_allclose(ours, transformers_logits(tmp_path / "out"), atol=2e-4)
+
+
+@pytest.mark.parametrize("model_type", ["qwen2", "qwen3", "llama"])
+def test_recomputing_layers_changes_no_number(make_folder, model_type):
+    folder = make_folder(model_type=model_type)
+    kept, recomputed = (load_policy(folder, make_mesh(), remat=remat).model for remat in (False, True))
+    np.testing.assert_array_equal(logits(kept), logits(recomputed))
 
 
 def test_a_fresh_copy_shares_no_buffer(toy_folder):

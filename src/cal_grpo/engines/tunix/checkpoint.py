@@ -6,6 +6,7 @@ inverse of the family's key map, driven by the list of tensors in the source fol
 names, shapes and files' layout as what went in.
 """
 
+import dataclasses
 import json
 import shutil
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def load_policy(folder: Path | str, mesh: jax.sharding.Mesh, dtype: Any = jnp.fl
     except KeyError as e:
         raise UsageError(f"{folder / 'config.json'}: field {e} is missing; expected a complete config") from e
     if remat:
-        config.remat_config = module.RematConfig.DECODER
+        config = dataclasses.replace(config, remat_config=module.RematConfig.DECODER)
     shapes = _checked_shapes(folder, family.key_mapping(config), _expected_paths(module, family, config))
     model = safetensors_loader.load_and_create_model(
         file_dir=str(folder),
