@@ -53,12 +53,12 @@ def train_config(**changes):
 
 
 @pytest.fixture
-def build(toy_folder, tmp_path):
+def build(make_folder):
     """``build(learner_fn, **config) -> (cluster, learner, data)``."""
 
-    def build_learner(make_learner, **changes):
+    def build_learner(make_learner, model_type="qwen2", **changes):
         config = train_config(**changes)
-        policy = load_policy(toy_folder, make_mesh())
+        policy = load_policy(make_folder(model_type=model_type), make_mesh(), remat=config.remat)
         cluster = build_cluster(config, policy, make_mesh(), None)
         examples = list(itertools.islice(stories(seed=0, steps=2, split="train"), 8))
         pairs, _ = fitting(examples, policy.tokenizer, 96, "training")
@@ -183,6 +183,17 @@ def test_off_is_bit_identical_to_tunix_own_learner(build):
     learner.train(data)
     for name, value in parameters(cluster).items():
         np.testing.assert_array_equal(theirs[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("model_type", ["qwen2", "qwen3", "llama"])
+def test_recomputing_layers_samples_the_same_and_learns_the_same(build, model_type):
+    ends = []
+    for remat in (False, True):
+        cluster, learner, data = build(lambda c: cal(c, FirstWord()), model_type, remat=remat, num_train_steps=1)
+        learner.train(data)
+        ends.append(parameters(cluster))
+    for name, value in ends[0].items():  # Adam moves every parameter by about the learning rate, 1e-2
+        np.testing.assert_allclose(value, ends[1][name], atol=5e-4, err_msg=name)
 
 
 def test_evaluation_asks_the_oracle_nothing(build):

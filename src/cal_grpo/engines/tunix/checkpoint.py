@@ -23,6 +23,7 @@ from tunix.models import safetensors_loader
 from tunix.utils.torch_utils import torch_key_to_jax_key
 
 from cal_grpo.engines.tunix.families import Family, family_of
+from cal_grpo.engines.tunix.quirks import recompute_in_training_only
 from cal_grpo.errors import UsageError
 
 # Names that some exporters write beside the weights and that no model reads.
@@ -80,6 +81,7 @@ def load_policy(folder: Path | str, mesh: jax.sharding.Mesh, dtype: Any = jnp.fl
     except KeyError as e:
         raise UsageError(f"{folder / 'config.json'}: field {e} is missing; expected a complete config") from e
     if remat:
+        recompute_in_training_only(module)
         config = dataclasses.replace(config, remat_config=module.RematConfig.DECODER)
     shapes = _checked_shapes(folder, family.key_mapping(config), _expected_paths(module, family, config))
     model = safetensors_loader.load_and_create_model(
