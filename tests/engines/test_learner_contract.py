@@ -256,6 +256,12 @@ def test_rollouts_are_reproducible_and_a_given_seed_is_respected(build):
     assert first == again
 
 
+def test_several_processes_are_refused(build, monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(UsageError, match="2 processes; expected one"):
+        build(lambda c: cal(c, FirstWord()))
+
+
 def test_batches_without_a_column_name_it(build):
     _, learner, data = build(lambda c: cal(c, FirstWord()))
     with pytest.raises(UsageError, match="no column 'reference'"):

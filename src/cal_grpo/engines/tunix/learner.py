@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from tunix.rl.grpo.grpo_learner import GRPOLearner
 from tunix.rl.rl_cluster import Mode, RLCluster
@@ -54,6 +55,11 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         if rl_cluster.cluster_config.training_config.max_seq_token_per_tpu is not None:
             # tunix 0.1.7: packing with gradient accumulation changes no parameter at all
             raise UsageError("max_seq_token_per_tpu is set; CAL-GRPO trains unpacked sequences: leave it None")
+        if jax.process_count() > 1:
+            raise UsageError(
+                f"jax runs {jax.process_count()} processes; expected one: each would ask the oracle for itself, get answers of "
+                "its own and diverge. Use one process (Pathways has one controller and works)"
+            )
         seed_rollouts(self.rl_cluster, config.seed)
         # Evaluation can run on the main thread while training data is prepared on another.
         self._last = threading.local()
