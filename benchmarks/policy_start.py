@@ -1,6 +1,6 @@
-"""Where the embedded policy starts: greedy accuracy, and how many of its wrong answers are well-formed, as JSON.
+"""Where a policy starts (the embedded one by default): greedy accuracy, and how many wrong answers are well-formed.
 
-    python benchmarks/policy_start.py [--questions 256]
+    python benchmarks/policy_start.py [--questions 256] [--model FOLDER]
 
 Well-formed means at least one step a line before the last, an equation in each, and a readable number behind `####`.
 Intervals are Wilson's at 95 %.
@@ -42,12 +42,13 @@ def well_formed(response: str) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--questions", type=int, default=256)
+    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     args = parser.parse_args()
     table = {}
-    for name, settings in CASES.items():
-        config = load_config(
-            overrides={**settings, "use_cal": False, "max_train_samples": 8, "max_eval_samples": args.questions}
-        )
+    common = {"use_cal": False, "max_train_samples": 8, "max_eval_samples": args.questions, "model_id": args.model}
+    for name in args.cases:
+        config = load_config(overrides=CASES[name] | common)
         task = load_task(config)
         session = Session.open(config.fitted(task.prompt_tokens, task.answer_tokens), task, None)
         with tempfile.TemporaryDirectory() as folder:

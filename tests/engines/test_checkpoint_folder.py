@@ -44,6 +44,13 @@ def test_logits_equal_transformers_and_survive_export_and_reload(make_folder, tm
     np.testing.assert_allclose(ours, transformers_logits(tmp_path / "out"), atol=2e-4)
 
 
+def test_a_policy_can_be_written_back_to_its_own_folder(toy_folder):
+    policy = load_policy(toy_folder, make_mesh())
+    policy.model.embedder.input_embedding[...] = policy.model.embedder.input_embedding[...] * 2
+    save_policy(policy, toy_folder)
+    np.testing.assert_array_equal(logits(policy.model), logits(load_policy(toy_folder, make_mesh()).model))
+
+
 def test_a_fresh_copy_shares_no_buffer(toy_folder):
     from flax import nnx
 

@@ -99,7 +99,7 @@ def save_policy(policy: Policy, output: Path | str, model: Any = None, dtype: An
     """Write ``model`` (default: the policy's own) as a Hugging Face folder that loads back with the same logits."""
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    for file in policy.folder.iterdir():
+    for file in policy.folder.iterdir() if policy.folder.resolve() != output.resolve() else ():
         if file.is_file() and not any(file.match(pattern) for pattern in _WEIGHT_FILES):
             shutil.copyfile(file, output / file.name)
     model = policy.model if model is None else model
