@@ -12,6 +12,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cal_grpo.credit import formula
 from cal_grpo.errors import UsageError
 
 EMBEDDED = "embedded"
@@ -111,6 +112,7 @@ class TrainConfig(_Section):
 
     @model_validator(mode="after")
     def _check(self) -> "TrainConfig":
+        formula(self.credit)
         if self.num_generations < 2:
             raise ValueError(f"num_generations is {self.num_generations}; expected at least 2: credit is relative to a group")
         if self.micro_batch_size and self.batch_size % self.micro_batch_size:
@@ -165,11 +167,13 @@ def load_config(file: Path | None = None, overrides: dict[str, Any] | None = Non
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """``key=value`` with a YAML value: numbers, booleans and null mean what they look like."""
+    """``key=value`` with a YAML value: numbers, booleans and null mean what they look like, all else is text."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise UsageError(f"--set got {text!r}; expected key=value, such as learning_rate=1e-4")
-    parsed = yaml.safe_load(value)
+    parsed: Any = value
+    with contextlib.suppress(yaml.YAMLError, ValueError):  # ValueError: a date that is none
+        parsed = yaml.safe_load(value)
     if isinstance(parsed, str):  # YAML 1.1 reads 1e-4 as text
         with contextlib.suppress(ValueError):
             parsed = float(parsed)

@@ -35,12 +35,8 @@ class RunFolder:
 
     def __init__(self, config: TrainConfig) -> None:
         self.path = config.output_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{config.task}-{config.credit}"
-        held = [name for name in _OURS if (self.path / name).exists()]
-        if held and not config.overwrite:
-            raise UsageError(
-                f"{self.path} already holds a run ({held[0]}); choose another --output, or pass --overwrite to replace it"
-            )
-        for name in held:
+        check_output(config)
+        for name in _held(self.path):
             target = self.path / name
             shutil.rmtree(target) if target.is_dir() else target.unlink()
         try:
@@ -87,6 +83,22 @@ class RunFolder:
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         (self.path / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+
+
+def check_output(config: TrainConfig) -> None:
+    """Refuse an output folder that holds a run, unless the config says to overwrite it.
+
+    Raises:
+        UsageError: it does.
+    """
+    if config.output_dir is not None and not config.overwrite and (held := _held(config.output_dir)):
+        raise UsageError(
+            f"{config.output_dir} already holds a run ({held[0]}); choose another --output, or pass --overwrite to replace it"
+        )
+
+
+def _held(path: Path) -> list[str]:
+    return [name for name in _OURS if (path / name).exists()]
 
 
 def sample_record(judged: Judged, advantages_T: np.ndarray) -> dict[str, Any]:

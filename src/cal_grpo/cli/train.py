@@ -18,7 +18,7 @@ EXAMPLES = """
 
   cal-grpo train --set credit=grpo --seed 1            plain group credit on the same task
 
-  cal-grpo train --model ./SmolLM2 --task gsm8k --set data=train.jsonl
+  cal-grpo train --model ./SmolLM2 --task gsm8k --data train.jsonl
 
   cal-grpo train --keys                                every config key, its default and what it does
 """
@@ -27,6 +27,7 @@ EXAMPLES = """
 def train_command(
     model: Annotated[str | None, typer.Option(help="Hugging Face folder or hub id.", show_default="embedded")] = None,
     task: Annotated[str | None, typer.Option(help="ledger, gsm_symbolic, gsm8k or jsonl.", show_default="ledger")] = None,
+    data: Annotated[Path | None, typer.Option(help="JSONL file with question and answer, instead of the hub.")] = None,
     oracle: Annotated[
         str | None, typer.Option(help="reference, arithmetic, openai or gemini.", show_default="reference")
     ] = None,
@@ -45,7 +46,7 @@ def train_command(
         _print_keys()
         return
     overrides: dict[str, Any] = dict(parse_override(text) for text in set_ or [])
-    named = {"model_id": model, "task": task, "cal_provider": oracle, "output_dir": output, "seed": seed}
+    named = {"model_id": model, "task": task, "data": data, "cal_provider": oracle, "output_dir": output, "seed": seed}
     overrides |= {key: value for key, value in named.items() if value is not None}
     if overwrite:
         overrides["overwrite"] = True
@@ -61,6 +62,8 @@ def train_command(
         typer.echo(json.dumps(summary, indent=2))
     else:
         print_summary(summary)
+    if summary["interrupted"]:
+        raise typer.Exit(130)
 
 
 train_command.__doc__ = f"{train_command.__doc__}\n{EXAMPLES}"
