@@ -79,6 +79,8 @@ class Conduct:
         verdict = replay.answer(query)
         self.outcomes[str(verdict.tag)] += 1
         self.cached += 1
+        if verdict.tag is Tag.OVER_BUDGET:
+            self._tell_of_budget(verdict.detail)
         self._write(request_digest(query), verdict, attempt=0)
         return verdict
 
@@ -140,11 +142,7 @@ class Conduct:
     def _refusal(self) -> Verdict | None:
         """Why no call may be made now, as a verdict that cost nothing."""
         if (limit := self.budget.reached()) is not None:
-            if not self._spent_told:
-                self._spent_told = True
-                self._tell(f"the oracle's budget is spent: {limit}")
-                if self.on_spent is not None:
-                    self.on_spent(limit)
+            self._tell_of_budget(f"{limit} is reached")
             return Verdict(Tag.OVER_BUDGET, detail=f"{limit} is reached")
         now = time.monotonic()
         if not self._breaker.allows(now):
@@ -152,6 +150,14 @@ class Conduct:
         if (rest_s := self._limits.blocked_s(now)) > PATIENCE_S:
             return Verdict(Tag.CIRCUIT_OPEN, detail=f"the server asked to be left alone for {rest_s:.0f} s")
         return None
+
+    def _tell_of_budget(self, detail: str) -> None:
+        if self._spent_told:
+            return
+        self._spent_told = True
+        self._tell(f"the oracle's budget is spent: {detail}")
+        if self.on_spent is not None:
+            self.on_spent(detail)
 
     def _tell_of_breaker(self, verdict: Verdict) -> None:
         if self._breaker.is_open:
