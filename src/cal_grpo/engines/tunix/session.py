@@ -106,8 +106,10 @@ class Session:
         save_policy(self.policy, output, self._learner.rl_cluster.actor_trainer.model)
 
     def close(self) -> None:
-        """Flush the metrics; Tunix keeps listeners of a run that failed."""
+        """Flush the metrics, for Tunix keeps listeners of a run that failed; wait for a checkpoint that is being written."""
         self._rows.close()
+        if self._learner is not None:
+            self._learner.rl_cluster.actor_trainer.checkpoint_manager.close()
 
     def _credited(self, step: int, credited: Credited, on_credit: Callable[[UpdateTally, Credited], None]) -> None:
         now = time.monotonic()
