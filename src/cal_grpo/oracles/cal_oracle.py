@@ -144,6 +144,16 @@ class CALOracle:
         self._conduct.log = JudgeLog(file, identity, self._tell)
 
     @property
+    def model(self) -> str | None:
+        """The model that is asked, where there is one."""
+        return getattr(self._oracle, "model", None)
+
+    @property
+    def endpoint(self) -> str | None:
+        """The server that is asked, where there is one."""
+        return getattr(self._oracle, "endpoint", None)
+
+    @property
     def spent(self) -> Usage:
         """Calls, tokens, USD (None: the price is not known) and seconds of all calls so far, failed ones included."""
         return self._conduct.budget.spent
