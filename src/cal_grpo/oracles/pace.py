@@ -26,5 +26,9 @@ class Pace:
         """So many more (or fewer) units were used than were taken."""
         self._due += self._seconds(units)
 
+    def hold(self, until: float) -> None:
+        """Nothing flows before then, and not all at once afterwards."""
+        self._due = max(self._due, until)
+
     def _seconds(self, units: float) -> float:
         return units * 60.0 / (self.per_minute * _MARGIN)
