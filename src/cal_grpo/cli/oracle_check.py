@@ -30,7 +30,10 @@ def check_command(
         name = _described(asked.name, asked.model, asked.endpoint)
     works = not verdict.tag.is_failure
     line = f"{name}: {_judgement(verdict)}"
-    typer.echo(json.dumps({"works": works, "message": line} | verdict_record(verdict)) if as_json else line, err=not works)
+    typer.echo(
+        json.dumps({"works": works, "message": line} | verdict_record(verdict)) if as_json else line,
+        err=not works and not as_json,
+    )
     if not works:
         raise typer.Exit(1)
 

@@ -97,7 +97,7 @@ class Conduct:
         """The last attempt's outcome, and the usage of all."""
         usage, attempt = Usage(), 0
         while True:
-            verdict = await self._call(query)
+            verdict = await self._call(request, query, usage)
             attempt += verdict.tag not in _NOT_ASKED
             usage += verdict.usage
             pause_s = self._retry.pause_s(verdict, attempt)
@@ -108,13 +108,16 @@ class Conduct:
             await asyncio.sleep(pause_s)
         if attempt and self._breaker.finish(verdict.tag.is_failure, time.monotonic()):
             self._tell_of_breaker(verdict)
-        if self._cache is not None and not verdict.tag.is_failure:
-            # On disk before it is used.
-            await asyncio.to_thread(self._cache.put, request, query, replace(verdict, usage=usage))
         self._write(request, verdict, attempt)
         return verdict, usage
 
-    async def _call(self, query: Query) -> Verdict:
+    async def _call(self, request: str, query: Query, before: Usage) -> Verdict:
+        """One call. A verdict is on disk before it is used, and before the call makes room for another.
+
+        Args:
+            request, query: what is asked.
+            before: the usage of earlier attempts.
+        """
         async with self._slots:
             while True:
                 if (refusal := self._refusal()) is not None:
@@ -137,6 +140,8 @@ class Conduct:
                 if verdict is None:  # the oracle's own bug, or the end of the run
                     self._breaker.finish(True, time.monotonic())
             self._limits.finish(verdict, expected_tokens, started, time.monotonic())
+            if self._cache is not None and not verdict.tag.is_failure:
+                await asyncio.to_thread(self._cache.put, request, query, replace(verdict, usage=before + verdict.usage))
             return verdict
 
     def _refusal(self) -> Verdict | None:
@@ -170,7 +175,8 @@ class Conduct:
 
     def _write(self, request: str, verdict: Verdict, attempt: int, final: bool = True) -> None:
         if self.log is not None:
-            self.log.write(request, verdict, attempt, final)
+            # What was paid before is not paid again: the lines of a log add up to its costs.
+            self.log.write(request, replace(verdict, usage=Usage()) if verdict.cached else verdict, attempt, final)
 
     async def aclose(self) -> None:
         """Cancel what is in flight, close the oracle's connections and the files. Verdicts stay in memory."""
