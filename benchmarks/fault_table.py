@@ -3,10 +3,10 @@
     python benchmarks/fault_table.py [--protocol gemini] [--markdown]
 
 Each row judges 200 wrong answers, each beside a right one, through the whole pipeline: HTTP, the official client, retries,
-quote, mapping, credit `prefix`, with `on_failure` and `on_miss` on `drop` and the breaker off. `answered` rows have a mapped span; `tagged` says
-what the others have. `scored wrongly` counts the rows whose advantages are not what they should be: on an answered one
-exactly the tokens of the wrong line are blamed, on any other every token has 0, and right answers have what they have
-without faults. `billed` calls are those whose reply reports tokens. JSON on stdout.
+quote, mapping, credit `prefix`, with `on_failure` and `on_miss` on `drop` and the breaker off. `answered` rows have a
+mapped span; `tagged` says what the others have. `scored wrongly` counts the rows whose advantages are not what they should
+be: on an answered one exactly the tokens of the wrong line are blamed, on any other every token has 0, and right answers
+have what they have without faults. `billed` calls are those whose reply reports tokens. JSON on stdout.
 """
 
 import argparse
