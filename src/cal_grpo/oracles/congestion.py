@@ -8,13 +8,13 @@ from cal_grpo.oracles.pace import Pace
 _WINDOW_S = 60.0  # the memory of calls: limits are given per minute
 _LONG_REST_S = 5.0
 _FIRST_REST_S, _LONGEST_REST_S = 0.1, 30.0
-_PATIENT = 1000  # accepted calls after which it grows ever faster
+_PATIENT = 1000  # accepted calls, and two minutes, after which it grows ever faster
 _RECENT_S = 2.5
 _QUICK = 1200.0  # calls a minute that hardly hold up a judge that takes a second or more
 _STUBBORN = 20  # refusals close together: going slower does not help
 _NEARLY, _HALF = 0.95, 0.5  # what is left of the pace after a refusal
 _MANY = 100  # calls accepted since the refusal before: the pace was nearly right
-_CYCLE = 500  # accepted calls in which the pace grows back by what a refusal took
+_CYCLE = 500  # accepted calls, or those of a minute, in which the pace grows back by what a refusal took
 
 
 class Congestion:
@@ -22,7 +22,7 @@ class Congestion:
 
     A refusal also sets a pace: what the server accepted in the last minute, where it orders a long rest; else the pace of
     before. Every later one lowers it, by half when it comes soon, but not below what was accepted lately. It grows back in
-    some 500 calls, and ever faster after that, so that a limit is met again rarely and a limit that is lifted is found
+    500 calls or a minute, and ever faster after that, so that a limit is met again rarely and a limit that is lifted is found
     out. Refusals of less than half of the calls that go on at any pace are no limit: the pace is given up for a minute.
     """
 
@@ -58,12 +58,15 @@ class Congestion:
         if self._pace is not None:
             self._pace.hold(until)
 
-    def accepted(self) -> None:
+    def accepted(self, now: float) -> None:
         """The server took a call."""
         self._in_a_row = 0
         self._since += 1
         if self._pace is not None:
-            growth = (1 - _NEARLY) / _CYCLE * max(1.0, (self._since / _PATIENT) ** 3)
+            # Not faster than a server that counts in minutes can say that it is too fast.
+            growth = (1 - _NEARLY) / max(_CYCLE, self._pace.per_minute)
+            patience = min(self._since / _PATIENT, (now - self._lesson) / (2 * _WINDOW_S))
+            growth *= max(1.0, patience**3)
             self._pace.per_minute *= 1 + min(growth, 0.01)
 
     def refused(self, started: float, now: float, retry_after_s: float | None) -> None:

@@ -55,6 +55,6 @@ class Limits:
         if verdict.retry_after_s is not None:
             self._congestion.block(now + verdict.retry_after_s)
         if usage.calls:
-            self._congestion.accepted()
+            self._congestion.accepted(now)
             if usage.tokens:
                 self._measured += usage
