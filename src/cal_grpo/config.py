@@ -52,6 +52,7 @@ class OracleSection(_Section):
     concurrency: int = Field(16, ge=1, description="Calls in flight at most.")
     attempts: int = Field(4, ge=1, description="Calls for one question at most; only what may pass is tried again.")
     few_shot: Path | None = Field(None, description="JSON file of examples for an LLM oracle.")
+    max_answer_tokens: int | None = Field(None, ge=1, description="An LLM's answer is cut off there, thinking included.")
     cache: bool | Path = Field(True, description="Keep an LLM's verdicts: true in the user's cache, false, or a file.")
     replay: Path | None = Field(None, description="A run's judge.jsonl to answer from; nothing is asked.")
     rpm: float | None = Field(None, gt=0, description="Requests a minute at most.")

@@ -29,6 +29,7 @@ class GeminiOracle:
         few_shot: worked examples for the prompt.
         timeout_s: time limit of one call.
         prices: YAML file whose prices win over the package's.
+        max_answer_tokens: an answer is cut off there, thinking included; None: the server decides.
 
     Raises:
         UsageError: no key, or unreadable prices.
@@ -44,6 +45,7 @@ class GeminiOracle:
         few_shot: Sequence[FewShot] = (),
         timeout_s: float = 60.0,
         prices: Path | str | None = None,
+        max_answer_tokens: int | None = None,
     ) -> None:
         api_key = api_key or os.environ.get("GEMINI_API_KEY") or os.environ.get("GOOGLE_API_KEY") or None
         if api_key is None:
@@ -54,13 +56,15 @@ class GeminiOracle:
         self.endpoint = base_url or "https://generativelanguage.googleapis.com"
         self.price = price_of(self.model, prices)
         self._static = static_prompt(few_shot)
-        self.identity = identity(self.name, self.model, self._static, {"temperature": 0})
+        sampling = {"temperature": 0} | ({"max_tokens": max_answer_tokens} if max_answer_tokens else {})
+        self.identity = identity(self.name, self.model, self._static, sampling)
         self._genai = genai
         self._api_key = api_key
         self._client: Any = None
         self._config = genai.types.GenerateContentConfig(
             system_instruction=self._static,
             temperature=0.0,
+            max_output_tokens=max_answer_tokens,
             response_mime_type="application/json",
             response_json_schema=SCHEMA,
         )
