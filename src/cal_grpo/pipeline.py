@@ -55,6 +55,10 @@ class Pending:
     texts: Sequence[str]
     verdicts: Sequence[Future[Verdict] | None]
 
+    def part(self, rows: slice) -> "Pending":
+        """Some of the rows, whole groups."""
+        return Pending(self.completions[rows], self.texts[rows], self.verdicts[rows])
+
 
 @dataclass(frozen=True)
 class Credited:
