@@ -12,6 +12,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cal_grpo.credit import formula
 from cal_grpo.errors import UsageError
 
 EMBEDDED = "embedded"
@@ -49,7 +50,22 @@ class OracleSection(_Section):
 
     timeout_s: float = Field(60.0, gt=0, description="Time limit of one answer, in seconds.")
     concurrency: int = Field(16, ge=1, description="Calls in flight at most.")
+    attempts: int = Field(4, ge=1, description="Calls for one question at most; only what may pass is tried again.")
     few_shot: Path | None = Field(None, description="JSON file of examples for an LLM oracle.")
+    max_answer_tokens: int | None = Field(None, ge=1, description="An LLM's answer is cut off there, thinking included.")
+    cache: bool | Path = Field(True, description="Keep an LLM's verdicts: true in the user's cache, false, or a file.")
+    replay: Path | None = Field(None, description="A run's judge.jsonl to answer from; nothing is asked.")
+    rpm: float | None = Field(None, gt=0, description="Requests a minute at most.")
+    tpm: float | None = Field(None, gt=0, description="Tokens a minute at most, as measured.")
+    max_calls: int | None = Field(None, ge=1, description="Budget: calls, failed ones included.")
+    max_tokens: int | None = Field(None, ge=1, description="Budget: tokens of prompts and answers.")
+    max_usd: float | None = Field(None, gt=0, description="Budget: dollars; needs the model's price.")
+    prices: Path | None = Field(None, description="YAML of prices per million tokens; adds to the package's.")
+    on_budget: Literal["on_failure", "stop"] = Field(
+        "on_failure", description="When the budget is spent: on_failure for the rows, or stop with a checkpoint."
+    )
+    breaker_failures: int = Field(10, ge=0, description="Questions failed in a row until the oracle rests; 0: never.")
+    breaker_pause_s: float = Field(60.0, gt=0, description="Seconds until a resting oracle is tried again.")
 
 
 class LedgerSection(_Section):
@@ -112,6 +128,7 @@ class TrainConfig(_Section):
 
     @model_validator(mode="after")
     def _check(self) -> "TrainConfig":
+        formula(self.credit)
         if self.num_generations < 2:
             raise ValueError(f"num_generations is {self.num_generations}; expected at least 2: credit is relative to a group")
         if self.micro_batch_size and self.batch_size % self.micro_batch_size:
@@ -166,11 +183,13 @@ def load_config(file: Path | None = None, overrides: dict[str, Any] | None = Non
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """``key=value`` with a YAML value: numbers, booleans and null mean what they look like."""
+    """``key=value`` with a YAML value: numbers, booleans and null mean what they look like, all else is text."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise UsageError(f"--set got {text!r}; expected key=value, such as learning_rate=1e-4")
-    parsed = yaml.safe_load(value)
+    parsed: Any = value
+    with contextlib.suppress(yaml.YAMLError, ValueError):  # ValueError: a date that is none
+        parsed = yaml.safe_load(value)
     if isinstance(parsed, str):  # YAML 1.1 reads 1e-4 as text
         with contextlib.suppress(ValueError):
             parsed = float(parsed)

@@ -4,16 +4,17 @@ import contextlib
 import signal
 import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from cal_grpo.config import TrainConfig
-from cal_grpo.oracles import CALOracle
+from cal_grpo.config import OracleSection, TrainConfig
+from cal_grpo.oracles import CALOracle, Usage
 from cal_grpo.pipeline import Credited
-from cal_grpo.run_folder import RunFolder
+from cal_grpo.run_folder import RunFolder, check_output
 from cal_grpo.tasks import load_task
-from cal_grpo.watch import StepView, Watcher
+from cal_grpo.watch import UpdateTally, Watcher
 
 
 def train(config: TrainConfig, watcher: Watcher | None = None, began: float | None = None) -> dict[str, Any]:
@@ -33,7 +34,8 @@ def train(config: TrainConfig, watcher: Watcher | None = None, began: float | No
     began = time.monotonic() if began is None else began
     watcher = watcher or Watcher()
     watcher.stage("reading the task")
-    oracle = _build_oracle(config)
+    check_output(config)
+    oracle = _build_oracle(config, watcher)
     task = load_task(config)
     config = config.fitted(task.prompt_tokens, task.answer_tokens)
     # jax takes seconds to import: the cheap mistakes above are reported before
@@ -46,36 +48,47 @@ def train(config: TrainConfig, watcher: Watcher | None = None, began: float | No
         session = Session.open(config, task, oracle)
         folder = stack.enter_context(RunFolder(config))
         stop = stack.enter_context(_stop_on_interrupt(watcher))
+        spent = threading.Event()
+        if oracle is not None:
+            oracle.log_to(folder.path / "judge.jsonl")
+            if config.oracle.on_budget == "stop":
+                oracle.on_spent = lambda limit: spent.set()
         record = _Record(config, folder, watcher, began)
-        session.start(folder.path, record.on_credit, folder.write_metrics)
+        with warnings.catch_warnings(record=True) as caught:
+            session.start(folder.path, record.on_credit, folder.write_metrics)
         stack.callback(session.close)
+        for warning in caught:
+            if warning.category is UserWarning:
+                watcher.note(str(warning.message))
         for part, skipped in session.skipped.items():
             if skipped:
                 watcher.note(f"{skipped} {part} questions skipped: longer than {config.rollout.max_prompt_tokens} tokens")
-        record.evaluate("before", session)
+        record.evaluate("before", session, stop)
         watcher.stage("training", config.num_train_steps)
-        record.steps = session.learn(stop)
+        record.steps = session.learn(lambda: stop.is_set() or spent.is_set())
         watcher.stage("saving the policy")
         session.save_policy(folder.path / "policy")
+        if spent.is_set():
+            watcher.note(f"stopped by the budget after {record.steps} of {config.num_train_steps} updates")
         if stop.is_set():
             watcher.note(f"stopped after {record.steps} of {config.num_train_steps} updates; checkpoint and policy are saved")
         else:
-            record.evaluate("after", session)
-        summary = record.summary(session, oracle, interrupted=stop.is_set())
+            record.evaluate("after", session, stop)
+        stopped = "interrupt" if stop.is_set() else "budget" if spent.is_set() else None
+        summary = record.summary(session, oracle, stopped)
         folder.write_summary(summary)
     return summary | {"output": str(folder.path)}
 
 
-def _build_oracle(config: TrainConfig) -> CALOracle | None:
+def _build_oracle(config: TrainConfig, watcher: Watcher) -> CALOracle | None:
     if not config.use_cal or config.credit == "grpo":
         return None
     return CALOracle(
         config.cal_provider,
         model=config.cal_model,
         base_url=config.cal_base_url,
-        timeout_s=config.oracle.timeout_s,
-        concurrency=config.oracle.concurrency,
-        few_shot=config.oracle.few_shot,
+        tell=watcher.note,
+        **{name: getattr(config.oracle, name) for name in OracleSection.model_fields if name != "on_budget"},
     )
 
 
@@ -110,61 +123,50 @@ class _Record:
         self.questions = 0
         self.counts: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
-        self.usd = 0.0
 
-    def on_credit(self, step: int, credited: Credited) -> None:
-        """Called by the engine for each credited batch; ``step`` counts updates from 1."""
-        metrics = credited.metrics
-        self.counts.update({name: int(metrics[name]) for name in ("asked", "found", "cached")})
+    def on_credit(self, tally: UpdateTally, credited: Credited) -> None:
+        """Called by the engine for each credited micro-batch."""
+        self.counts.update({name: int(credited.metrics[name]) for name in ("asked", "found", "cached")})
         self.missed.update(credited.missed)
-        self.usd += metrics["usd"]
-        self.folder.write_samples(step, credited)
-        rights = [j.completion.grade.correct for j in credited.judged]
-        self.watcher.step(
-            StepView(
-                step=step,
-                total=self.config.num_train_steps,
-                accuracy=sum(rights) / len(rights),
-                judged=int(metrics["asked"]),
-                found=int(metrics["found"]),
-                credit_share=metrics["credit_share"],
-                tokens=sum(len(j.completion.token_ids) for j in credited.judged),
-            )
-        )
+        self.folder.write_samples(tally.step, credited)
+        self.watcher.update(tally)
 
-    def evaluate(self, when: str, session: Any) -> None:
+    def evaluate(self, when: str, session: Any, stop: threading.Event) -> None:
+        """Held-out accuracy; none when it was stopped midway, for the first questions are no fair sample."""
         if not session.held_out:
             return
         self.watcher.stage(f"evaluating {when} training", len(session.held_out))
-        rows = [
-            {
-                "question": e.question,
-                "response": text,
-                "correct": g.correct,
-                "extracted": g.extracted,
-                "expected": g.expected,
-            }
-            for e, text, g in session.evaluate(self.watcher.advance)
-        ]
+        rows = []
+        for example, text, grade in session.evaluate(self.watcher.advance):
+            row = {"question": example.question, "response": text, "correct": grade.correct}
+            rows.append(row | {"extracted": grade.extracted, "expected": grade.expected})
+            if stop.is_set():
+                return
         self.folder.write_evaluation(when, rows)
-        self.accuracy[when] = sum(row["correct"] for row in rows) / len(rows)
+        self.accuracy[when] = sum(bool(row["correct"]) for row in rows) / len(rows)
         self.questions = len(rows)
 
-    def summary(self, session: Any, oracle: CALOracle | None, interrupted: bool) -> dict[str, Any]:
+    def summary(self, session: Any, oracle: CALOracle | None, stopped: str | None) -> dict[str, Any]:
+        spent = oracle.spent if oracle is not None else Usage()
         return {
             "seed": self.config.seed,
             "engine": "tunix",
             "credit": self.config.credit if self.config.use_cal else "grpo",
             "steps": self.steps,
-            "interrupted": interrupted,
+            "interrupted": stopped == "interrupt",
+            "stopped": stopped,
             "eval": {"before": self.accuracy.get("before"), "after": self.accuracy.get("after"), "n": self.questions},
             "wall_s": round(time.monotonic() - self.began, 2),
             "compile_s": round(session.compile_s, 2),
             "oracle": {
+                "name": oracle.name if oracle is not None else None,
                 "asked": self.counts["asked"],
                 "found": self.counts["found"],
                 "missed": dict(self.missed),
                 "cached": self.counts["cached"],
-                "usd": round(self.usd, 6),
+                "calls": spent.calls,
+                "retried": oracle.retried if oracle is not None else 0,
+                "tokens": spent.tokens,
+                "usd": None if spent.usd is None else round(spent.usd, 6),
             },
         }

@@ -27,6 +27,8 @@ def write_folder(folder, *, seed=0, dtype=np.float32, **changes):
             shapes[f"{layer}self_attn.{name}_proj.weight"] = (rows, d)
             if config["model_type"] == "qwen2":
                 shapes[f"{layer}self_attn.{name}_proj.bias"] = (rows,)
+            if config["model_type"] == "qwen3" and name != "v":
+                shapes[f"{layer}self_attn.{name}_norm.weight"] = (8,)
         shapes |= {
             f"{layer}self_attn.o_proj.weight": (d, d),
             f"{layer}mlp.gate_proj.weight": (f, d),

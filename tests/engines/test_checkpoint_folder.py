@@ -27,7 +27,9 @@ def transformers_logits(folder):
         return model(torch.tensor(IDS_BT)).logits.numpy()
 
 
-@pytest.mark.parametrize(("model_type", "tied"), [("qwen2", True), ("qwen2", False), ("llama", True), ("llama", False)])
+@pytest.mark.parametrize(
+    ("model_type", "tied"), [("qwen2", True), ("qwen2", False), ("qwen3", True), ("llama", True), ("llama", False)]
+)
 def test_logits_equal_transformers_and_survive_export_and_reload(make_folder, tmp_path, model_type, tied):
     folder = make_folder(model_type=model_type, tie_word_embeddings=tied)
     policy = load_policy(folder, make_mesh())
@@ -40,6 +42,13 @@ def test_logits_equal_transformers_and_survive_export_and_reload(make_folder, tm
         np.testing.assert_array_equal(tensor, exported[name])
     np.testing.assert_array_equal(ours, logits(load_policy(tmp_path / "out", make_mesh()).model))
     np.testing.assert_allclose(ours, transformers_logits(tmp_path / "out"), atol=2e-4)
+
+
+def test_a_policy_can_be_written_back_to_its_own_folder(toy_folder):
+    policy = load_policy(toy_folder, make_mesh())
+    policy.model.embedder.input_embedding[...] = policy.model.embedder.input_embedding[...] * 2
+    save_policy(policy, toy_folder)
+    np.testing.assert_array_equal(logits(policy.model), logits(load_policy(toy_folder, make_mesh()).model))
 
 
 def test_a_fresh_copy_shares_no_buffer(toy_folder):

@@ -10,8 +10,11 @@ BEGAN = time.monotonic()
 
 def main() -> None:
     """Entry point of ``cal-grpo``: a ``UsageError`` becomes one line on stderr and exit status 2."""
+    from dotenv import load_dotenv
+
     from cal_grpo.cli.app import app
 
+    load_dotenv(".env")  # keys for the oracles; the environment wins
     try:
         app(standalone_mode=True)
     except UsageError as e:

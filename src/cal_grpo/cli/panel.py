@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cal_grpo.config import TrainConfig
-from cal_grpo.watch import StepView, Watcher
+from cal_grpo.watch import UpdateTally, Watcher
 
 _BARS = "▁▂▃▄▅▆▇█"
 _RECENT = 8  # updates over which speed and time left are taken
@@ -26,7 +26,7 @@ class Panel(Watcher):
         self._config = config
         self._stage, self._total, self._done = "starting", 0, 0
         self._stage_began = self._began = time.monotonic()
-        self._last: StepView | None = None
+        self._last: UpdateTally | None = None
         self._accuracy: list[float] = []
         self._times: deque[tuple[float, int]] = deque(maxlen=_RECENT + 1)
         self._notes: list[str] = []
@@ -51,13 +51,16 @@ class Panel(Watcher):
         self._done = done
         self._line(f"{self._stage} {done}/{self._total}", every_s=10)
 
-    def step(self, view: StepView) -> None:
-        self._last, self._done = view, view.step
-        self._accuracy.append(view.accuracy)
-        self._times.append((time.monotonic(), view.tokens))
+    def update(self, tally: UpdateTally) -> None:
+        if self._last is not tally:
+            self._accuracy.append(0.0)
+            self._times.append((0.0, 0))
+        self._last, self._done = tally, tally.step
+        self._accuracy[-1] = tally.accuracy
+        self._times[-1] = (time.monotonic(), tally.tokens)
         self._line(
-            f"update {view.step}/{view.total}  accuracy {view.accuracy:.2f}  judged {view.judged}  found {view.found}  "
-            f"credit on {view.credit_share:.0%} of tokens  {self._tokens_per_s():.0f} tokens/s  {self._time_left()}",
+            f"update {tally.step}/{tally.total}  accuracy {tally.accuracy:.2f}  judged {tally.judged}  found {tally.found}  "
+            f"credit on {tally.credit_share:.0%} of tokens  {self._tokens_per_s():.0f} tokens/s  {self._time_left()}",
             every_s=10,
         )
 
@@ -84,7 +87,7 @@ class Panel(Watcher):
         parts += [Text(f"! {note}", style="yellow") for note in self._notes]
         return Group(*parts)
 
-    def _figures(self, view: StepView) -> Table:
+    def _figures(self, tally: UpdateTally) -> Table:
         table = Table.grid(padding=(0, 3))
         recent = self._accuracy[-_RECENT:]
         table.add_row(
@@ -94,8 +97,8 @@ class Panel(Watcher):
             Text.assemble("tokens/s ", (f"{self._tokens_per_s():.0f}", "bold")),
         )
         table.add_row(
-            Text.assemble("wrong answers judged ", (str(view.judged), "bold"), ", quotes found ", (str(view.found), "bold")),
-            Text.assemble("tokens with credit ", (f"{view.credit_share:.0%}", "bold")),
+            Text.assemble("wrong answers judged ", (str(tally.judged), "bold"), ", quotes found ", (str(tally.found), "bold")),
+            Text.assemble("tokens with credit ", (f"{tally.credit_share:.0%}", "bold")),
         )
         return table
 
@@ -149,7 +152,11 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
         share = oracle["found"] / oracle["asked"]
         table.add_row(
             "wrong answers", f"{oracle['asked']} judged, {oracle['found']} spans found ({share:.0%})"
-            + (f"; missed: {missed}" if missed else "") + f"; ${oracle['usd']:.2f}",
+            + (f"; missed: {missed}" if missed else ""),
+        )  # fmt: skip
+        table.add_row(
+            "oracle", f"{oracle['calls']} calls, {oracle['cached']} of {oracle['asked']} answers cached, "
+            + ("price unknown" if oracle["usd"] is None else f"${oracle['usd']:.4f}"),
         )  # fmt: skip
     table.add_row("time", f"{summary['wall_s']:.0f} s, of which {summary['compile_s']:.0f} s compiling")
     table.add_row("run folder", summary["output"])

@@ -18,7 +18,11 @@ EXAMPLES = """
 
   cal-grpo train --set credit=grpo --seed 1            plain group credit on the same task
 
-  cal-grpo train --model ./SmolLM2 --task gsm8k --set data=train.jsonl
+  cal-grpo train --model ./SmolLM2 --task gsm8k --data train.jsonl
+
+  cal-grpo train --oracle openai --set cal_model=NAME --set oracle.max_usd=5 --set oracle.on_budget=stop
+
+  cal-grpo train --oracle openai --replay runs/first/judge.jsonl    the same training again, without a call
 
   cal-grpo train --keys                                every config key, its default and what it does
 """
@@ -27,12 +31,14 @@ EXAMPLES = """
 def train_command(
     model: Annotated[str | None, typer.Option(help="Hugging Face folder or hub id.", show_default="embedded")] = None,
     task: Annotated[str | None, typer.Option(help="ledger, gsm_symbolic, gsm8k or jsonl.", show_default="ledger")] = None,
+    data: Annotated[Path | None, typer.Option(help="JSONL file with question and answer, instead of the hub.")] = None,
     oracle: Annotated[
         str | None, typer.Option(help="reference, arithmetic, openai or gemini.", show_default="reference")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Run folder.", show_default="a fresh one under runs/")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same numbers.", show_default="0")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with any of the keys that --keys lists.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Answer from a run's judge.jsonl; ask nothing.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any key; repeatable.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that the output folder holds.")] = False,
     keys: Annotated[bool, typer.Option("--keys", help="List every config key and exit.")] = False,
@@ -45,7 +51,8 @@ def train_command(
         _print_keys()
         return
     overrides: dict[str, Any] = dict(parse_override(text) for text in set_ or [])
-    named = {"model_id": model, "task": task, "cal_provider": oracle, "output_dir": output, "seed": seed}
+    named = {"model_id": model, "task": task, "data": data, "cal_provider": oracle, "output_dir": output, "seed": seed}
+    named["oracle.replay"] = replay
     overrides |= {key: value for key, value in named.items() if value is not None}
     if overwrite:
         overrides["overwrite"] = True
@@ -61,6 +68,8 @@ def train_command(
         typer.echo(json.dumps(summary, indent=2))
     else:
         print_summary(summary)
+    if summary["interrupted"]:
+        raise typer.Exit(130)
 
 
 train_command.__doc__ = f"{train_command.__doc__}\n{EXAMPLES}"

@@ -75,7 +75,7 @@ def _from_data(config: "TrainConfig") -> tuple[list[Example], list[Example]]:
     elif config.task == "gsm8k":
         train, held_out = read_gsm8k()
     else:
-        raise UsageError("task 'jsonl' got no data; expected --set data=FILE.jsonl")
+        raise UsageError("task 'jsonl' got no data; expected --data FILE.jsonl")
     random.Random(f"subset/{config.seed}").shuffle(train)
     random.Random("held-out").shuffle(held_out)
     return train[: config.max_train_samples], held_out[: config.max_eval_samples]

@@ -75,7 +75,7 @@ def read_gsm8k() -> tuple[list[Example], list[Example]]:
         data = load_dataset("openai/gsm8k", "main")
     except Exception as e:
         reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
-        raise UsageError(f"gsm8k could not be downloaded ({reason}); pass --set data=FILE.jsonl instead") from e
+        raise UsageError(f"gsm8k could not be downloaded ({reason}); pass --data FILE.jsonl instead") from e
     train, test = ([parse_row(row, f"gsm8k {part} row {i}") for i, row in enumerate(data[part])] for part in ("train", "test"))
     return train, test
 

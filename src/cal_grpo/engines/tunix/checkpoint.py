@@ -6,6 +6,7 @@ inverse of the family's key map, driven by the list of tensors in the source fol
 names, shapes and files' layout as what went in.
 """
 
+import dataclasses
 import json
 import shutil
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from tunix.models import safetensors_loader
 from tunix.utils.torch_utils import torch_key_to_jax_key
 
 from cal_grpo.engines.tunix.families import Family, family_of
+from cal_grpo.engines.tunix.quirks import recompute_in_training_only
 from cal_grpo.errors import UsageError
 
 # Names that some exporters write beside the weights and that no model reads.
@@ -79,7 +81,8 @@ def load_policy(folder: Path | str, mesh: jax.sharding.Mesh, dtype: Any = jnp.fl
     except KeyError as e:
         raise UsageError(f"{folder / 'config.json'}: field {e} is missing; expected a complete config") from e
     if remat:
-        config.remat_config = module.RematConfig.DECODER
+        recompute_in_training_only(module)
+        config = dataclasses.replace(config, remat_config=module.RematConfig.DECODER)
     shapes = _checked_shapes(folder, family.key_mapping(config), _expected_paths(module, family, config))
     model = safetensors_loader.load_and_create_model(
         file_dir=str(folder),
@@ -96,7 +99,7 @@ def save_policy(policy: Policy, output: Path | str, model: Any = None, dtype: An
     """Write ``model`` (default: the policy's own) as a Hugging Face folder that loads back with the same logits."""
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    for file in policy.folder.iterdir():
+    for file in policy.folder.iterdir() if policy.folder.resolve() != output.resolve() else ():
         if file.is_file() and not any(file.match(pattern) for pattern in _WEIGHT_FILES):
             shutil.copyfile(file, output / file.name)
     model = policy.model if model is None else model

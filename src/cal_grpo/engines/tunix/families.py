@@ -5,13 +5,13 @@ model does not implement (RoPE scaling, sliding windows, other activations) is r
 different model from the one in the folder without a word.
 """
 
-import functools
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from cal_grpo.engines.tunix.quirks import use_rope_theta
 from cal_grpo.errors import UsageError
 
 HFConfig = Mapping[str, Any]
@@ -60,34 +60,23 @@ def _common(hf: HFConfig) -> dict[str, Any]:
     }
 
 
-def _qwen(hf: HFConfig, module: ModuleType) -> Any:
+def _qwen2(hf: HFConfig, module: ModuleType) -> Any:
     return module.ModelConfig(**_common(hf), use_tied_embedding=bool(hf.get("tie_word_embeddings", False)))
 
 
+def _qwen3(hf: HFConfig, module: ModuleType) -> Any:
+    use_rope_theta(module, rope_theta(hf))
+    return _qwen2(hf, module)
+
+
 def _llama(hf: HFConfig, module: ModuleType) -> Any:
-    _use_rope_theta(module, rope_theta(hf))
+    use_rope_theta(module, rope_theta(hf))
     return module.ModelConfig(**_common(hf), weight_tying=bool(hf.get("tie_word_embeddings", False)))
 
 
-def _use_rope_theta(module: ModuleType, theta: float) -> None:
-    """Make Tunix's llama3 use the checkpoint's RoPE base.
-
-    It stores ``rope_theta`` in its config but calls ``apply_rope`` without it, so that every Llama runs with 1e6 (tunix
-    0.1.7, models/llama3/model.py, ``Attention.block``). The function is module-wide, hence one base a process.
-    """
-    current = getattr(module.apply_rope, "keywords", {}).get("rope_theta")
-    if current is None:
-        module.apply_rope = functools.partial(module.apply_rope, rope_theta=theta)  # type: ignore[attr-defined]
-    elif current != theta:
-        raise UsageError(
-            f"a Llama with rope_theta={current:g} is loaded in this process, and another with {theta:g} was asked for; "
-            "use a process for each"
-        )
-
-
 _FAMILIES: dict[str, Family] = {
-    "qwen2": Family("tunix.models.qwen2", "params", "Qwen2", _qwen, biased_attention=True),
-    "qwen3": Family("tunix.models.qwen3", "params", "Qwen3", _qwen, biased_attention=False),
+    "qwen2": Family("tunix.models.qwen2", "params", "Qwen2", _qwen2, biased_attention=True),
+    "qwen3": Family("tunix.models.qwen3", "params", "Qwen3", _qwen3, biased_attention=False),
     "llama": Family("tunix.models.llama3", "params", "Llama3", _llama, biased_attention=False),
 }
 

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from cal_grpo.pipeline import Credited
 from cal_grpo.policies import resolve_model
 from cal_grpo.tasks import TaskData
 from cal_grpo.tasks.types import Example
+from cal_grpo.watch import UpdateTally
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # Tunix draws a bar of its own, which would tear ours
 
@@ -44,7 +44,9 @@ class Session:
     skipped: dict[str, int]
     compile_s: float = 0.0
     _learner: Any = field(default=None, repr=False)
-    _began: float = 0.0
+    _tally: UpdateTally | None = field(default=None, repr=False)
+    _began: float = 0.0  # when the last update before this one was credited
+    _seen: float = 0.0
     _rows: RowBackend = field(default_factory=lambda: RowBackend(lambda row: None), repr=False)
 
     @classmethod
@@ -67,14 +69,14 @@ class Session:
     def start(
         self,
         run_dir: Path,
-        on_credit: Callable[[int, Credited], None],
+        on_credit: Callable[[UpdateTally, Credited], None],
         on_metrics: Callable[[dict[str, Any]], None],
     ) -> None:
         """Build Tunix's cluster and our learner.
 
         Args:
             run_dir: checkpoints are written to ``run_dir/checkpoints``.
-            on_credit: called with the update's number (from 1) and each credited batch.
+            on_credit: called with each credited micro-batch, and the update it belongs to so far.
             on_metrics: called with one row an update.
         """
         self._rows = RowBackend(on_metrics)
@@ -87,14 +89,16 @@ class Session:
         )
 
     def evaluate(self, on_done: Callable[[int], None]) -> Iterator[tuple[Example, str, Grade]]:
-        """Greedy answers to the held-out questions."""
+        """Greedy answers to the held-out questions, a batch at a time."""
         return answers(self._learner.rl_cluster, self.held_out, self.config.eval.batch_size, on_done)
 
-    def learn(self, stop: threading.Event) -> int:
-        """Train for ``num_train_steps`` updates, or until ``stop`` is set. Returns the updates made."""
+    def learn(self, should_stop: Callable[[], bool]) -> int:
+        """Train for ``num_train_steps`` updates, or until ``should_stop`` says so. Returns the updates made."""
+        if should_stop():  # Tunix wants at least one batch
+            return 0
         data = batches(self.training, self.config.batch_size, self.config.seed)
-        self._began = time.monotonic()
-        self._learner.train(itertools.takewhile(lambda _: not stop.is_set(), data))
+        self._seen = time.monotonic()
+        self._learner.train(itertools.takewhile(lambda _: not should_stop(), data))
         return int(self._learner.rl_cluster.actor_trainer.train_steps)
 
     def save_policy(self, output: Path) -> None:
@@ -102,16 +106,21 @@ class Session:
         save_policy(self.policy, output, self._learner.rl_cluster.actor_trainer.model)
 
     def close(self) -> None:
-        """Flush the metrics; Tunix keeps listeners of a run that failed."""
+        """Flush the metrics, for Tunix keeps listeners of a run that failed; wait for a checkpoint that is being written."""
         self._rows.close()
+        if self._learner is not None:
+            self._learner.rl_cluster.actor_trainer.checkpoint_manager.close()
 
-    def _credited(self, step: int, credited: Credited, on_credit: Callable[[int, Credited], None]) -> None:
+    def _credited(self, step: int, credited: Credited, on_credit: Callable[[UpdateTally, Credited], None]) -> None:
         now = time.monotonic()
-        rights = [j.completion.grade.correct for j in credited.judged]
-        tokens = sum(len(j.completion.token_ids) for j in credited.judged)
-        self._rows.add(step, {"accuracy": sum(rights) / len(rights), "tokens": tokens, "seconds": now - self._began})
-        self._began = now
-        on_credit(step, credited)
+        if self._tally is None or self._tally.step != step:
+            self._tally = UpdateTally(step, self.config.num_train_steps)
+            self._began = self._seen
+        self._seen = now
+        self._tally.add(credited)
+        row = {"accuracy": self._tally.accuracy, "tokens": self._tally.tokens, "seconds": now - self._began}
+        self._rows.add(step, row)
+        on_credit(self._tally, credited)
 
     def _on_duration(self, event: str, duration_secs: float, **_: Any) -> None:
         if event.startswith("/jax/core/compile/"):

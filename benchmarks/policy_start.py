@@ -1,0 +1,68 @@
+"""Where a policy starts (the embedded one by default): greedy accuracy, and how many wrong answers are well-formed.
+
+    python benchmarks/policy_start.py [--questions 256] [--model FOLDER]
+
+Well-formed means at least one step a line before the last, an equation in each, and a readable number behind `####`.
+Intervals are Wilson's at 95 %.
+"""
+
+import argparse
+import json
+import re
+import tempfile
+from pathlib import Path
+
+from cal_grpo.config import load_config
+from cal_grpo.engines.tunix.session import Session
+from cal_grpo.tasks import load_task
+
+CASES = {
+    "ledger, 4 steps": {"task": "ledger", "ledger.steps": 4},
+    "ledger, 8 steps": {"task": "ledger", "ledger.steps": 8},
+    "ledger, 12 steps": {"task": "ledger", "ledger.steps": 12},
+    "gsm_symbolic": {"task": "gsm_symbolic"},
+}
+_FINAL = re.compile(r"#### -?\d[\d,]*(\.\d+)?")
+
+
+def wilson(hits: int, n: int, z: float = 1.959964) -> dict[str, float]:
+    """A share with its 95 % interval."""
+    if n == 0:
+        return {"value": 0.0, "low": 0.0, "high": 1.0}
+    p, scale = hits / n, 1 + z * z / n
+    centre, half = (p + z * z / (2 * n)) / scale, z / scale * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    return {"value": round(p, 4), "low": round(centre - half, 4), "high": round(centre + half, 4)}
+
+
+def well_formed(response: str) -> bool:
+    *steps, final = response.strip().split("\n")
+    return bool(steps) and all("=" in step for step in steps) and _FINAL.fullmatch(final.strip()) is not None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--questions", type=int, default=256)
+    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
+    args = parser.parse_args()
+    table = {}
+    common = {"use_cal": False, "max_train_samples": 8, "max_eval_samples": args.questions, "model_id": args.model}
+    for name in args.cases:
+        config = load_config(overrides=CASES[name] | common)
+        task = load_task(config)
+        session = Session.open(config.fitted(task.prompt_tokens, task.answer_tokens), task, None)
+        with tempfile.TemporaryDirectory() as folder:
+            session.start(Path(folder), lambda *_: None, lambda _: None)
+            rows = [(text, grade.correct) for _, text, grade in session.evaluate(lambda _: None)]
+            session.close()
+        wrong = [text for text, correct in rows if not correct]
+        table[name] = {
+            "n": len(rows),
+            "accuracy": wilson(len(rows) - len(wrong), len(rows)),
+            "wrong_well_formed": wilson(sum(map(well_formed, wrong)), len(wrong)),
+        }
+    print(json.dumps(table, indent=2))
+
+
+if __name__ == "__main__":
+    main()

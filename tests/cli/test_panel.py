@@ -1,0 +1,87 @@
+"""What a person sees of a run, drawn into a console that keeps it."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from cal_grpo.cli.panel import Panel, print_summary
+from cal_grpo.config import TrainConfig
+from cal_grpo.watch import UpdateTally
+
+
+def console(terminal):
+    return Console(file=io.StringIO(), force_terminal=terminal, width=120, color_system=None, legacy_windows=False)
+
+
+def tally(step, right, rows=8):
+    update = UpdateTally(step, 20)
+    update.rows, update.right, update.judged, update.found = rows, right, rows - right, rows - right - 1
+    update.tokens, update.credited_tokens = 100, 25
+    return update
+
+
+def drawn(panel):
+    target = console(terminal=True)
+    target.print(panel)
+    return target.file.getvalue()
+
+
+def test_the_panel_shows_what_the_run_is_doing():
+    panel = Panel(TrainConfig(seed=7), console(terminal=True))
+    panel.stage("training", 20)
+    panel.update(tally(1, right=2))
+    panel.update(tally(2, right=4))
+    panel.note("3 training questions skipped")
+    shown = drawn(panel)
+    for expected in (
+        "embedded on ledger", "credit prefix", "seed 7", "training", "2/20", "left", "training accuracy 0.38",
+        "judged 4, quotes found 3", "tokens with credit 25%", "! 3 training questions skipped",
+    ):  # fmt: skip
+        assert expected in shown
+
+
+def test_micro_batches_of_one_update_are_one_point_of_the_curve():
+    panel = Panel(TrainConfig(), console(terminal=True))
+    panel.stage("training", 20)
+    update = tally(1, right=0, rows=4)
+    panel.update(update)
+    update.rows, update.right = 8, 4
+    panel.update(update)
+    assert "training accuracy 0.50 ▅\n" in drawn(panel).replace(" " * 3, "\n")
+
+
+def test_a_log_gets_lines_instead_of_a_panel():
+    log = console(terminal=False)
+    with Panel(TrainConfig(), log) as panel:
+        panel.stage("training", 20)
+        panel.note("stopping after this update")
+    shown = log.file.getvalue()
+    assert "training ...\n" in shown
+    assert "stopping after this update\n" in shown
+    assert "\x1b" not in shown
+
+
+def summary(**changes):
+    return {
+        "seed": 0, "credit": "prefix", "steps": 3, "output": "runs/x", "wall_s": 12.3, "compile_s": 4.5,
+        "eval": {"before": 0.25, "after": 0.5, "n": 64},
+        "oracle": {"asked": 10, "found": 8, "missed": {"abstained": 2}, "cached": 1, "calls": 9, "usd": 0.0123},
+    } | changes  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "25.0% -> 50.0% (+25.0 points) on 64 questions"),
+        ({}, "10 judged, 8 spans found (80%); missed: abstained 2"),
+        ({}, "9 calls, 1 of 10 answers cached, $0.0123"),
+        ({"eval": {"before": 0.25, "after": None, "n": 64}}, "25.0% on 64 questions"),
+        ({"eval": {"before": None, "after": None, "n": 0}}, "runs/x"),
+    ],
+)
+def test_the_summary_fits_a_few_lines(changes, expected):
+    target = console(terminal=False)
+    print_summary(summary(**changes), target)
+    assert expected in target.file.getvalue()
+    assert target.file.getvalue().count("\n") <= 6

@@ -1,0 +1,96 @@
+"""The command line in this process: what it says when the input is bad, and its help."""
+
+import pytest
+
+from cal_grpo.cli import main
+
+
+@pytest.fixture
+def cal_grpo(monkeypatch, capsys, tmp_path):
+    """``cal_grpo("train", ...) -> (status, stdout, stderr)``, in an empty working directory without keys."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("GEMINI_API_KEY", "GOOGLE_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["cal-grpo", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        shown = capsys.readouterr()
+        return stopped.value.code, shown.out, shown.err
+
+    return call
+
+
+def refused(result):
+    """The one line that a bad input ends in."""
+    status, out, err = result
+    assert status == 2
+    assert "Traceback" not in out + err
+    return err.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--oracle", "gemin"], "oracle is 'gemin'; expected one of"),
+        (["--oracle", "gemini"], "got no API key; set GEMINI_API_KEY"),
+        (["--oracle", "openai"], "oracle 'openai' got no model"),
+        (["--oracle", "openai", "--set", "cal_model=m"], "got no API key; set OPENAI_API_KEY"),
+        (["--set", "credit=blanced"], "did you mean 'balanced'"),
+        (["--task", "ledgr"], "did you mean 'ledger'"),
+        (["--task", "jsonl"], "expected --data FILE.jsonl"),
+        (["--task", "jsonl", "--data", "none.jsonl"], "data none.jsonl: not found"),
+        (["--set", "learnin_rate=1"], "did you mean 'learning_rate'"),
+        (["--set", "learning_rate"], "expected key=value"),
+        (["--config", "none.yaml"], "none.yaml: cannot be read"),
+        (["--set", "num_generations=1"], "expected at least 2"),
+        (["--set", "negative_reward=1"], "expected a number below 0"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(cal_grpo, arguments, message):
+    line = refused(cal_grpo("train", *arguments))
+    assert line.startswith("cal-grpo: ")
+    assert message in line
+
+
+def test_a_data_file_is_refused_with_the_number_of_its_bad_line(cal_grpo, tmp_path):
+    (tmp_path / "data.jsonl").write_text('{"question": "1+1?", "answer": "2"}\n{"question": "2+2?"}\n')
+    line = refused(cal_grpo("train", "--task", "jsonl", "--data", "data.jsonl"))
+    assert "data.jsonl, line 2" in line
+    assert "'answer'" in line
+
+
+def test_an_occupied_output_folder_is_refused_before_anything_is_loaded(cal_grpo, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 1}\n')
+    assert "run already holds a run (metrics.jsonl)" in refused(cal_grpo("train", "--output", "run"))
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == '{"step": 1}\n'
+
+
+def test_keys_are_read_from_a_dotenv_file_and_not_shown(cal_grpo, tmp_path):
+    (tmp_path / ".env").write_text("OPENAI_API_KEY=not-a-real-key\n")
+    line = refused(cal_grpo("train", "--oracle", "openai"))
+    assert "no model" in line
+    status, out, err = cal_grpo("train", "--oracle", "openai", "--set", "cal_model=m", "--task", "nothing")
+    assert status == 2
+    assert "task is 'nothing'" in err  # past the key
+    assert "not-a-real-key" not in out + err
+
+
+def test_help_teaches_and_lists_every_key(cal_grpo):
+    status, out, _ = cal_grpo("train", "--help")
+    assert status == 0
+    for expected in ("--model", "--task", "--oracle", "--output", "--seed", "--config", "--set", "Examples"):
+        assert expected in out
+    status, out, _ = cal_grpo("train", "--keys")
+    assert status == 0
+    for key in ("negative_reward", "rollout.temperature", "ledger.steps"):
+        assert key in out
+
+
+def test_version_is_a_version(cal_grpo):
+    status, out, _ = cal_grpo("--version")
+    assert status == 0
+    assert out.strip().count(".") == 2

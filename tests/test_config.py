@@ -1,0 +1,103 @@
+import contextlib
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cal_grpo.config import TrainConfig, known_keys, load_config, parse_override
+from cal_grpo.errors import UsageError
+
+
+def test_overrides_win_over_the_file_and_reach_into_sections(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("seed: 3\nlearning_rate: 1.0e-5\nrollout:\n  temperature: 0.5\n  top_p: 0.9\n")
+    config = load_config(file, {"learning_rate": 2e-5, "rollout.temperature": 0.7})
+    assert (config.seed, config.learning_rate) == (3, 2e-5)
+    assert (config.rollout.temperature, config.rollout.top_p) == (0.7, 0.9)
+
+
+def test_a_resolved_config_is_read_back_as_it_was(tmp_path):
+    config = load_config(overrides={"data": "x.jsonl", "oracle.few_shot": "shots.json", "cal_model": "m"}).fitted(99, 77)
+    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    assert load_config(tmp_path / "config.yaml") == config
+    assert config.data == Path("x.jsonl")
+
+
+def test_lengths_that_were_given_are_not_fitted():
+    config = load_config(overrides={"rollout.max_prompt_tokens": 10}).fitted(99, 77)
+    assert (config.rollout.max_prompt_tokens, config.rollout.max_new_tokens) == (10, 77)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("learning_rate=1e-4", ("learning_rate", 1e-4)),
+        ("use_cal=false", ("use_cal", False)),
+        ("on_miss=null", ("on_miss", None)),
+        ("seed=7", ("seed", 7)),
+        ("credit=balanced", ("credit", "balanced")),
+        ("cal_base_url=http://127.0.0.1:8000/v1?a=b", ("cal_base_url", "http://127.0.0.1:8000/v1?a=b")),
+    ],
+)
+def test_override_values_mean_what_they_look_like(text, expected):
+    assert parse_override(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"lerning_rate": 1}, "unknown config key 'lerning_rate'; did you mean 'learning_rate'?"),
+        ({"rollout.temprature": 1}, "unknown config key 'rollout.temprature'; did you mean 'rollout.temperature'?"),
+        ({"credit": "balnced"}, "did you mean 'balanced'"),
+        ({"num_generations": 1}, "num_generations is 1; expected at least 2"),
+        ({"batch_size": 8, "micro_batch_size": 3}, "3 does not divide batch_size 8"),
+        ({"negative_reward": 0.5}, "negative_reward is 0.5; expected a number below 0"),
+        ({"negative_reward": 0}, "expected a number below 0"),
+        ({"learning_rate": "fast"}, "learning_rate = 'fast'"),
+        ({"on_miss": "ignore"}, "on_miss = 'ignore'"),
+        ({"seed": 2, "seed.x": 1}, "seed.x: seed is a value, not a section"),
+        ({"rollout": 3}, "rollout = 3"),
+    ],
+)
+def test_bad_values_are_one_line_that_names_the_key(overrides, message):
+    with pytest.raises(UsageError, match=r"^[^\n]*$") as error:
+        load_config(overrides=overrides)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "cannot be read"), ("a: [", "cannot be read as YAML"), ("- 1", "holds a list")]
+)
+def test_a_file_that_is_no_config_is_one_line(tmp_path, content, message):
+    file = tmp_path / "run.yaml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(UsageError, match=message) as error:
+        load_config(file)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "=1", "seed"])
+def test_an_override_without_key_or_value_is_one_line(text):
+    with pytest.raises(UsageError, match="expected key=value"):
+        parse_override(text)
+
+
+def test_every_key_is_described():
+    for key in known_keys():
+        section, _, inner = key.partition(".")
+        field = TrainConfig.model_fields[section]
+        assert (field.annotation.model_fields[inner] if inner else field).description, key
+
+
+@given(st.text(max_size=30))
+def test_no_override_ends_in_a_traceback(text):
+    with contextlib.suppress(UsageError):
+        key, value = parse_override(text)
+        load_config(overrides={key: value})
+
+
+def test_yaml_holds_plain_data_only():
+    assert isinstance(yaml.safe_load(TrainConfig().to_yaml()), dict)

@@ -1,0 +1,94 @@
+import itertools
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cal_grpo.alignment import Miss, TokenSpan
+from cal_grpo.config import TrainConfig
+from cal_grpo.errors import UsageError
+from cal_grpo.grading import Grade
+from cal_grpo.oracles import Tag, Verdict
+from cal_grpo.pipeline import Completion, Credited, Judged
+from cal_grpo.run_folder import RunFolder, run_lengths, sample_record
+
+
+def config(tmp_path, **changes):
+    return TrainConfig.model_validate({"output_dir": tmp_path / "run"} | changes)
+
+
+def lines(file):
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def credited(rows=1):
+    completion = Completion("q", "1+1=2\n#### 2", [4, 5, 6], Grade(False, "3", "2", "number"), 0.0)
+    verdict = Verdict(Tag.FOUND, "1+1 is 2", "=3", confidence=0.9)
+    judged = Judged(completion, "1+1=3", verdict, TokenSpan(1, 3, 3, 5, "exact", 1.0))
+    return Credited(np.tile(np.float32([0.3, -1, -1]), (rows, 1)), {}, {}, [judged] * rows)
+
+
+def test_a_sample_holds_all_that_led_to_its_advantages(tmp_path):
+    with RunFolder(config(tmp_path)) as folder:
+        folder.write_samples(4, credited())
+    (row,) = lines(tmp_path / "run" / "samples.jsonl")
+    assert row["step"] == 4
+    assert (row["question"], row["response"], row["correct"], row["extracted"]) == ("q", "1+1=3", False, "3")
+    assert row["verdict"] == {
+        "tag": "found", "critique": "1+1 is 2", "segment": "=3", "confidence": 0.9, "missed": None,
+    }  # fmt: skip
+    assert row["span"] == {"tokens": [1, 3], "characters": [3, 5], "method": "exact", "score": 1.0}
+    assert row["advantages"] == [[0.3, 1], [-1.0, 2]]
+
+
+def test_a_quote_that_could_not_be_mapped_says_why():
+    judged = credited().judged[0]
+    missed = Judged(judged.completion, judged.text, judged.verdict, Miss("too_long", "70 tokens"))
+    record = sample_record(missed, np.zeros(3, np.float32))
+    assert (record["miss"], record["verdict"]["missed"]) == ("too_long", "quote_too_long")
+    assert "span" not in record
+
+
+def test_a_share_of_the_samples_is_drawn_by_the_seed(tmp_path):
+    counts = []
+    for _ in "ab":
+        with RunFolder(config(tmp_path, sample_share=0.25, overwrite=True)) as folder:
+            folder.write_samples(1, credited(rows=400))
+        counts.append(len(lines(tmp_path / "run" / "samples.jsonl")))
+    assert counts[0] == counts[1]
+    assert 60 < counts[0] < 140  # 100 expected, standard deviation 8.7
+
+
+def test_metrics_are_json_even_where_a_number_is_not_finite(tmp_path):
+    with RunFolder(config(tmp_path)) as folder:
+        folder.write_metrics({"step": 1, "loss": float("nan"), "kl": float("inf"), "reward": 0.5})
+    (row,) = lines(tmp_path / "run" / "metrics.jsonl")
+    assert row == {"step": 1, "loss": None, "kl": None, "reward": 0.5}
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_a_folder_with_a_run_is_refused_or_replaced_and_other_files_stay(tmp_path):
+    with RunFolder(config(tmp_path)) as folder:
+        folder.write_summary({"seed": 0})
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"already holds a run .* pass --overwrite"):
+        RunFolder(config(tmp_path))
+    with RunFolder(config(tmp_path, overwrite=True)):
+        pass
+    assert not (tmp_path / "run" / "summary.json").exists()
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+
+
+def test_an_output_that_cannot_be_a_folder_is_one_line(tmp_path):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(UsageError, match="cannot be created"):
+        RunFolder(config(tmp_path))
+
+
+@given(st.lists(st.sampled_from([0.0, -1.0, 0.3, 0.123456]), max_size=40))
+def test_run_lengths_spell_out_the_values(values):
+    coded = run_lengths(np.array(values, np.float32))
+    assert [value for value, count in coded for _ in range(int(count))] == values
+    assert all(a[0] != b[0] for a, b in itertools.pairwise(coded))
