@@ -215,9 +215,7 @@ def test_several_processes_share_one_file(tmp_path, make):
     command = [sys.executable, "-c", WRITE_MANY, str(tmp_path / "c.db")]
     with contextlib.ExitStack() as stack:
         workers = [
-            stack.enter_context(
-                subprocess.Popen([*command, str(n)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            )
+            stack.enter_context(subprocess.Popen([*command, str(n)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
             for n in range(4)
         ]
         for worker in workers:
