@@ -62,7 +62,7 @@ class Pending:
 
     def part(self, rows: slice) -> "Pending":
         """Some of the rows, whole groups."""
-        return Pending(self.completions[rows], self.texts[rows], self.verdicts[rows])
+        return Pending(self.completions[rows], self.decoded[rows], self.verdicts[rows])
 
 
 @dataclass(frozen=True)
