@@ -78,24 +78,24 @@ def table(comparison: "Comparison") -> "Table":
     for row in comparison.rows:
         drawn.add_column(printable(row.label), justify="right", overflow="fold")
 
-    def figure(name: str, form: str) -> list[str]:
-        return ["-" if (value := row.final[name]) is None else form.format(value) for row in comparison.rows]
+    def figure(name: str, form: str, times: float = 1.0) -> list[str]:
+        return ["-" if (value := row.final[name]) is None else form.format(times * value) for row in comparison.rows]
 
     drawn.add_row("held-out before, %", *(in_words(row.before) for row in comparison.rows))
     drawn.add_row("held-out after, %", *(in_words(row.after) for row in comparison.rows))
     drawn.add_row("gain, points", *(in_words(row.gain, "+") for row in comparison.rows))
     drawn.add_row(
-        "[bold]against the baseline, points[/bold]",
+        "[bold]against baseline, points[/bold]",
         *(f"[bold]{in_words(row.difference, '+')}[/bold]" if row.difference else "-" for row in comparison.rows),
     )
     drawn.add_row("  interval over", *(row.over or "-" for row in comparison.rows))
     drawn.add_row("  questions gained, lost", *(_gained_lost(row.pairs) for row in comparison.rows), end_section=True)
     drawn.add_row("runs", *(str(len(row.runs)) for row in comparison.rows))
     drawn.add_row("updates", *figure("updates", "{:.0f}"))
-    drawn.add_row("training accuracy at the end, %", *figure("accuracy", "{:.1%}"))
-    drawn.add_row("KL at the end, nats a token", *figure("kl", "{:.4f}"))
-    drawn.add_row("entropy at the end, nats a token", *figure("entropy", "{:.3f}"))
-    drawn.add_row("tokens an answer at the end", *figure("tokens_mean", "{:.1f}"))
+    drawn.add_row("training accuracy, %", *figure("accuracy", "{:.1f}", 100))
+    drawn.add_row("KL, nats a token", *figure("kl", "{:.4f}"))
+    drawn.add_row("entropy, nats a token", *figure("entropy", "{:.3f}"))
+    drawn.add_row("tokens an answer", *figure("tokens_mean", "{:.1f}"))
     drawn.add_row("oracle's calls", *figure("oracle_calls", "{:,.0f}"))
     drawn.add_row("oracle's price, $", *figure("usd", "{:.4f}"))
     drawn.add_row("wall-clock, s", *figure("wall_s", "{:,.0f}"))

@@ -13,6 +13,8 @@ _CAL_ONLY = frozenset(
      "cal_base_url", "oracle"}
 )  # fmt: skip
 
+_LONGEST_LABEL = 48
+
 
 class Arm(NamedTuple):
     """Runs that differ in their seed alone, in the order in which they were named."""
@@ -33,7 +35,7 @@ def arms_of(runs: Sequence[Run]) -> list[Arm]:
         return [Arm(run.name, [run]) for run in runs]
     settings = [_setting(group[0]) for group in groups.values()]
     labels = [_label(setting, settings) for setting in settings]
-    if len(set(labels)) < len(labels):
+    if len(set(labels)) < len(labels) or max(map(len, labels)) > _LONGEST_LABEL:
         labels = [", ".join(run.name for run in group) for group in groups.values()]
     return [Arm(label, group) for label, group in zip(labels, groups.values(), strict=True)]
 

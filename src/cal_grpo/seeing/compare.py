@@ -18,6 +18,7 @@ class Paired:
     Attributes:
         run, baseline: names.
         questions: in both.
+        asked: in the one that was asked more.
         gained, lost: questions that only the run, or only the baseline, answered rightly.
         difference: share of right answers, run minus baseline.
     """
@@ -25,6 +26,7 @@ class Paired:
     run: str
     baseline: str
     questions: int
+    asked: int
     gained: int
     lost: int
     difference: Estimate
@@ -81,9 +83,13 @@ def compare(runs: Sequence[Run]) -> Comparison:
     notes += [f"{run.name}: {run.state} after {run.steps} updates" for run in runs if run.state != "finished"]
     notes += [f"{run.name}: no held-out answers after training" for run in runs if not run.answers.get("after")]
     for row in rows[1:]:
-        asked = {len(run.answers["after"]) for arm in arms for run in arm.runs if run.answers.get("after")}
-        if any(pair.questions < max(asked) for pair in row.pairs):
-            notes.append(f"{row.label}: only {min(pair.questions for pair in row.pairs)} questions in common with the baseline")
+        if row.after is not None and rows[0].after is not None and not row.pairs:
+            notes.append(f"{row.label}: no held-out question in common with the baseline")
+        notes += [
+            f"{p.run}: {p.questions} of {p.asked} questions in common with {p.baseline}"
+            for p in row.pairs
+            if p.questions < p.asked
+        ]
     return Comparison(rows, arms, notes)
 
 
@@ -128,11 +134,13 @@ def _row(arm: Arm, baseline: Arm | None) -> Row:
 
 
 def _paired(run: Run, baseline: Run) -> Paired | None:
-    counts = pair(run.answers.get("after", []), baseline.answers.get("after", []))
+    ours, theirs = run.answers.get("after", []), baseline.answers.get("after", [])
+    counts = pair(ours, theirs)
     if not sum(counts):
         return None
     _, gained, lost, _ = counts
-    return Paired(run.name, baseline.name, sum(counts), gained, lost, paired_difference(*counts))
+    asked = max(len(ours), len(theirs))
+    return Paired(run.name, baseline.name, sum(counts), asked, gained, lost, paired_difference(*counts))
 
 
 def _accuracy(runs: Sequence[Run], when: str) -> Estimate | None:

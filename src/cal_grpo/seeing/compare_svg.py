@@ -1,28 +1,27 @@
 """A comparison in one picture."""
 
 import math
-from html import escape
 
 from cal_grpo.seeing.compare import Comparison, Row
 from cal_grpo.seeing.curves import CURVES, chart
 from cal_grpo.seeing.intervals import Estimate
-from cal_grpo.seeing.svg import COLOURS, Bar, draw, draw_intervals, standalone
+from cal_grpo.seeing.svg import COLOURS, HEIGHT, WIDTH, Bar, as_text, draw, draw_intervals, standalone
 
-_WIDTH, _HEIGHT, _COLUMNS, _GAP = 360, 220, 3, 16
+_COLUMNS, _GAP = 3, 16
 
 
 def compare_svg(comparison: Comparison) -> str:
     """The settings' curves, and the differences in held-out accuracy, as a file."""
     charts = [c for curve in CURVES if (c := chart(curve, [arm.runs for arm in comparison.arms])) is not None]
-    parts = [draw(c, _WIDTH, _HEIGHT) for c in charts]
+    parts = [draw(c) for c in charts]
     bars = [bar for number, row in enumerate(comparison.rows) if (bar := _bar(number, row)) is not None]
     legend_height = 22 * (len(comparison.rows) + 1) + 14
     placed = [(_legend(comparison), 0.0, 0.0)]
     for number, part in enumerate(parts):
-        x, y = number % _COLUMNS * (_WIDTH + _GAP), legend_height + number // _COLUMNS * (_HEIGHT + _GAP)
+        x, y = number % _COLUMNS * (WIDTH + _GAP), legend_height + number // _COLUMNS * (HEIGHT + _GAP)
         placed.append((part, x, y))
-    bottom = float(legend_height + math.ceil(len(parts) / _COLUMNS) * (_HEIGHT + _GAP))
-    width = _COLUMNS * (_WIDTH + _GAP) - _GAP
+    bottom = float(legend_height + math.ceil(len(parts) / _COLUMNS) * (HEIGHT + _GAP))
+    width = _COLUMNS * (WIDTH + _GAP) - _GAP
     if bars:
         about = f"points, against {comparison.rows[0].label}; 95 % intervals"
         part, height = draw_intervals("Held-out accuracy, difference", about, bars, width)
@@ -38,8 +37,8 @@ def _legend(comparison: Comparison) -> str:
         after = f", held-out {in_words(row.after)} %" if row.after is not None else ""
         seeds = f" ({len(row.runs)} runs)" if len(row.runs) > 1 else ""
         rows.append(f'<line class="line c{number % COLOURS}" x1="14" x2="40" y1="{y - 4}" y2="{y - 4}"/>')
-        rows.append(f'<text class="label" x="48" y="{y}">{escape(row.label + seeds + after)}</text>')
-    return '<text class="title" x="14" y="18">Comparison</text>' + "".join(rows)
+        rows.append(f'<text class="label" x="48" y="{y}">{as_text(row.label + seeds + after)}</text>')
+    return '<text class="title" x="14" y="18">Comparison, update by update</text>' + "".join(rows)
 
 
 def _bar(number: int, row: Row) -> Bar | None:

@@ -15,7 +15,7 @@ class Curve(NamedTuple):
         key: of ``metrics.jsonl``.
         title, about: what a person reads.
         unit: ``share`` is shown in percent.
-        beside: a second metric in the same picture, dashed.
+        beside: a second metric in the same picture, dashed, and its name.
         summed: show the sum so far.
         noisy: show single updates faintly, and their moving mean.
     """
@@ -24,7 +24,7 @@ class Curve(NamedTuple):
     title: str
     about: str
     unit: str = ""
-    beside: str | None = None
+    beside: tuple[str, str] | None = None
     summed: bool = False
     noisy: bool = True
 
@@ -35,12 +35,15 @@ CURVES = (
     Curve("entropy", "Entropy", "nats a token, of the policy on its own answers"),
     Curve(
         "cal/advantage_variance", "Variance of the advantages", "over tokens; dashed: GRPO's on the same rollouts",
-        beside="cal/advantage_variance_grpo",
+        beside=("cal/advantage_variance_grpo", "GRPO's"),
     ),
     Curve("cal/credit_share", "Tokens with credit", "share of tokens whose advantage is not 0", "share"),
     Curve("tokens_mean", "Length", "tokens an answer"),
     Curve("cal/usd", "Oracle, cost", "dollars so far", "$", summed=True, noisy=False),
-    Curve("cal/latency_p50_s", "Oracle, latency", "seconds a call, median; dashed: 95th percentile", "s", "cal/latency_p95_s"),
+    Curve(
+        "cal/latency_p50_s", "Oracle, latency", "seconds a call, median; dashed: 95th percentile", "s",
+        beside=("cal/latency_p95_s", "95th percentile"),
+    ),
     Curve("grad_norm", "Gradient norm", "before clipping"),
     Curve("seconds", "Time", "seconds an update", "s"),
 )  # fmt: skip
@@ -51,9 +54,8 @@ def chart(curve: Curve, groups: Sequence[Sequence[Run]]) -> Chart | None:
     """One picture, a colour a group of runs; a group's runs are drawn faintly behind their mean. None without numbers."""
     lines: list[Line] = []
     for colour, runs in enumerate(groups):
-        for key, dashed in ((curve.key, False), (curve.beside, True)):
-            if key is None:
-                continue
+        for key, _ in _keys(curve):
+            dashed = key != curve.key
             series = [s for run in runs if (s := _series(run, key, curve.summed))]
             if not series:
                 continue
@@ -66,6 +68,16 @@ def chart(curve: Curve, groups: Sequence[Sequence[Run]]) -> Chart | None:
     if not any(y for line in lines for _, y in line.points) and curve.key.startswith("cal/"):
         return None  # a free oracle's cost, or no oracle at all
     return Chart(curve.key, curve.title, curve.about, curve.unit, lines) if lines else None
+
+
+def numbers(curve: Curve, run: Run) -> list[tuple[str, list[tuple[float, float]]]]:
+    """The points behind a picture, as they were measured, each series with its name."""
+    named = [(f"{run.name} {name}".strip(), _series(run, key, curve.summed)) for key, name in _keys(curve)]
+    return [(name, points) for name, points in named if points]
+
+
+def _keys(curve: Curve) -> list[tuple[str, str]]:
+    return [(curve.key, ""), *([curve.beside] if curve.beside else [])]
 
 
 def _series(run: Run, key: str, summed: bool) -> list[tuple[float, float]]:

@@ -22,6 +22,7 @@ STYLE = """
 .chart text { font: 12px system-ui, sans-serif; fill: var(--soft); }
 .chart .title { font-weight: 600; font-size: 14px; fill: var(--ink); }
 .chart .label { fill: var(--ink); }
+.chart .over { paint-order: stroke; stroke: var(--ground); stroke-width: 4px; }
 .chart .rule { stroke: var(--rule); stroke-width: 1; }
 .chart .zero { stroke: var(--soft); stroke-width: 1; }
 .chart .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
@@ -29,6 +30,7 @@ STYLE = """
 .chart .dashed { stroke-dasharray: 5 4; stroke-width: 1.5; }
 """ + "".join(f".chart .c{i} {{ stroke: var(--c{i}); }} .chart .f{i} {{ fill: var(--c{i}); }}\n" for i in range(COLOURS))
 
+WIDTH, HEIGHT = 360, 220  # of a chart
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 46, 22
 
 
@@ -62,17 +64,23 @@ class Bar(NamedTuple):
     words: str
 
 
-def draw(chart: Chart, width: int = 360, height: int = 220) -> str:
-    """The chart as a ``<g>`` of that size; ``standalone`` makes a file of several."""
+def frame(chart: Chart) -> dict[str, float]:
+    """Where the axes are in a picture that ``draw`` made, and the updates at their ends."""
     xs = [x for line in chart.lines for x, _ in line.points]
+    edges = {"left": _LEFT, "right": WIDTH - _RIGHT, "top": _TOP, "bottom": HEIGHT - _BOTTOM}
+    return edges | {"first": min(xs), "last": max(xs)}
+
+
+def draw(chart: Chart) -> str:
+    """The chart as a ``<g>`` of ``WIDTH`` by ``HEIGHT``; ``standalone`` makes a file of several."""
+    left, right, top, bottom, first, last = frame(chart).values()
     ys = [y for line in chart.lines for _, y in line.points]
     y_ticks = ticks(min(ys), max(ys), 4)
-    x_ticks = [x for x in ticks(min(xs), max(xs), 5) if min(xs) <= x <= max(xs) and x == int(x)]
+    x_ticks = [x for x in ticks(first, last, 5) if first <= x <= last and x == int(x)]
     low, high = min(y_ticks[0], *ys), max(y_ticks[-1], *ys)
-    left, right, top, bottom = _LEFT, width - _RIGHT, _TOP, height - _BOTTOM
 
     def px(x: float) -> float:
-        return left + (right - left) * ((x - min(xs)) / (max(xs) - min(xs)) if max(xs) > min(xs) else 0.5)
+        return left + (right - left) * ((x - first) / (last - first) if last > first else 0.5)
 
     def py(y: float) -> float:
         return bottom - (bottom - top) * ((y - low) / (high - low))
@@ -94,7 +102,7 @@ def draw(chart: Chart, width: int = 360, height: int = 220) -> str:
     return "<g>" + "".join(parts) + "</g>"
 
 
-def draw_intervals(title: str, about: str, bars: Sequence[Bar], width: int = 360, row: int = 34) -> tuple[str, int]:
+def draw_intervals(title: str, about: str, bars: Sequence[Bar], width: int = 360, row: int = 36) -> tuple[str, int]:
     """Values with their intervals on one axis through 0, a row each: a ``<g>`` and its height."""
     edges = [0.0, *(edge for bar in bars for edge in (bar.value, bar.low, bar.high) if edge is not None)]
     x_ticks = ticks(min(edges), max(edges), 4)
@@ -108,11 +116,11 @@ def draw_intervals(title: str, about: str, bars: Sequence[Bar], width: int = 360
     for x in x_ticks:
         kind = "zero" if x == 0 else "rule"
         parts.append(f'<line class="{kind}" x1="{px(x):.1f}" x2="{px(x):.1f}" y1="{_TOP}" y2="{height - _BOTTOM}"/>')
-        parts.append(f'<text x="{px(x):.1f}" y="{height - 6}" text-anchor="middle">{100 * x:+.0f}</text>')
+        parts.append(f'<text x="{px(x):.1f}" y="{height - 6}" text-anchor="middle">{_points(x)}</text>')
     for number, bar in enumerate(bars):
-        y, colour = _TOP + row * number + 24, bar.colour % COLOURS
-        parts.append(f'<text class="label" x="{left}" y="{y - 10}">{escape(bar.label)}</text>')
-        parts.append(f'<text x="{right}" y="{y - 10}" text-anchor="end">{escape(bar.words)}</text>')
+        y, colour = _TOP + row * number + 26, bar.colour % COLOURS
+        parts.append(f'<text class="label over" x="{left}" y="{y - 10}">{as_text(bar.label)}</text>')
+        parts.append(f'<text class="over" x="{right}" y="{y - 10}" text-anchor="end">{as_text(bar.words)}</text>')
         if bar.low is not None and bar.high is not None:
             parts.append(f'<line class="line c{colour}" x1="{px(bar.low):.1f}" x2="{px(bar.high):.1f}" y1="{y}" y2="{y}"/>')
         parts.append(f'<circle class="f{colour}" cx="{px(bar.value):.1f}" cy="{y}" r="4"/>')
@@ -124,7 +132,7 @@ def standalone(parts: Sequence[tuple[str, float, float]], width: float, height: 
     body = "".join(f'<g transform="translate({x:g} {y:g})">{part}</g>\n' for part, x, y in parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 {width:g} {height:g}" '
-        f'width="{width:g}" height="{height:g}" role="img" aria-label="{escape(title)}">\n<title>{escape(title)}</title>\n'
+        f'width="{width:g}" height="{height:g}" role="img" aria-label="{as_text(title)}">\n<title>{as_text(title)}</title>\n'
         f'<style>{PALETTE}{STYLE}</style>\n<rect width="100%" height="100%" fill="var(--ground)"/>\n{body}</svg>\n'
     )
 
@@ -149,5 +157,15 @@ def shown(value: float, unit: str) -> str:
     return f"${text}" if unit == "$" else f"{text} {unit}".rstrip()
 
 
+def as_text(text: str) -> str:
+    """Text between tags; what XML or a reader's eye cannot take is replaced."""
+    return escape("".join(c if c.isprintable() else "�" for c in text))
+
+
+def _points(share: float) -> str:
+    return "0" if share == 0 else f"{100 * share:+.3g}"
+
+
 def _head(title: str, about: str) -> list[str]:
-    return [f'<text class="title" x="{_RIGHT}" y="18">{escape(title)}</text>', f'<text x="{_RIGHT}" y="34">{escape(about)}</text>']
+    heading = f'<text class="title" x="{_RIGHT}" y="18">{as_text(title)}</text>'
+    return [heading, f'<text x="{_RIGHT}" y="34">{as_text(about)}</text>']
