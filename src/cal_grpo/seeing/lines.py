@@ -1,13 +1,13 @@
 """JSON Lines that may have been cut off, or edited by hand."""
 
 import json
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from cal_grpo.errors import UsageError
 
+_LARGEST = 1e100
 OnBytes = Callable[[int], None]
 
 
@@ -58,14 +58,14 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 
 def finite(value: Any) -> float | None:
-    """A number that can be drawn, or None."""
+    """A number that can be drawn, or None: text, infinities, and numbers so large that sums of them are infinite."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         number = float(value)
     except OverflowError:
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) < _LARGEST else None  # also False for NaN
 
 
 def counted(count: int, thing: str) -> str:

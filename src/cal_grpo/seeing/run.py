@@ -199,4 +199,5 @@ def _runs_in(path: Path) -> list[Path]:
 def _reason(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    return " ".join(f"{where} {first['msg']}".split())[:120]
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return " ".join(f"{where} {message}".split())[:120]

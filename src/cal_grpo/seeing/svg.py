@@ -139,7 +139,7 @@ def standalone(parts: Sequence[tuple[str, float, float]], width: float, height: 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
     """Round numbers, about ``count`` of them, from at most ``low`` to at least ``high``; steps of 1, 2 or 5 times 10^n."""
-    if high <= low:
+    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-200):  # as good as flat
         pad = abs(low) * 0.1 or 1.0
         low, high = low - pad, high + pad
     rough = (high - low) / count

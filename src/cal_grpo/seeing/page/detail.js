@@ -58,7 +58,8 @@ function verdictNodes(rollout) {
 }
 
 function gradeNode(rollout) {
-  const node = make("p", {}, outcomeBadge(rollout), " answer ");
+  const grade = rollout.correct ? "right" : "wrong";
+  const node = make("p", {}, outcomeBadge({ outcome: grade }), ": answer ");
   put(node, rollout.extracted ?? "none");
   node.append(", expected ");
   put(node, rollout.expected ?? "none");

@@ -47,16 +47,19 @@ function rowNode(index) {
   const row = make("tr", { onclick: () => open(index) });
   row.setAttribute("aria-selected", index === state.open);
   const cell = (className, ...children) => row.append(make("td", { className }, ...children));
-  if (data.runs.length > 1) cell("", make("span", { className: `swatch s${r.run % data.colours}` }), brief(data.runs[r.run], 24));
+  if (data.runs.length > 1) {
+    const name = put(make("span", { className: "spare" }), brief(data.runs[r.run], 24));
+    cell("run", make("span", { className: `swatch s${r.run % data.colours}`, title: data.runs[r.run] }), name);
+  }
   cell("number", String(r.step));
   cell("number spare", String(r.row));
   cell("", outcomeBadge(r));
-  cell("question", put(make("button", { type: "button" }), brief(data.questions[r.question], 90)));
-  cell("spare", put(make("span"), brief(r.extracted ?? "–", 14)));
-  cell("spare", put(make("span"), brief(r.expected ?? "–", 14)));
-  cell("number spare", String(r.tokens));
-  cell("number spare", r.span ? String(r.span[1] - r.span[0]) : "–");
-  cell("number", r.mean === null ? "–" : signed(r.mean));
+  cell("question", put(make("button", { type: "button" }), brief(data.questions[r.question], 140).trim() || "(blank)"));
+  cell("spare short", put(make("span"), brief(r.extracted ?? "–", 14)));
+  cell("spare short", put(make("span"), brief(r.expected ?? "–", 14)));
+  cell("number spare first", String(r.tokens));
+  cell("number spare first", r.span ? String(r.span[1] - r.span[0]) : "–");
+  cell("number spare first", r.mean === null ? "–" : signed(r.mean));
   return row;
 }
 
@@ -122,7 +125,7 @@ function showAll() {
 
 function buildRollouts() {
   const heads = [...(data.runs.length > 1 ? [["run"]] : []), ["step", "number"], ["row", "number spare"], ["outcome"], ["question"],
-    ["answer", "spare"], ["expected", "spare"], ["tokens", "number spare"], ["span", "number spare"], ["mean advantage", "number"]];
+    ["answer", "spare"], ["expected", "spare"], ["tokens", "number spare first"], ["span", "number spare first"], ["mean advantage", "number spare first"]];
   byId("table").tHead.append(make("tr", {}, ...heads.map(([text, className = ""]) => make("th", { scope: "col", className }, text))));
   const choices = (name, options) => filters.elements[name].append(...options.map(([value, text]) => put(make("option", { value }), text)));
   choices("run", [["", "all"], ...data.runs.map((name, index) => [String(index), name])]);
@@ -144,4 +147,5 @@ function buildRollouts() {
     else if (next !== undefined) open(next);
   });
   showAll();
+  if (location.hash.includes("=")) byId("rollouts").scrollIntoView(); // an address that was kept or shared
 }

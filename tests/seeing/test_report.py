@@ -1,0 +1,219 @@
+"""The report: what is in the page, and what a browser makes of it, hostile text included."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from _browser import MISSING, browse, file_address, find_browser
+
+in_browser = pytest.mark.skipif(find_browser() is None, reason=MISSING)
+
+HOSTILE = [
+    "</script><script>document.title='run'</script>",
+    "<img src=x onerror=\"document.title='run'\">",
+    "<svg onload=\"document.title='run'\">",
+    "<!--<script>",
+    "]]>",
+    "$data $script ${document.title='run'}",
+    "&lt;b&gt; &amp;",
+    "\u202eexe.txt\u202c \u2066x\u2069",
+    "\x00\x1b[2J\x7f",
+    "\u2028\u2029",
+]
+
+
+class Page(HTMLParser):
+    """Elements and their attributes, and the text by element id."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.stack, self.texts = [], [], {}
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in ("meta", "input", "link", "br"):
+            self.stack.append(dict(attrs).get("id") or dict(attrs).get("class") or tag)
+
+    def handle_endtag(self, tag):
+        if self.stack:
+            self.stack.pop()
+
+    def handle_data(self, data):
+        for name in self.stack:
+            self.texts[name] = self.texts.get(name, "") + data
+
+
+@pytest.fixture
+def report(cal_grpo, tmp_path):
+    """``report(run, ...) -> the page's text``; the page lies in ``report.path``."""
+
+    def write(*arguments):
+        status, _, err = cal_grpo("report", *arguments)
+        assert status == 0, err
+        return write.path.read_text(encoding="utf-8")
+
+    write.path = tmp_path / "here" / "report.html"
+    return write
+
+
+def data_of(page):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def test_the_page_needs_nothing_else_and_lets_nothing_else_run(report, make_run):
+    page = report(make_run())
+    elements = Page(page).elements
+    assert not [attrs for _, attrs in elements for name in ("src", "srcset", "data", "action", "style") if name in attrs]
+    assert all(attrs["href"].startswith("#") for _, attrs in elements if "href" in attrs)
+    assert "@import" not in page
+    assert "url(" not in page
+    (policy,) = [a["content"] for _, a in elements if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    script = re.search(r"<script>(.*)</script>", page, re.DOTALL)[1]
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)[1]
+    for kind, content in (("script", script), ("style", style)):
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+
+
+def test_figures_curves_and_misses_stand_in_the_page_without_a_script(report, make_run):
+    page = report(make_run("cal"), make_run("grpo", use_cal=False, seed=4))
+    for expected in (
+        "held-out after, %", "75.0 [30.1, 95.4] of 4", "quote_not_found", "2 (25.0%)", "Training accuracy",
+        "Variance of the advantages", "of these, tried again", "$0.0100",
+    ):  # fmt: skip
+        assert expected in page
+    assert page.count("<figure>") == 4  # accuracy, KL, variance, length: what these runs logged
+
+
+def test_rollouts_are_drawn_evenly_when_there_are_too_many(report, make_run, records):
+    runs = [make_run(name, samples=[records.rollout(i) for i in range(300)]) for name in ("a", "b")]
+    page = report(*runs, "--rollouts", 100)
+    kept = data_of(page)["rollouts"]
+    assert len(kept) == 100
+    assert 30 < sum(r["run"] == 0 for r in kept) < 70
+    assert [r["step"] for r in kept if r["run"] == 0] == sorted(r["step"] for r in kept if r["run"] == 0)
+    assert "100 of the 600 that were written are here" in page
+    assert data_of(report(*runs, "--rollouts", 100)) == data_of(page)
+
+
+def test_numbers_that_json_lacks_and_huge_text_do_not_reach_the_page(report, make_run, records):
+    strange = records.rollout(
+        reward=float("nan"), response="x" * 100_000, tokens=3, span=..., question="q" * 9000,
+        advantages=[[float("inf"), 1], [float("nan"), 1], [-0.5, 1]], advantage_characters=[1, 1, 99_998],
+    )  # fmt: skip
+    page = report(make_run(samples=[strange]))
+    data = data_of(page)
+    (only,) = data["rollouts"]
+    assert only["reward"] is None
+    assert [piece[1] for piece in only["pieces"]] == [None, None, -0.5]
+    assert (only["mean"], only["cut"], data["scale"]) == (-0.5, 80_000, 0.5)
+    assert data["questions"][0].endswith("… 4,000 more characters")
+    assert len(page) < 100_000
+
+
+def test_one_huge_advantage_does_not_pale_all_others(report, make_run, records):
+    many = [records.rollout() for _ in range(200)] + [records.rollout(advantages=[[0.3, 3], [-900.0, 2], [0.0, 7]])]
+    assert data_of(report(make_run(samples=many)))["scale"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments", "message"),
+    [
+        ({"metrics.jsonl": "", "samples.jsonl": "", "eval.jsonl": ""}, (), "has nothing to show yet"),
+        ({}, ("--output", "no/such/page.html"), "cannot be written"),
+        ({}, ("/nowhere",), "no such folder"),
+    ],
+)
+def test_what_is_missing_is_one_line_and_status_2(cal_grpo, make_run, files, arguments, message):
+    status, out, err = cal_grpo("report", make_run(files=files), *arguments)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+def test_a_killed_run_has_a_report_that_says_so(cal_grpo, make_run, records):
+    cut = json.dumps(records.rollout()) + '\n{"step": 2, "que'
+    run = make_run(files={"summary.json": None, "eval.jsonl": None, "samples.jsonl": cut, "config.yaml": "a: [b"})
+    status, out, _ = cal_grpo("report", run, "--json")
+    record = json.loads(out)
+    assert (status, record["rollouts"], record["output"]) == (0, 1, "report.html")
+    assert [note.partition(": ")[2][:25] for note in record["notes"]] == [
+        "samples.jsonl: the last l", "config.yaml: missing or n", "unfinished after 2 update",
+    ]  # fmt: skip
+
+
+@in_browser
+def test_a_browser_shows_the_chosen_rollout_with_its_advantages_and_critique(report, make_run):
+    report(make_run())
+    page = Page(browse(file_address(report.path, "open=0")))
+    assert page.texts["count"] == "4 of 4 rollouts"
+    assert page.texts["detail"].startswith("step 1, row 1")
+    assert page.texts["text response"] .startswith("1+1=31+1 is 2")  # the critique hangs on the quote
+    titles = [attrs.get("title") for tag, attrs in page.elements if tag == "span" and attrs.get("class") in ("up", "down")]
+    assert titles == ["tokens 0 to 2, advantage +0.3", "tokens 3 to 4, advantage -1"]
+    assert "found, confidence 0.9; tokens 3 to 4 of 12, found by exact match" in page.texts["detail"]
+    assert "Other answers to this question" in page.texts["detail"]
+
+
+@in_browser
+@pytest.mark.parametrize(
+    ("fragment", "count"),
+    [
+        ("", "4 of 4 rollouts"), ("outcome=right", "1 of 4 rollouts"), ("outcome=any+wrong&step=2", "2 of 4 rollouts"),
+        ("find=%23%23%23%23+2", "1 of 4 rollouts"), ("find=1%2B1+IS", "2 of 4 rollouts"), ("step=7", "None of 4 rollouts fits."),
+        ("open=99999&page=77&run=x&step=%00", "None of 4 rollouts fits."),
+    ],
+)  # fmt: skip
+def test_filters_in_the_address_are_the_table_s(report, make_run, fragment, count):
+    report(make_run())
+    assert Page(browse(file_address(report.path, fragment))).texts["count"] == count
+
+
+@in_browser
+def test_hostile_text_is_shown_and_never_run(report, make_run, records):
+    samples = []
+    for text in HOSTILE:
+        verdict = {"tag": text, "critique": text, "segment": text, "confidence": 0.5, "missed": None}
+        spoken = {"question": text, "response": f"a{text}b", "extracted": text, "expected": text, "verdict": verdict}
+        span = {"tokens": [1, 2], "characters": [1, 1 + len(text)], "method": text, "score": 0.5}
+        samples.append(
+            records.rollout(
+                **spoken, span=span, tokens=3, advantages=[[0.3, 1], [-1.0, 1], [0.0, 1]],
+                advantage_characters=[1, len(text), 1],
+            )  # fmt: skip
+        )
+    metrics = json.dumps({"step": 1, "cal/asked": 5, f"cal/missed/{HOSTILE[0]}": 3}) + "\n"
+    config = f"model_id: {json.dumps(HOSTILE[1])}\ntask: {json.dumps(HOSTILE[5])}\n"
+    page = report(make_run("named-by-me", samples=samples, files={"metrics.jsonl": metrics, "config.yaml": config}))
+    assert page.count("<script") == 2  # data and script, as in every report
+    plain = browse(file_address(report.path))
+    elements = [tag for tag, _ in Page(plain).elements]
+    for number, text in enumerate(HOSTILE):
+        dom = browse(file_address(report.path, f"open={number}"))
+        found = Page(dom)
+        assert found.texts["title"] == "named-by-me"
+        assert dom.count("<script") == 2
+        assert not {tag for tag, _ in found.elements} - set(elements) - {"pre", "mark", "h3", "strong", "i", "article"}
+        assert not [a for _, a in found.elements if any(name.startswith("on") for name in a)]
+        # Every character is there; those that would not be seen, or would reorder others, are spelled out.
+        spelled = "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in text)
+        assert f"a{spelled}" in found.texts["text response"]
+        assert not set("\u202e\u2066\x1b\x00\u2028") & set(found.texts["detail"])
+
+
+@in_browser
+def test_nothing_is_asked_of_the_network_or_the_disk(report, make_run, tmp_path):
+    report(make_run())
+    log = tmp_path / "net.json"
+    browse(file_address(report.path, "open=0"), f"--log-net-log={log}")
+    text = log.read_text(errors="replace")
+    asked = set(re.findall(r'"url":"(https?|file|ws)://([^"]*)"', text))
+    # The browser's own services may be tried in vain; the page asks for itself alone.
+    assert not [address for scheme, address in asked if scheme == "file" and not address.split("#")[0].endswith("report.html")]
+    initiated = re.findall(r'"initiator":"([^"]*)"', text)
+    assert not [who for who in initiated if who.startswith("file")]
