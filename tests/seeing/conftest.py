@@ -31,7 +31,9 @@ def right(step=1, **changes):
 def missed(reason="quote_not_found", step=1, **changes):
     """A judged answer without a span."""
     verdict = {"tag": "found", "critique": "", "segment": "=4", "confidence": None, "missed": reason}
-    return rollout(step, verdict=verdict, span=..., miss="not_found", advantages=[[-0.7, 12]], advantage_characters=[12], **changes)
+    return rollout(
+        step, verdict=verdict, span=..., miss="not_found", advantages=[[-0.7, 12]], advantage_characters=[12], **changes
+    )
 
 
 @pytest.fixture

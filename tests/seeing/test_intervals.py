@@ -59,7 +59,9 @@ def test_a_mean_over_seeds_has_student_s_interval_and_one_seed_has_none():
     assert math.isnan(alone.low)
 
 
-@pytest.mark.parametrize("call", [lambda: share(1, 0), lambda: share(3, 2), lambda: paired_difference(0, 0, 0, 0), lambda: mean([])])
+@pytest.mark.parametrize(
+    "call", [lambda: share(1, 0), lambda: share(3, 2), lambda: paired_difference(0, 0, 0, 0), lambda: mean([])]
+)
 def test_nothing_to_estimate_is_an_error(call):
     with pytest.raises(ValueError, match="got"):
         call()

@@ -56,8 +56,14 @@ def test_a_cut_off_line_and_lines_that_are_no_rollouts_are_told_and_the_rest_is_
 
 
 def test_numbers_that_are_none_are_left_out_of_the_metrics(make_run):
-    text = '{"step": 2, "kl": NaN, "loss": 1e999, "accuracy": true, "x": "1", "ok": 0.5}\n{"loss": 1}\n{"step": 1}\n{"step": 1, "a": 2}\n'
-    assert Run(make_run(files={"metrics.jsonl": text})).metrics == [{"step": 1, "a": 2}, {"step": 2, "ok": 0.5}]
+    lines = (
+        '{"step": 2, "kl": NaN, "loss": 1e999, "accuracy": true, "x": "1", "ok": 0.5}',
+        '{"loss": 1}', '{"step": 1}', '{"step": 1, "a": 2}',
+    )  # fmt: skip
+    assert Run(make_run(files={"metrics.jsonl": "\n".join([*lines, ""])})).metrics == [
+        {"step": 1, "a": 2},
+        {"step": 2, "ok": 0.5},
+    ]
 
 
 def test_half_a_surrogate_pair_becomes_a_replacement_character(make_run, records):
@@ -103,7 +109,7 @@ def test_the_oracle_s_use_comes_from_the_judge_log_and_counts_every_call(make_ru
     calls = [
         call | {"attempt": 1, "final": False, "latency_s": 1.0, "tag": "timeout"},
         call | {"attempt": 2, "final": True, "latency_s": 3.0, "tag": "found"},
-        call | {"attempt": 0, "final": True, "calls": 0, "usd": 0.0, "latency_s": 0.0, "prompt_tokens": 0, "completion_tokens": 0},
+        {"attempt": 0, "final": True, "calls": 0, "usd": 0.0, "latency_s": 0.0, "prompt_tokens": 0, "completion_tokens": 0},
     ]
     use = oracle_use(Run(make_run(files={"judge.jsonl": "".join(json.dumps(c) + "\n" for c in calls)})))
     assert (use.calls, use.retried, use.tokens, use.usd, use.latency_p50_s) == (2, 1, 200, 1.0, 2.0)

@@ -153,7 +153,7 @@ def test_a_browser_shows_the_chosen_rollout_with_its_advantages_and_critique(rep
     page = Page(browse(file_address(report.path, "open=0")))
     assert page.texts["count"] == "4 of 4 rollouts"
     assert page.texts["detail"].startswith("step 1, row 1")
-    assert page.texts["text response"] .startswith("1+1=31+1 is 2")  # the critique hangs on the quote
+    assert page.texts["text response"].startswith("1+1=31+1 is 2")  # the critique hangs on the quote
     titles = [attrs.get("title") for tag, attrs in page.elements if tag == "span" and attrs.get("class") in ("up", "down")]
     assert titles == ["tokens 0 to 2, advantage +0.3", "tokens 3 to 4, advantage -1"]
     assert "found, confidence 0.9; tokens 3 to 4 of 12, found by exact match" in page.texts["detail"]
@@ -165,7 +165,8 @@ def test_a_browser_shows_the_chosen_rollout_with_its_advantages_and_critique(rep
     ("fragment", "count"),
     [
         ("", "4 of 4 rollouts"), ("outcome=right", "1 of 4 rollouts"), ("outcome=any+wrong&step=2", "2 of 4 rollouts"),
-        ("find=%23%23%23%23+2", "1 of 4 rollouts"), ("find=1%2B1+IS", "2 of 4 rollouts"), ("step=7", "None of 4 rollouts fits."),
+        ("find=%23%23%23%23+2", "1 of 4 rollouts"), ("find=1%2B1+IS", "2 of 4 rollouts"),
+        ("step=7", "None of 4 rollouts fits."),
         ("open=99999&page=77&run=x&step=%00", "None of 4 rollouts fits."),
     ],
 )  # fmt: skip
@@ -183,9 +184,12 @@ def test_hostile_text_is_shown_and_never_run(report, make_run, records):
         span = {"tokens": [1, 2], "characters": [1, 1 + len(text)], "method": text, "score": 0.5}
         samples.append(
             records.rollout(
-                **spoken, span=span, tokens=3, advantages=[[0.3, 1], [-1.0, 1], [0.0, 1]],
+                **spoken,
+                span=span,
+                tokens=3,
+                advantages=[[0.3, 1], [-1.0, 1], [0.0, 1]],
                 advantage_characters=[1, len(text), 1],
-            )  # fmt: skip
+            )
         )
     metrics = json.dumps({"step": 1, "cal/asked": 5, f"cal/missed/{HOSTILE[0]}": 3}) + "\n"
     config = f"model_id: {json.dumps(HOSTILE[1])}\ntask: {json.dumps(HOSTILE[5])}\n"

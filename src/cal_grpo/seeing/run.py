@@ -109,9 +109,11 @@ class Run:
         bad: list[str] = []
         for number, record in read_lines(self.path / "eval.jsonl", self.notes):
             try:
-                answers.setdefault(str(record.get("when")), []).append(Answer.model_validate(record))
+                answer = Answer.model_validate(record)
             except ValidationError as e:
                 bad.append(f"line {number}: {_reason(e)}")
+            else:
+                answers.setdefault(str(record.get("when")), []).append(answer)
         if bad:
             self.notes.append(f"eval.jsonl: {counted(len(bad), 'line')} left out, first {bad[0]}")
         return answers

@@ -49,7 +49,7 @@ function verdictNodes(rollout) {
   if (verdict.confidence !== null) nodes[0].append(`, confidence ${number(verdict.confidence)}`);
   if (rollout.span) {
     const [from, to, method, score] = rollout.span;
-    nodes[0].append(`; tokens ${from} to ${to - 1} of ${rollout.tokens}, found by ${method} match`);
+    put(nodes[0], `; tokens ${from} to ${to - 1} of ${rollout.tokens}, found by ${method} match`);
     if (score !== null && score < 1) nodes[0].append(` at similarity ${number(score)}`);
   } else if (verdict.missed) nodes[0].append(put(make("span", { className: "note" }), `; no span: ${verdict.missed}`));
   if (verdict.critique) nodes.push(put(make("p", { className: "text" }), verdict.critique));
