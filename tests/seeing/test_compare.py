@@ -53,6 +53,8 @@ def test_seeds_are_paired_by_seed_and_have_student_s_interval(make_run):
     assert [(p.run, p.baseline) for p in row.pairs] == [("cal0", "grpo0"), ("cal1", "grpo1"), ("cal2", "grpo2")]
     assert row.difference == pytest.approx(mean([0.25, 0.5, 0.75]))
     assert row.over == "3 seeds"
+    assert row.after == pytest.approx(mean([0.5, 0.75, 1.0]))
+    assert found.rows[0].before == share(0, 4)  # one policy before training: no spread over seeds, so one run's interval
 
 
 def test_runs_of_one_setting_are_compared_one_by_one(make_run):

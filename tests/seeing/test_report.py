@@ -7,9 +7,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from _browser import MISSING, browse, file_address, find_browser
-
-in_browser = pytest.mark.skipif(find_browser() is None, reason=MISSING)
+from _browser import MISSING, find_browser, open_browser
 
 HOSTILE = [
     "</script><script>document.title='run'</script>",
@@ -25,26 +23,16 @@ HOSTILE = [
 ]
 
 
-class Page(HTMLParser):
-    """Elements and their attributes, and the text by element id."""
+class Elements(HTMLParser):
+    """``found``: each element with its attributes."""
 
     def __init__(self, text):
         super().__init__()
-        self.elements, self.stack, self.texts = [], [], {}
+        self.found = []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in ("meta", "input", "link", "br"):
-            self.stack.append(dict(attrs).get("id") or dict(attrs).get("class") or tag)
-
-    def handle_endtag(self, tag):
-        if self.stack:
-            self.stack.pop()
-
-    def handle_data(self, data):
-        for name in self.stack:
-            self.texts[name] = self.texts.get(name, "") + data
+        self.found.append((tag, dict(attrs)))
 
 
 @pytest.fixture
@@ -66,7 +54,7 @@ def data_of(page):
 
 def test_the_page_needs_nothing_else_and_lets_nothing_else_run(report, make_run):
     page = report(make_run())
-    elements = Page(page).elements
+    elements = Elements(page).found
     assert not [attrs for _, attrs in elements for name in ("src", "srcset", "data", "action", "style") if name in attrs]
     assert all(attrs["href"].startswith("#") for _, attrs in elements if "href" in attrs)
     assert "@import" not in page
@@ -147,77 +135,127 @@ def test_a_killed_run_has_a_report_that_says_so(cal_grpo, make_run, records):
     ]  # fmt: skip
 
 
-@in_browser
-def test_a_browser_shows_the_chosen_rollout_with_its_advantages_and_critique(report, make_run):
+@pytest.fixture(scope="module")
+def browser():
+    if find_browser() is None:
+        pytest.skip(MISSING)
+    with open_browser() as browser:
+        yield browser
+
+
+def test_a_browser_shows_the_chosen_rollout_with_its_advantages(browser, report, make_run):
     report(make_run())
-    page = Page(browse(file_address(report.path, "open=0")))
-    assert page.texts["count"] == "4 of 4 rollouts"
-    assert page.texts["detail"].startswith("step 1, row 1")
-    assert page.texts["text response"].startswith("1+1=31+1 is 2")  # the critique hangs on the quote
-    titles = [attrs.get("title") for tag, attrs in page.elements if tag == "span" and attrs.get("class") in ("up", "down")]
-    assert titles == ["tokens 0 to 2, advantage +0.3", "tokens 3 to 4, advantage -1"]
-    assert "found, confidence 0.9; tokens 3 to 4 of 12, found by exact match" in page.texts["detail"]
-    assert "Other answers to this question" in page.texts["detail"]
+    page = browser.open(report.path)
+    assert page.text("#count") == "4 of 4 rollouts"
+    assert page.evaluate("document.querySelector('#detail').hidden")
+    page.point("#table tbody tr", click=True)
+    assert page.text(".response") == "1+1=3\n#### 3"
+    heat = (
+        "[...document.querySelectorAll('.up, .down')].filter((n) => n.title).map((n) => [n.textContent, n.className, n.title])"
+    )
+    assert page.evaluate(heat) == [
+        ["1+1", "up", "tokens 0 to 2, advantage +0.3"], ["=3", "down", "tokens 3 to 4, advantage -1"],
+    ]  # fmt: skip
+    colours = "[...document.querySelectorAll('.response span')].map((n) => getComputedStyle(n).backgroundColor)"
+    up, down, none = page.evaluate(colours)[:3]
+    assert len({up, down, none}) == 3
+    assert page.text("#detail").startswith("step 1, row 1")
+    assert "found, confidence 0.9; tokens 3 to 4 of 12, found by exact match" in page.text("#detail")
+    assert "Other answers to this question" in page.text("#detail")
+    page.press("ArrowRight")
+    assert page.text("#detail").startswith("step 1, row 2")
+    page.press("Escape")
+    assert page.evaluate("document.querySelector('#detail').hidden")
 
 
-@in_browser
+def test_the_critique_shows_when_the_pointer_is_on_the_quote(browser, report, make_run):
+    report(make_run())
+    page = browser.open(report.path, "open=0")
+    shown = "getComputedStyle(document.querySelector('.tip')).display"
+    assert page.evaluate(shown) == "none"
+    page.point(".quote")
+    assert page.evaluate(shown) == "block"
+    assert page.text(".tip") == "1+1 is 2"
+    page.point("h1")
+    assert page.evaluate(shown) == "none"
+
+
+def test_a_curve_gives_its_numbers_under_the_pointer(browser, report, make_run):
+    report(make_run())
+    page = browser.open(report.path)
+    page.point("figure svg")
+    assert page.text("figcaption") in ("update 1: run 25 %", "update 2: run 50 %")
+    page.point("h1")
+    assert page.text("figcaption") == ""
+
+
+def test_filters_are_typed_kept_in_the_address_and_taken_back(browser, report, make_run):
+    report(make_run())
+    page = browser.open(report.path)
+    page.point("input[name=find]", click=True)
+    page.type("1+1 IS")
+    assert page.text("#count") == "2 of 4 rollouts"
+    assert page.evaluate("location.hash") == "#find=1%2B1+IS"
+    page.point("button[type=reset]", click=True)
+    assert page.text("#count") == "4 of 4 rollouts"
+
+
 @pytest.mark.parametrize(
     ("fragment", "count"),
     [
-        ("", "4 of 4 rollouts"), ("outcome=right", "1 of 4 rollouts"), ("outcome=any+wrong&step=2", "2 of 4 rollouts"),
-        ("find=%23%23%23%23+2", "1 of 4 rollouts"), ("find=1%2B1+IS", "2 of 4 rollouts"),
-        ("step=7", "None of 4 rollouts fits."),
+        ("outcome=right", "1 of 4 rollouts"), ("outcome=any+wrong&step=2-9", "2 of 4 rollouts"),
+        ("find=%23%23%23%23+2", "1 of 4 rollouts"), ("step=7", "None of 4 rollouts fits."),
         ("open=99999&page=77&run=x&step=%00", "None of 4 rollouts fits."),
     ],
 )  # fmt: skip
-def test_filters_in_the_address_are_the_table_s(report, make_run, fragment, count):
+def test_filters_in_the_address_are_the_table_s(browser, report, make_run, fragment, count):
     report(make_run())
-    assert Page(browse(file_address(report.path, fragment))).texts["count"] == count
+    assert browser.open(report.path, fragment).text("#count") == count
 
 
-@in_browser
-def test_hostile_text_is_shown_and_never_run(report, make_run, records):
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844), (320, 568)])
+def test_nothing_is_cut_off_at_any_width(browser, report, make_run, records, width, height):
+    long = "a-long-name-without-a-space-" * 6
+    sample = records.rollout(question=long, response=long, advantage_characters=[3, 2, 100], extracted=long)
+    report(make_run("cal", samples=[sample]), make_run("grpo", use_cal=False))
+    for fragment in ("", "open=0"):
+        page = browser.open(report.path, fragment, width, height)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_hostile_text_is_shown_and_never_run(browser, report, make_run, records):
     samples = []
-    for text in HOSTILE:
+    for text in [*HOSTILE, " ".join(HOSTILE)]:
         verdict = {"tag": text, "critique": text, "segment": text, "confidence": 0.5, "missed": None}
         spoken = {"question": text, "response": f"a{text}b", "extracted": text, "expected": text, "verdict": verdict}
         span = {"tokens": [1, 2], "characters": [1, 1 + len(text)], "method": text, "score": 0.5}
-        samples.append(
-            records.rollout(
-                **spoken,
-                span=span,
-                tokens=3,
-                advantages=[[0.3, 1], [-1.0, 1], [0.0, 1]],
-                advantage_characters=[1, len(text), 1],
-            )
-        )
+        advantages = {"advantages": [[0.3, 1], [-1.0, 1], [0.0, 1]], "advantage_characters": [1, len(text), 1]}
+        samples.append(records.rollout(**spoken, span=span, tokens=3, **advantages))
     metrics = json.dumps({"step": 1, "cal/asked": 5, f"cal/missed/{HOSTILE[0]}": 3}) + "\n"
     config = f"model_id: {json.dumps(HOSTILE[1])}\ntask: {json.dumps(HOSTILE[5])}\n"
-    page = report(make_run("named-by-me", samples=samples, files={"metrics.jsonl": metrics, "config.yaml": config}))
+    hostile = make_run("named-by-me", samples=samples, files={"metrics.jsonl": metrics, "config.yaml": config})
+    tags = "[...new Set([...document.querySelectorAll('*')].map((node) => node.tagName))]"
+    report(make_run("kind", samples=[records.rollout() for _ in samples]))
+    harmless = set(browser.open(report.path, "open=0").evaluate(tags))
+    report.path.unlink()
+    page = report(hostile)
     assert page.count("<script") == 2  # data and script, as in every report
-    plain = browse(file_address(report.path))
-    elements = [tag for tag, _ in Page(plain).elements]
-    for number, text in enumerate(HOSTILE):
-        dom = browse(file_address(report.path, f"open={number}"))
-        found = Page(dom)
-        assert found.texts["title"] == "named-by-me"
-        assert dom.count("<script") == 2
-        assert not {tag for tag, _ in found.elements} - set(elements) - {"pre", "mark", "h3", "strong", "i", "article"}
-        assert not [a for _, a in found.elements if any(name.startswith("on") for name in a)]
+    for number, sample in enumerate(samples):
+        shown = browser.open(report.path, f"open={number}")
+        assert shown.evaluate("document.title") == "named-by-me"
+        assert shown.evaluate("document.scripts.length") == 2
+        assert set(shown.evaluate(tags)) <= harmless
+        handlers = "[...document.querySelectorAll('*')].flatMap((n) => n.getAttributeNames()).filter((n) => n.startsWith('on'))"
+        assert shown.evaluate(handlers) == []
         # Every character is there; those that would not be seen, or would reorder others, are spelled out.
-        spelled = "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in text)
-        assert f"a{spelled}" in found.texts["text response"]
-        assert not set("\u202e\u2066\x1b\x00\u2028") & set(found.texts["detail"])
+        spelled = "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in sample["response"])
+        whole = shown.evaluate("document.body.textContent.replace(document.querySelector('#data').textContent, '')")
+        assert spelled[:-1] in shown.evaluate("document.querySelector('.response').textContent")
+        assert not set("\u202e\u2066\x1b\x00\x7f\u2028") & set(whole)
 
 
-@in_browser
-def test_nothing_is_asked_of_the_network_or_the_disk(report, make_run, tmp_path):
+def test_nothing_is_asked_of_the_network_or_the_disk(browser, report, make_run):
     report(make_run())
-    log = tmp_path / "net.json"
-    browse(file_address(report.path, "open=0"), f"--log-net-log={log}")
-    text = log.read_text(errors="replace")
-    asked = set(re.findall(r'"url":"(https?|file|ws)://([^"]*)"', text))
-    # The browser's own services may be tried in vain; the page asks for itself alone.
-    assert not [address for scheme, address in asked if scheme == "file" and not address.split("#")[0].endswith("report.html")]
-    initiated = re.findall(r'"initiator":"([^"]*)"', text)
-    assert not [who for who in initiated if who.startswith("file")]
+    page = browser.open(report.path, "open=0")
+    page.point(".quote")
+    assert page.requests() == [report.path.as_uri()]

@@ -145,7 +145,9 @@ def _paired(run: Run, baseline: Run) -> Paired | None:
 
 def _accuracy(runs: Sequence[Run], when: str) -> Estimate | None:
     graded = [answers for run in runs if (answers := run.answers.get(when))]
-    return _over_runs([share(sum(a.correct for a in answers), len(answers)) for answers in graded])
+    shares = [share(sum(a.correct for a in answers), len(answers)) for answers in graded]
+    # Runs that start from one policy agree before training: their spread over seeds is none, and no interval.
+    return _over_runs(shares[:1] if len(set(shares)) == 1 else shares)
 
 
 def _over_runs(estimates: Sequence[Estimate]) -> Estimate | None:

@@ -102,7 +102,7 @@ def _runs_table(runs: Sequence[Run]) -> str:
         ("oracle's tokens", [_number(use.tokens) for use in uses]),
         ("oracle's price", ["unknown" if use.usd is None else f"${use.usd:,.4f}" for use in uses]),
         (
-            "latency, median and 95th percentile, s",
+            "latency, p50 and p95, s",
             ["–" if use.latency_p50_s is None else f"{use.latency_p50_s:.2f}, {use.latency_p95_s:.2f}" for use in uses],
         ),
         ("wall-clock, s", [as_text(str(summary.get("wall_s", "–"))) for summary in summaries]),

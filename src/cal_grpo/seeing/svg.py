@@ -32,6 +32,7 @@ STYLE = """
 
 WIDTH, HEIGHT = 360, 220  # of a chart
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 46, 22
+_SLACK = 5e-7  # of a tick's step: a KL of -1e-10 is drawn, and needs no tick below 0
 
 
 class Line(NamedTuple):
@@ -145,7 +146,7 @@ def ticks(low: float, high: float, count: int) -> list[float]:
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
     step = power * next(m for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
-    return [n * step for n in range(math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9) + 1)]
+    return [n * step for n in range(math.floor(low / step + _SLACK), math.ceil(high / step - _SLACK) + 1)]
 
 
 def shown(value: float, unit: str) -> str:

@@ -6,6 +6,11 @@ function outcomeBadge(rollout) {
   return put(make("span", { className: "outcome " + kind }, sign + " "), rollout.outcome);
 }
 
+/** How much of a colour, in percent; the least advantage can still be told from none. */
+function heat(share) {
+  return Math.round(14 + 56 * Math.min(Math.abs(share), 1));
+}
+
 /** The response's pieces, coloured; those of the quote together in one element that carries the critique. */
 function responseNode(rollout) {
   const node = make("pre", { className: "text response" });
@@ -14,7 +19,7 @@ function responseNode(rollout) {
     const piece = put(make("span"), text);
     if (advantage) {
       piece.className = advantage > 0 ? "up" : "down";
-      piece.style.setProperty("--heat", Math.round(12 + 48 * Math.min(Math.abs(advantage) / data.scale, 1)));
+      piece.style.setProperty("--heat", heat(advantage / data.scale));
     }
     if (advantage !== null && from !== null) piece.title = `tokens ${from} to ${to - 1}, advantage ${signed(advantage)}`;
     if (!blamed) quote = null;
@@ -35,10 +40,10 @@ function scaleNode() {
   const node = make("p", { className: "scale" }, `advantage ${signed(-data.scale)}`);
   for (const share of [-1, -0.5, -0.1, 0, 0.1, 0.5, 1]) {
     const step = make("i", { className: share > 0 ? "up" : share < 0 ? "down" : "" });
-    step.style.setProperty("--heat", Math.round(12 + 48 * Math.abs(share)));
+    step.style.setProperty("--heat", heat(share));
     node.append(step);
   }
-  node.append(signed(data.scale) + "; underlined: the oracle's quote, point at it for the critique");
+  node.append(signed(data.scale));
   return node;
 }
 
@@ -90,6 +95,7 @@ function detailNodes(index, open) {
     make("h3", {}, "Response"),
     responseNode(rollout),
     scaleNode(),
+    ...(rollout.span ? [make("p", { className: "soft" }, "Underlined: the oracle's quote; point at it for the critique.")] : []),
     make("h3", {}, "Grade"),
     gradeNode(rollout),
     make("h3", {}, "Verdict"),
