@@ -55,6 +55,7 @@ def make_run(tmp_path):
         folder.mkdir()
         metrics = [
             {"step": step, "accuracy": 0.25 * step, "kl": 0.01 * step, "tokens_mean": 12.0, "cal/asked": 4.0, "cal/found": 3.0,
+             "entropy": 0.5, "cal/usd": 0.005, "cal/latency_p50_s": 0.2, "cal/latency_p95_s": 0.9,
              "cal/missed/quote_not_found": 1.0, "cal/advantage_variance": 0.2, "cal/advantage_variance_grpo": 0.9}
             for step in (1, 2)
         ]  # fmt: skip

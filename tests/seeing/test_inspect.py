@@ -179,7 +179,7 @@ def test_the_screen_is_as_large_as_the_terminal_and_scrolls(records):
         lines = shown(browser, width=width, height=height).split("\n")
         assert len(lines) == height
         assert all(len(line) <= width for line in lines)
-    assert "more lines (j)" in shown(browser)
+    assert "lines  n next" in shown(browser)
     top = shown(browser).split("\n")[2]
     browser.press("j")
     assert shown(browser).split("\n")[2] != top
@@ -187,7 +187,7 @@ def test_the_screen_is_as_large_as_the_terminal_and_scrolls(records):
         browser.press("d", 24)
     last = shown(browser)
     assert "advantages" in last
-    assert "more lines" not in last
+    assert "lines  n next" not in last
     browser.press("?")
     assert "next rollout" in shown(browser)
 

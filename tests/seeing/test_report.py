@@ -72,11 +72,27 @@ def test_the_page_needs_nothing_else_and_lets_nothing_else_run(report, make_run)
 def test_figures_curves_and_misses_stand_in_the_page_without_a_script(report, make_run):
     page = report(make_run("cal"), make_run("grpo", use_cal=False, seed=4))
     for expected in (
-        "held-out after, %", "75.0 [30.1, 95.4] of 4", "quote_not_found", "2 (25.0%)", "Training accuracy",
-        "Variance of the advantages", "of these, tried again", "$0.0100",
+        "held-out after, %", "75.0 [30.1, 95.4] of 4", "quote_not_found", "2 (25.0%)", "of these, tried again", "$0.0100",
     ):  # fmt: skip
         assert expected in page
-    assert page.count("<figure>") == 4  # accuracy, KL, variance, length: what these runs logged
+    assert re.findall(r'role="img" aria-label="(.*?)"', page) == [
+        "Training accuracy", "KL", "Entropy", "Variance of the advantages", "Length", "Oracle, cost", "Oracle, latency",
+    ]  # fmt: skip
+
+
+def test_curves_are_the_metrics_beside_what_they_are_compared_with(report, make_run):
+    charts = data_of(report(make_run()))["charts"]
+    series = [{line["name"]: line["points"] for line in chart["series"]} for chart in charts]
+    assert series[0] == {"run": [[1, 0.25], [2, 0.5]]}
+    assert series[3] == {"run": [[1, 0.2], [2, 0.2]], "run GRPO's": [[1, 0.9], [2, 0.9]]}
+    assert series[5] == {"run": [[1, 0.005], [2, 0.01]]}  # dollars so far
+    assert series[6] == {"run": [[1, 0.2], [2, 0.2]], "run 95th percentile": [[1, 0.9], [2, 0.9]]}
+
+
+def test_a_free_oracle_has_no_cost_and_a_run_without_updates_no_curve(report, make_run):
+    free = json.dumps({"step": 1, "accuracy": 0.5, "cal/usd": 0.0, "cal/latency_p50_s": 0.0}) + "\n"
+    assert report(make_run("free", files={"metrics.jsonl": free})).count("<figure>") == 1
+    assert "No update has been made yet." in report(make_run("new", files={"metrics.jsonl": ""}))
 
 
 def test_rollouts_are_drawn_evenly_when_there_are_too_many(report, make_run, records):

@@ -199,8 +199,8 @@ class Browser:
         elif self.message:
             text = Text(printable(self.message), style="yellow")
         else:
-            text = Text("n next  p previous  ] [ step  f filter  g jump  / find  ? help  q quit", style="dim")
-            text = Text(f"↓ {rest} more lines (j)  ", style="bold").append_text(text) if rest > 0 else text
+            text = Text("n next  p back  ] [ step  f filter  g jump  / find  ? help  q quit", style="dim")
+            text = Text(f"↓ {rest} lines  ", style="bold").append_text(text) if rest > 0 else text
         text.truncate(width)
         text.end = ""
         return text
