@@ -32,7 +32,7 @@ question. With one run a setting the intervals are over questions (Wilson, Newco
 
 
 def compare_command(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, the baseline first.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, the baseline first.")],
     output: Annotated[Path, typer.Option(help="Picture to write.")] = Path("compare.svg"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -19,7 +19,7 @@ filter, with the tokens' advantages as colours. It shows what the policy and the
 
 
 def report_command(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; they may still be training.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders; they may still be training.")],
     output: Annotated[Path, typer.Option(help="Page to write.")] = Path("report.html"),
     rollouts: Annotated[int, typer.Option(min=0, help="Rollouts in it at most, drawn evenly from all runs.")] = 5000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON about what was written.")] = False,
