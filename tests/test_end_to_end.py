@@ -88,6 +88,15 @@ def test_the_final_policy_loads_as_a_hugging_face_folder_and_has_moved(finished)
     assert 1e-4 < np.abs(after - before).max() < 5
 
 
+@pytest.fixture
+def interruptible():
+    """Children that hear SIGINT: a job in the background of a script inherits, and hands on, that it is ignored."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_keeps_the_updates_so_far(tmp_path):
     arguments = command(tmp_path / "run", num_train_steps=500)
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
