@@ -195,6 +195,7 @@ def test_texts_that_utf8_cannot_encode_are_stored(make):
 
 WRITE_MANY = """
 import sys
+from pathlib import Path
 from cal_grpo.oracles import Query, Tag, Verdict
 from cal_grpo.oracles.cache import VerdictCache
 from cal_grpo.oracles.records import request_digest
@@ -202,7 +203,7 @@ from cal_grpo.oracles.records import request_digest
 told = []
 print("ready", flush=True)
 sys.stdin.readline()
-cache = VerdictCache(sys.argv[1], {"oracle": "openai", "model": "m"}, told.append)
+cache = VerdictCache(Path(sys.argv[1]), {"oracle": "openai", "model": "m"}, told.append)
 for i in range(40):
     query = Query(f"q{int(sys.argv[2]) * 20 + i}", "r", "x")  # half of them are the next worker's too
     cache.put(request_digest(query), query, Verdict(Tag.FOUND, "critique", "segment"))
