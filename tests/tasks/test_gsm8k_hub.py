@@ -1,7 +1,7 @@
 import pytest
 
 from cal_grpo.errors import UsageError
-from cal_grpo.tasks.jsonl import read_gsm8k
+from cal_grpo.tasks.hub import read_hub
 
 
 def test_a_hub_that_cannot_be_reached_names_the_way_out(monkeypatch, tmp_path):
@@ -15,5 +15,5 @@ def test_a_hub_that_cannot_be_reached_names_the_way_out(monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
     with pytest.raises(UsageError, match="--data") as caught:
-        read_gsm8k()
+        read_hub("gsm8k")
     assert "\n" not in str(caught.value)

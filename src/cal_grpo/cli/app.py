@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cal_grpo.cli.cache import cache_app
+from cal_grpo.cli.eval import eval_command
 from cal_grpo.cli.oracle import oracle_app
 from cal_grpo.cli.train import train_command
 
@@ -18,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("train")(train_command)
+app.command("eval")(eval_command)
 app.add_typer(oracle_app, name="oracle")
 app.add_typer(cache_app, name="cache")
 

@@ -19,17 +19,21 @@ _RECENT = 8  # updates over which speed and time left are taken
 
 
 class Panel(Watcher):
-    """Redraws in a terminal; in a pipe or a log it prints a line now and then instead."""
+    """Redraws in a terminal; in a pipe or a log it prints a line now and then instead.
 
-    def __init__(self, config: TrainConfig, console: Console | None = None) -> None:
+    The headline is training's by default.
+    """
+
+    def __init__(self, config: TrainConfig, console: Console | None = None, headline: Text | None = None) -> None:
         self.console = console or Console(stderr=True)
-        self._config = config
+        self._headline = headline or _training(config)
         self._stage, self._total, self._done = "starting", 0, 0
         self._stage_began = self._began = time.monotonic()
         self._last: UpdateTally | None = None
         self._accuracy: list[float] = []
         self._times: deque[tuple[float, int]] = deque(maxlen=_RECENT + 1)
         self._notes: list[str] = []
+        self._standing = ""
         self._printed = 0.0
         self._live = Live(self, console=self.console, refresh_per_second=4, transient=True)
 
@@ -64,15 +68,15 @@ class Panel(Watcher):
             every_s=10,
         )
 
+    def standing(self, text: str) -> None:
+        self._standing = text
+        self._line(text, every_s=10)
+
     def note(self, text: str) -> None:
         self._notes = [*self._notes[-2:], text]
         self._line(text)
 
     def __rich__(self) -> Group:
-        head = Text.assemble(
-            ("CAL-GRPO ", "bold"), f"{self._config.model_id} on {self._config.task}, credit ",
-            (self._config.credit if self._config.use_cal else "grpo (plain)", "bold cyan"), f", seed {self._config.seed}",
-        )  # fmt: skip
         now = time.monotonic()
         bar = Table.grid(padding=(0, 1))
         bar.add_row(
@@ -81,9 +85,11 @@ class Panel(Watcher):
             Text(f"{self._done}/{self._total}" if self._total else ""),
             Text(self._time_left() or f"{now - self._stage_began:.0f} s"),
         )
-        parts: list[Any] = [head, bar]
+        parts: list[Any] = [self._headline, bar]
         if self._last is not None:
             parts.append(self._figures(self._last))
+        if self._standing:
+            parts.append(Text(self._standing, style="bold"))
         parts += [Text(f"! {note}", style="yellow") for note in self._notes]
         return Group(*parts)
 
@@ -125,6 +131,13 @@ class Panel(Watcher):
             return
         self._printed = now
         self.console.print(Text(f"[{now - self._began:6.1f} s] {text}"), soft_wrap=True)
+
+
+def _training(config: TrainConfig) -> Text:
+    return Text.assemble(
+        ("CAL-GRPO ", "bold"), f"{config.model_id} on {config.task}, credit ",
+        (config.credit if config.use_cal else "grpo (plain)", "bold cyan"), f", seed {config.seed}",
+    )  # fmt: skip
 
 
 def _spark(values: list[float], width: int = 40) -> str:

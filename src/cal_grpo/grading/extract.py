@@ -98,8 +98,9 @@ def parse_number(text: str) -> Fraction | None:
     """The number that an answer states, or None when it is not plainly one.
 
     Currency signs, thousands separators, a percent sign, a unit behind and LaTeX wrapping are read past: ``$1,234.50``,
-    ``75%``, ``3/4``, ``1 1/2``, ``18 eggs``, ``x = 5``, ``\\frac{1}{2}``. Percent is a unit here, not a factor: a task that asks for
-    a percentage is answered ``75`` or ``75%`` alike. The right side counts of an equation between numbers, ``9*2 = 18``.
+    ``75%``, ``3/4``, ``1 1/2``, ``18 eggs``, ``x = 5``, ``\\frac{1}{2}``. Percent is a unit here, not a factor: a task
+    that asks for a percentage is answered ``75`` or ``75%`` alike. The right side counts of an equation between numbers,
+    ``9*2 = 18``.
     """
     text = text[:400].strip()
     if "\\" in text or "{,}" in text:

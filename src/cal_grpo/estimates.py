@@ -1,0 +1,66 @@
+"""Shares with their 95 % intervals, and the estimator of pass@k."""
+
+import math
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+_Z = 1.959963984540054  # two-sided 95 % of the normal distribution
+_RESAMPLES = 10_000
+
+
+class Estimate(NamedTuple):
+    """A value and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def pass_at_k(samples: int, right: int, k: int) -> float:
+    """The chance that at least one of ``k`` answers is right, from ``right`` right ones among ``samples``.
+
+    ``1 - C(samples - right, k) / C(samples, k)``, the unbiased estimator of Chen et al. 2021 (arXiv 2107.03374, eq. 1).
+
+    Raises:
+        ValueError: ``k`` is not in 1..samples, or ``right`` not in 0..samples.
+    """
+    if not (1 <= k <= samples and 0 <= right <= samples):
+        raise ValueError(f"got k={k}, right={right}, samples={samples}; expected 1 <= k <= samples and 0 <= right <= samples")
+    return 1 - math.comb(samples - right, k) / math.comb(samples, k)
+
+
+def powers_up_to(samples: int) -> list[int]:
+    """1, 2, 4, ... below ``samples``, and ``samples``: the k for which pass@k is worth a look."""
+    return [2**i for i in range(samples.bit_length()) if 2**i < samples] + [samples]
+
+
+def mean_share(values: Sequence[float]) -> Estimate:
+    """The mean over questions of values in [0, 1], with its interval over questions.
+
+    Where every value is 0 or 1, the mean is a share and the interval is Wilson's (JASA 22, 1927, 209-212). Otherwise it is
+    the percentile bootstrap's (Efron, Annals of Statistics 7, 1979, 1-26), which needs values that differ; without any,
+    Wilson's again, which is on the safe side, for no value in [0, 1] varies more than a yes or no of the same mean.
+
+    Raises:
+        ValueError: there is no value.
+    """
+    if not values:
+        raise ValueError("got no values; expected at least one")
+    distinct, n = set(values), len(values)
+    if distinct <= {0.0, 1.0} or len(distinct) == 1:
+        return _wilson(math.fsum(values) / n, n)
+    draws = np.random.default_rng(random.Random("bootstrap").getrandbits(64))
+    values_Q = np.asarray(values)
+    means = [values_Q[draws.integers(n, size=n)].mean() for _ in range(_RESAMPLES)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Estimate(math.fsum(values) / n, float(low), float(high))
+
+
+def _wilson(share: float, n: int) -> Estimate:
+    z2 = _Z * _Z
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
