@@ -49,14 +49,15 @@ def mean_share(values: Sequence[float]) -> Estimate:
     """
     if not values:
         raise ValueError("got no values; expected at least one")
-    distinct, n = set(values), len(values)
-    if distinct <= {0.0, 1.0} or len(distinct) == 1:
-        return _wilson(math.fsum(values) / n, n)
+    n, mean = len(values), math.fsum(values) / len(values)
+    distinct, counts = np.unique(values, return_counts=True)
+    if set(values) <= {0.0, 1.0} or len(distinct) == 1:
+        return _wilson(mean, n)
     draws = np.random.default_rng(random.Random("bootstrap").getrandbits(64))
-    values_Q = np.asarray(values)
-    means = [values_Q[draws.integers(n, size=n)].mean() for _ in range(_RESAMPLES)]
+    # Of a resample only how often each value occurs matters.
+    means = draws.multinomial(n, counts / n, size=_RESAMPLES) @ distinct / n
     low, high = np.quantile(means, [0.025, 0.975])
-    return Estimate(math.fsum(values) / n, float(low), float(high))
+    return Estimate(mean, float(low), float(high))
 
 
 def _wilson(share: float, n: int) -> Estimate:
