@@ -6,8 +6,11 @@ from typing import Annotated
 import typer
 
 from cal_grpo.cli.cache import cache_app
+from cal_grpo.cli.compare import compare_command
 from cal_grpo.cli.eval import eval_command
+from cal_grpo.cli.inspect import inspect_command
 from cal_grpo.cli.oracle import oracle_app
+from cal_grpo.cli.report import report_command
 from cal_grpo.cli.train import train_command
 
 app = typer.Typer(
@@ -20,6 +23,9 @@ app = typer.Typer(
 )
 app.command("train")(train_command)
 app.command("eval")(eval_command)
+app.command("inspect")(inspect_command)
+app.command("report")(report_command)
+app.command("compare")(compare_command)
 app.add_typer(oracle_app, name="oracle")
 app.add_typer(cache_app, name="cache")
 
