@@ -1,22 +1,14 @@
-"""Shares with their 95 % intervals, and the estimator of pass@k."""
+"""What sampled answers say: pass@k, and a mean over questions with its 95 % interval."""
 
 import math
 import random
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-_Z = 1.959963984540054  # two-sided 95 % of the normal distribution
+from cal_grpo.intervals import Estimate, share
+
 _RESAMPLES = 10_000
-
-
-class Estimate(NamedTuple):
-    """A value and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 def pass_at_k(samples: int, right: int, k: int) -> float:
@@ -52,16 +44,9 @@ def mean_share(values: Sequence[float]) -> Estimate:
     n, mean = len(values), math.fsum(values) / len(values)
     distinct, counts = np.unique(values, return_counts=True)
     if set(values) <= {0.0, 1.0} or len(distinct) == 1:
-        return _wilson(mean, n)
+        return share(mean * n, n)
     draws = np.random.default_rng(random.Random("bootstrap").getrandbits(64))
     # Of a resample only how often each value occurs matters.
     means = draws.multinomial(n, counts / n, size=_RESAMPLES) @ distinct / n
     low, high = np.quantile(means, [0.025, 0.975])
     return Estimate(mean, float(low), float(high))
-
-
-def _wilson(share: float, n: int) -> Estimate:
-    z2 = _Z * _Z
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))

@@ -14,27 +14,31 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 EXAMPLES = """
-[bold]What the figures say[/bold]
+[bold]The figures[/bold]
 
-  greedy       share of questions whose most likely answer is right
+  greedy        the most likely answer is right
 
-  pass@k       chance that at least one of k sampled answers is right: what the policy can reach
+  pass@k        at least one of k sampled answers is right
 
-  majority@k   share of questions where the most frequent of k sampled answers is right
+  majority@k    the most frequent of k sampled answers is right
 
-Each comes with a 95 % interval over questions. Same seed, batch size and machine: same figures.
+Each is a share of the held-out questions, with its 95 % interval.
+
+Same seed, batch size and machine: same figures. Every answer is kept as JSONL.
 
 [bold]Examples[/bold]
 
-  cal-grpo eval                                        the embedded policy on ledger, greedy
+  cal-grpo eval                   the embedded policy on ledger, greedy
 
-  cal-grpo eval --samples 8                            also pass@1, 2, 4, 8 and majority@8
+  cal-grpo eval --samples 8       also pass@1, 2, 4, 8 and majority@8
 
-  cal-grpo eval --config RUN/config.yaml --model RUN/policy    a trained policy on its run's own task
+  cal-grpo eval --config RUN/config.yaml --model RUN/policy
 
-  cal-grpo eval --model ./SmolLM2 --task gsm8k --data test.jsonl --all --questions 500 --samples 4 --temperature 0.8
+  cal-grpo eval --model DIR --task math --set eval.batch_size=16
 
-  cal-grpo eval --model ./SmolLM2 --task math --set eval.batch_size=16 --set rollout.max_new_tokens=512
+  cal-grpo eval --model DIR --task gsm8k --data test.jsonl --all --samples 4
+
+The keys of --set and --config are those of cal-grpo train --keys.
 """
 
 
