@@ -15,7 +15,7 @@ from cal_grpo.config import TrainConfig
 from cal_grpo.watch import UpdateTally, Watcher
 
 _BARS = "▁▂▃▄▅▆▇█"
-_RECENT = 8  # updates over which speed and time left are taken
+_RECENT = 8  # updates or batches over which speed and time left are taken
 
 
 class Panel(Watcher):
@@ -32,6 +32,7 @@ class Panel(Watcher):
         self._last: UpdateTally | None = None
         self._accuracy: list[float] = []
         self._times: deque[tuple[float, int]] = deque(maxlen=_RECENT + 1)
+        self._marks: deque[tuple[float, int]] = deque(maxlen=_RECENT + 1)  # when how much of the stage was done
         self._notes: list[str] = []
         self._standing = ""
         self._printed = 0.0
@@ -49,19 +50,23 @@ class Panel(Watcher):
     def stage(self, name: str, total: int = 0) -> None:
         self._stage, self._total, self._done = name, total, 0
         self._stage_began = time.monotonic()
+        self._marks.clear()
         self._line(f"{name} ...")
 
     def advance(self, done: int) -> None:
         self._done = done
+        self._marks.append((time.monotonic(), done))
         self._line(f"{self._stage} {done}/{self._total}", every_s=10)
 
     def update(self, tally: UpdateTally) -> None:
         if self._last is not tally:
             self._accuracy.append(0.0)
             self._times.append((0.0, 0))
+            self._marks.append((0.0, 0))
         self._last, self._done = tally, tally.step
         self._accuracy[-1] = tally.accuracy
         self._times[-1] = (time.monotonic(), tally.tokens)
+        self._marks[-1] = (time.monotonic(), tally.step)
         self._line(
             f"update {tally.step}/{tally.total}  accuracy {tally.accuracy:.2f}  judged {tally.judged}  found {tally.found}  "
             f"credit on {tally.credit_share:.0%} of tokens  {self._tokens_per_s():.0f} tokens/s  {self._time_left()}",
@@ -115,14 +120,11 @@ class Panel(Watcher):
         return sum(tokens for _, tokens in list(self._times)[1:]) / max(elapsed, 1e-9)
 
     def _time_left(self) -> str:
-        now = time.monotonic()
-        if not self._total or not self._done:
+        """From recent batches, and never from the first one alone, whose time is spent on compiling."""
+        if not self._total or len(self._marks) < 2:
             return ""
-        if self._last is not None and self._stage == "training" and len(self._times) > 1:
-            per_unit = (self._times[-1][0] - self._times[0][0]) / (len(self._times) - 1)
-        else:
-            per_unit = (now - self._stage_began) / self._done
-        left = max(self._total - self._done, 0) * per_unit
+        (began, before), (last, done) = self._marks[0], self._marks[-1]
+        left = max(self._total - done, 0) * (last - began) / max(done - before, 1)
         return f"{int(left // 60)}:{int(left % 60):02d} left"
 
     def _line(self, text: str, every_s: float = 0.0) -> None:
