@@ -9,11 +9,10 @@ Intervals are Wilson's at 95 %.
 import argparse
 import json
 import re
-import tempfile
-from pathlib import Path
 
 from cal_grpo.config import load_config
 from cal_grpo.engines.tunix.session import Session
+from cal_grpo.intervals import share
 from cal_grpo.tasks import load_task
 
 CASES = {
@@ -23,15 +22,6 @@ CASES = {
     "gsm_symbolic": {"task": "gsm_symbolic"},
 }
 _FINAL = re.compile(r"#### -?\d[\d,]*(\.\d+)?")
-
-
-def wilson(hits: int, n: int, z: float = 1.959964) -> dict[str, float]:
-    """A share with its 95 % interval."""
-    if n == 0:
-        return {"value": 0.0, "low": 0.0, "high": 1.0}
-    p, scale = hits / n, 1 + z * z / n
-    centre, half = (p + z * z / (2 * n)) / scale, z / scale * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-    return {"value": round(p, 4), "low": round(centre - half, 4), "high": round(centre + half, 4)}
 
 
 def well_formed(response: str) -> bool:
@@ -46,20 +36,18 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     args = parser.parse_args()
     table = {}
-    common = {"use_cal": False, "max_train_samples": 8, "max_eval_samples": args.questions, "model_id": args.model}
+    common = {"use_cal": False, "max_eval_samples": args.questions, "model_id": args.model}
     for name in args.cases:
         config = load_config(overrides=CASES[name] | common)
-        task = load_task(config)
+        task = load_task(config, train=False)
         session = Session.open(config.fitted(task.prompt_tokens, task.answer_tokens), task, None)
-        with tempfile.TemporaryDirectory() as folder:
-            session.start(Path(folder), lambda *_: None, lambda _: None)
-            rows = [(text, grade.correct) for _, text, grade in session.evaluate(lambda _: None)]
-            session.close()
+        rows = [(text, grade.correct) for _, text, grade in session.evaluate(lambda _: None)]
+        session.close()
         wrong = [text for text, correct in rows if not correct]
         table[name] = {
             "n": len(rows),
-            "accuracy": wilson(len(rows) - len(wrong), len(rows)),
-            "wrong_well_formed": wilson(sum(map(well_formed, wrong)), len(wrong)),
+            "accuracy": share(len(rows) - len(wrong), len(rows))._asdict(),
+            "wrong_well_formed": share(sum(map(well_formed, wrong)), len(wrong))._asdict() if wrong else None,
         }
     print(json.dumps(table, indent=2))
 

@@ -89,6 +89,23 @@ def test_the_final_policy_loads_as_a_hugging_face_folder_and_has_moved(finished)
     assert 1e-4 < np.abs(after - before).max() < 5
 
 
+def test_the_final_policy_evaluates_to_what_the_run_says(finished, tmp_path):
+    output, _ = finished
+    arguments = ["--config", output / "config.yaml", "--model", output / "policy", "--output", tmp_path / "eval", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "cal_grpo", "eval", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["greedy"]["value"] == json.loads((output / "summary.json").read_text())["eval"]["after"]
+    trained = [row["response"] for row in lines(output / "eval.jsonl") if row["when"] == "after"]
+    assert [row["greedy"]["response"] for row in lines(tmp_path / "eval" / "answers.jsonl")] == trained
+
+
 @pytest.fixture
 def interruptible():
     """Children that hear SIGINT: a job in the background of a script inherits, and hands on, that it is ignored."""

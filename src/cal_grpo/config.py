@@ -68,6 +68,14 @@ class OracleSection(_Section):
     breaker_pause_s: float = Field(60.0, gt=0, description="Seconds until a resting oracle is tried again.")
 
 
+class FieldsSection(_Section):
+    """The columns of a data file."""
+
+    question: str | None = Field(None, description="Column of the question. Default: question; in math problem.")
+    answer: str | None = Field(None, description="Column of the answer. Default: answer; in math solution.")
+    reference: str | None = Field(None, description="Column of a worked solution. Default: reference or solution, if there.")
+
+
 class LedgerSection(_Section):
     """The default task."""
 
@@ -87,8 +95,8 @@ class TrainConfig(_Section):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=())
 
     model_id: str = Field(EMBEDDED, description="Hugging Face folder or hub id; 'embedded' is the policy in the package.")
-    task: str = Field("ledger", description="ledger, gsm_symbolic, gsm8k, or jsonl with --data.")
-    data: Path | None = Field(None, description="JSONL file with question and answer, instead of the hub.")
+    task: str = Field("ledger", description="ledger, gsm_symbolic, gsm8k, math, or jsonl with --data.")
+    data: Path | None = Field(None, description="JSONL file of questions and answers, instead of the hub.")
     output_dir: Path | None = Field(None, description="Run folder; a fresh one under runs/ by default.")
     overwrite: bool = Field(False, description="Allow an output_dir that already holds a run.")
     seed: int = Field(0, ge=0, description="Seeds data order, rollouts and every other draw.")
@@ -123,6 +131,7 @@ class TrainConfig(_Section):
     optimizer: OptimizerSection = OptimizerSection()
     eval: EvalSection = EvalSection()
     oracle: OracleSection = OracleSection()
+    fields: FieldsSection = FieldsSection()
     ledger: LedgerSection = LedgerSection()
     checkpoint: CheckpointSection = CheckpointSection()
 

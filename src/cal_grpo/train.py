@@ -1,20 +1,21 @@
 """A training run, from a config to a run folder."""
 
 import contextlib
-import signal
 import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 from cal_grpo.config import OracleSection, TrainConfig
+from cal_grpo.interrupt import stop_on_interrupt
 from cal_grpo.oracles import CALOracle, Usage
 from cal_grpo.pipeline import Credited
 from cal_grpo.run_folder import RunFolder, check_output
 from cal_grpo.tasks import load_task
 from cal_grpo.watch import UpdateTally, Watcher
+
+_STOPPING = "stopping after this update; press Ctrl-C again to quit without saving"
 
 
 def train(config: TrainConfig, watcher: Watcher | None = None, began: float | None = None) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def train(config: TrainConfig, watcher: Watcher | None = None, began: float | No
             stack.enter_context(oracle)
         session = Session.open(config, task, oracle)
         folder = stack.enter_context(RunFolder(config))
-        stop = stack.enter_context(_stop_on_interrupt(watcher))
+        stop = stack.enter_context(stop_on_interrupt(watcher.note, _STOPPING))
         spent = threading.Event()
         if oracle is not None:
             oracle.log_to(folder.path / "judge.jsonl")
@@ -90,27 +91,6 @@ def _build_oracle(config: TrainConfig, watcher: Watcher) -> CALOracle | None:
         tell=watcher.note,
         **{name: getattr(config.oracle, name) for name in OracleSection.model_fields if name != "on_budget"},
     )
-
-
-@contextlib.contextmanager
-def _stop_on_interrupt(watcher: Watcher) -> Iterator[threading.Event]:
-    """The first Ctrl-C asks the run to finish its update and save; a second one ends it at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def on_signal(signum: int, frame: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        watcher.note("stopping after this update; press Ctrl-C again to quit without saving")
-
-    previous = signal.signal(signal.SIGINT, on_signal)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 class _Record:

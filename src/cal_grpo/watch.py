@@ -55,5 +55,8 @@ class Watcher:
     def update(self, tally: UpdateTally) -> None:
         """A micro-batch was sampled and credited; ``tally`` is its update so far, the same object until the next begins."""
 
+    def standing(self, text: str) -> None:
+        """The result so far, in a line; the next one takes its place."""
+
     def note(self, text: str) -> None:
         """One line that a person should not miss."""

@@ -4,6 +4,7 @@ import io
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from cal_grpo.cli.panel import Panel, print_summary
 from cal_grpo.config import TrainConfig
@@ -49,6 +50,27 @@ def test_micro_batches_of_one_update_are_one_point_of_the_curve():
     update.rows, update.right = 8, 4
     panel.update(update)
     assert "training accuracy 0.50 ▅\n" in drawn(panel).replace(" " * 3, "\n")
+
+
+def test_time_left_comes_from_recent_batches_and_not_from_the_one_that_compiled(monkeypatch):
+    panel = Panel(TrainConfig(), console(terminal=True))
+    panel.stage("answering", 64)
+    monkeypatch.setattr("cal_grpo.cli.panel.time.monotonic", lambda: now)
+    now = 100.0  # of which most went into compiling
+    panel.advance(4)
+    assert "left" not in drawn(panel)
+    now = 110.0
+    panel.advance(8)
+    assert "8/64 2:20 left" in drawn(panel)  # 56 more at 2.5 s each
+
+
+def test_the_result_so_far_is_shown_below_a_headline_of_ones_own():
+    panel = Panel(TrainConfig(), console(terminal=True), headline=Text("evaluating"))
+    panel.standing("greedy 31.2% of 16 questions")
+    panel.standing("greedy 28.1% of 32 questions")
+    assert drawn(panel).splitlines()[0].strip() == "evaluating"
+    assert "28.1% of 32" in drawn(panel)
+    assert "31.2%" not in drawn(panel)
 
 
 def test_a_log_gets_lines_instead_of_a_panel():

@@ -39,6 +39,22 @@ def test_a_process_killed_from_outside_is_started_again():
     assert worker._process.pid != first
 
 
+def test_a_death_midway_says_nothing_about_the_answer(monkeypatch):
+    assert worker.math_equal("x+1", "1+x")
+    ask, deaths = worker._ask, [1]
+
+    def ask_and_die(*arguments):
+        if deaths:
+            deaths.pop()
+            os.kill(worker._process.pid, signal.SIGSTOP)  # so that it cannot answer before it is killed
+            threading.Timer(0.1, os.kill, (worker._process.pid, signal.SIGKILL)).start()
+        return ask(*arguments)
+
+    monkeypatch.setattr(worker, "_ask", ask_and_die)
+    assert worker.math_equal("x+2", "2+x")
+    assert not deaths
+
+
 def test_an_answer_over_the_time_limit_is_not_right_and_the_next_one_is_graded():
     assert worker.math_equal("x+1", "1+x")
     began = time.monotonic()

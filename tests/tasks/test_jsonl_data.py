@@ -33,6 +33,9 @@ def test_gsm8k_answer_is_reference_and_answer():
         ({"answer": 12}, "12", "12"),
         ({"answer": 0.5, "reference": "1/2"}, "0.5", "1/2"),
         ({"answer": "7", "solution": "3+4=7"}, "7", "3+4=7"),
+        ({"answer": "so \\boxed{7}"}, "7", "so \\boxed{7}"),
+        ({"answer": "#### 7", "solution": "3+4=7"}, "7", "3+4=7"),
+        ({"answer": "####", "solution": ""}, "####", "####"),
     ],
 )
 def test_a_bare_answer_is_its_own_reference_unless_there_is_one(row, answer, reference):
@@ -41,9 +44,10 @@ def test_a_bare_answer_is_its_own_reference_unless_there_is_one(row, answer, ref
 
 
 @pytest.mark.parametrize("row", [{}, {"question": "q"}, {"question": "", "answer": "1"}, {"question": "q", "answer": None},
-                                 {"question": "q", "answer": True}, {"question": ["q"], "answer": "1"}])  # fmt: skip
+                                 {"question": "q", "answer": True}, {"question": ["q"], "answer": "1"},
+                                 {"question": "q", "answer": "1", "reference": ["1"]}])  # fmt: skip
 def test_a_missing_or_empty_field_is_named_with_its_place(row):
-    with pytest.raises(UsageError, match=r"line 3: field '(question|answer)'") as caught:
+    with pytest.raises(UsageError, match=r"line 3: field '(question|answer|reference)'") as caught:
         parse_row(row, "line 3")
     one_line(caught)
 
@@ -140,3 +144,42 @@ def test_generated_tasks_obey_limits_and_are_reproducible(task):
 @given(st.text())
 def test_the_split_is_a_function_of_the_text(question):
     assert split_of(question) == split_of(question)
+
+
+SOLUTION = "Half of $\\frac{1}{2}$ is $\\boxed{\\frac{1}{4}}$."
+
+
+def test_math_reads_problem_and_boxed_solution(tmp_path):
+    rows = [{"problem": f"problem {i}", "solution": SOLUTION, "level": "Level 1"} for i in range(40)]
+    task = load_task(TrainConfig(task="math", data=write(tmp_path / "math.jsonl", rows)))
+    assert {(e.answer, e.reference) for e in (*task.train, *task.eval)} == {("\\frac{1}{4}", SOLUTION)}
+    assert len(task.train) + len(task.eval) == 40
+
+
+def test_a_math_solution_without_a_box_is_refused_with_its_line(tmp_path):
+    rows = [{"problem": "p", "solution": SOLUTION}, {"problem": "q", "solution": "It is 4."}]
+    with pytest.raises(UsageError, match="line 2: field 'solution' marks no answer") as caught:
+        load_task(TrainConfig(task="math", data=write(tmp_path / "math.jsonl", rows)))
+    one_line(caught)
+
+
+def test_the_config_names_the_columns_of_any_file(tmp_path):
+    rows = [{"problem": f"p{i}", "answer": "\\frac{1}{4}", "why": "half of a half"} for i in range(40)]
+    file = write(tmp_path / "data.jsonl", rows)
+    config = {"data": file, "fields": {"question": "problem", "answer": "answer", "reference": "why"}}
+    for task in ("jsonl", "math"):
+        loaded = load_task(TrainConfig(task=task, **config)).train[0]
+        assert (loaded.answer, loaded.reference) == ("\\frac{1}{4}", "half of a half")
+    with pytest.raises(UsageError, match=r"field 'question' is None.*the row has problem, answer, why.*fields\.question=NAME"):
+        load_task(TrainConfig(task="jsonl", data=file))
+
+
+def test_an_evaluation_holds_out_an_eighth_or_every_question_of_a_file(tmp_path):
+    file = write(tmp_path / "data.jsonl", [{"question": f"question {i}?", "answer": i} for i in range(100)])
+    config = TrainConfig(task="jsonl", data=file)
+    assert load_task(config, train=False).eval == load_task(config).eval
+    assert load_task(config, train=False).train == []
+    every = load_task(config, train=False, every=True)
+    assert {e.question for e in every.eval} == {f"question {i}?" for i in range(100)}
+    with pytest.raises(UsageError, match="--all got no data file"):
+        load_task(TrainConfig(), train=False, every=True)

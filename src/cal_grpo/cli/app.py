@@ -7,6 +7,7 @@ import typer
 
 from cal_grpo.cli.cache import cache_app
 from cal_grpo.cli.compare import compare_command
+from cal_grpo.cli.eval import eval_command
 from cal_grpo.cli.inspect import inspect_command
 from cal_grpo.cli.oracle import oracle_app
 from cal_grpo.cli.report import report_command
@@ -21,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("train")(train_command)
+app.command("eval")(eval_command)
 app.command("inspect")(inspect_command)
 app.command("report")(report_command)
 app.command("compare")(compare_command)

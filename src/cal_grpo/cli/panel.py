@@ -15,21 +15,26 @@ from cal_grpo.config import TrainConfig
 from cal_grpo.watch import UpdateTally, Watcher
 
 _BARS = "▁▂▃▄▅▆▇█"
-_RECENT = 8  # updates over which speed and time left are taken
+_RECENT = 8  # updates or batches over which speed and time left are taken
 
 
 class Panel(Watcher):
-    """Redraws in a terminal; in a pipe or a log it prints a line now and then instead."""
+    """Redraws in a terminal; in a pipe or a log it prints a line now and then instead.
 
-    def __init__(self, config: TrainConfig, console: Console | None = None) -> None:
+    The headline is training's by default.
+    """
+
+    def __init__(self, config: TrainConfig, console: Console | None = None, headline: Text | None = None) -> None:
         self.console = console or Console(stderr=True)
-        self._config = config
+        self._headline = headline or _training(config)
         self._stage, self._total, self._done = "starting", 0, 0
         self._stage_began = self._began = time.monotonic()
         self._last: UpdateTally | None = None
         self._accuracy: list[float] = []
         self._times: deque[tuple[float, int]] = deque(maxlen=_RECENT + 1)
+        self._marks: deque[tuple[float, int]] = deque(maxlen=_RECENT + 1)  # when how much of the stage was done
         self._notes: list[str] = []
+        self._standing = ""
         self._printed = 0.0
         self._live = Live(self, console=self.console, refresh_per_second=4, transient=True)
 
@@ -45,34 +50,38 @@ class Panel(Watcher):
     def stage(self, name: str, total: int = 0) -> None:
         self._stage, self._total, self._done = name, total, 0
         self._stage_began = time.monotonic()
+        self._marks.clear()
         self._line(f"{name} ...")
 
     def advance(self, done: int) -> None:
         self._done = done
+        self._marks.append((time.monotonic(), done))
         self._line(f"{self._stage} {done}/{self._total}", every_s=10)
 
     def update(self, tally: UpdateTally) -> None:
         if self._last is not tally:
             self._accuracy.append(0.0)
             self._times.append((0.0, 0))
+            self._marks.append((0.0, 0))
         self._last, self._done = tally, tally.step
         self._accuracy[-1] = tally.accuracy
         self._times[-1] = (time.monotonic(), tally.tokens)
+        self._marks[-1] = (time.monotonic(), tally.step)
         self._line(
             f"update {tally.step}/{tally.total}  accuracy {tally.accuracy:.2f}  judged {tally.judged}  found {tally.found}  "
             f"credit on {tally.credit_share:.0%} of tokens  {self._tokens_per_s():.0f} tokens/s  {self._time_left()}",
             every_s=10,
         )
 
+    def standing(self, text: str) -> None:
+        self._standing = text
+        self._line(text, every_s=10)
+
     def note(self, text: str) -> None:
         self._notes = [*self._notes[-2:], text]
         self._line(text)
 
     def __rich__(self) -> Group:
-        head = Text.assemble(
-            ("CAL-GRPO ", "bold"), f"{self._config.model_id} on {self._config.task}, credit ",
-            (self._config.credit if self._config.use_cal else "grpo (plain)", "bold cyan"), f", seed {self._config.seed}",
-        )  # fmt: skip
         now = time.monotonic()
         bar = Table.grid(padding=(0, 1))
         bar.add_row(
@@ -81,9 +90,11 @@ class Panel(Watcher):
             Text(f"{self._done}/{self._total}" if self._total else ""),
             Text(self._time_left() or f"{now - self._stage_began:.0f} s"),
         )
-        parts: list[Any] = [head, bar]
+        parts: list[Any] = [self._headline, bar]
         if self._last is not None:
             parts.append(self._figures(self._last))
+        if self._standing:
+            parts.append(Text(self._standing, style="bold"))
         parts += [Text(f"! {note}", style="yellow") for note in self._notes]
         return Group(*parts)
 
@@ -109,14 +120,11 @@ class Panel(Watcher):
         return sum(tokens for _, tokens in list(self._times)[1:]) / max(elapsed, 1e-9)
 
     def _time_left(self) -> str:
-        now = time.monotonic()
-        if not self._total or not self._done:
+        """From recent batches, and never from the first one alone, whose time is spent on compiling."""
+        if not self._total or len(self._marks) < 2:
             return ""
-        if self._last is not None and self._stage == "training" and len(self._times) > 1:
-            per_unit = (self._times[-1][0] - self._times[0][0]) / (len(self._times) - 1)
-        else:
-            per_unit = (now - self._stage_began) / self._done
-        left = max(self._total - self._done, 0) * per_unit
+        (began, before), (last, done) = self._marks[0], self._marks[-1]
+        left = max(self._total - done, 0) * (last - began) / max(done - before, 1)
         return f"{int(left // 60)}:{int(left % 60):02d} left"
 
     def _line(self, text: str, every_s: float = 0.0) -> None:
@@ -125,6 +133,13 @@ class Panel(Watcher):
             return
         self._printed = now
         self.console.print(Text(f"[{now - self._began:6.1f} s] {text}"), soft_wrap=True)
+
+
+def _training(config: TrainConfig) -> Text:
+    return Text.assemble(
+        ("CAL-GRPO ", "bold"), f"{config.model_id} on {config.task}, credit ",
+        (config.credit if config.use_cal else "grpo (plain)", "bold cyan"), f", seed {config.seed}",
+    )  # fmt: skip
 
 
 def _spark(values: list[float], width: int = 40) -> str:

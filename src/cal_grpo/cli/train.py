@@ -2,14 +2,13 @@
 
 import contextlib
 import json
-import logging
-import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cal_grpo.cli import BEGAN
+from cal_grpo.cli.quiet import quiet_third_parties
 
 EXAMPLES = """
 [bold]Examples[/bold]
@@ -30,7 +29,7 @@ EXAMPLES = """
 
 def train_command(
     model: Annotated[str | None, typer.Option(help="Hugging Face folder or hub id.", show_default="embedded")] = None,
-    task: Annotated[str | None, typer.Option(help="ledger, gsm_symbolic, gsm8k or jsonl.", show_default="ledger")] = None,
+    task: Annotated[str | None, typer.Option(help="ledger, gsm_symbolic, gsm8k, math or jsonl.", show_default="ledger")] = None,
     data: Annotated[Path | None, typer.Option(help="JSONL file with question and answer, instead of the hub.")] = None,
     oracle: Annotated[
         str | None, typer.Option(help="reference, arithmetic, openai or gemini.", show_default="reference")
@@ -57,7 +56,7 @@ def train_command(
     if overwrite:
         overrides["overwrite"] = True
     resolved = load_config(config, overrides)
-    _quiet_third_parties()
+    quiet_third_parties()
 
     from cal_grpo.cli.panel import Panel, print_summary
     from cal_grpo.train import train
@@ -73,13 +72,6 @@ def train_command(
 
 
 train_command.__doc__ = f"{train_command.__doc__}\n{EXAMPLES}"
-
-
-def _quiet_third_parties() -> None:
-    """Their progress and deprecation notes would tear the panel."""
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    logging.getLogger("jax").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"(tunix|flax|orbax|jax|transformers|qwix|google)\b")
 
 
 def _print_keys() -> None:

@@ -5,16 +5,18 @@ math-verify, with limits of our own: its time-outs use signals and work on the m
 run there.
 """
 
+import functools
 import re
 
 from cal_grpo.grading.extract import extract_answer, parse_number
-from cal_grpo.grading.types import Grade
+from cal_grpo.grading.types import Grade, Method
 from cal_grpo.grading.worker import math_equal
 
 MAX_MATH = 300  # characters of an answer that math-verify is shown
 
 _MATH_SIGN = re.compile(r"[\d\\^=+*/()]")
-_EXPLOSIVE = re.compile(r"\*\*|\^[^\s+\-*/=,]*\^|\^\{?\d{4}|\d\s*!")
+_EXPLOSIVE = re.compile(r"\*\*|\^[^\s+\-*/=,]*\^|\^\{?\d{4}|\d{3}\s*!|!.*!")
+_CHOICE = re.compile(r"\(([a-z])\)")
 _WORDS_IN_LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}")
 
 
@@ -32,14 +34,25 @@ def grade_answer(response_text: str, reference_answer: str) -> Grade:
     extracted = extract_answer(response_text)
     if extracted is None:
         return Grade(False, None, expected, "none")
-    number, target = parse_number(extracted), parse_number(expected)
+    correct, method = compare(extracted, expected)
+    return Grade(correct, extracted, expected, method)
+
+
+def compare(answer: str, expected: str, by_math: bool = True) -> tuple[bool, Method]:
+    """Whether two final answers are equal, and how that was found out; without ``by_math`` expressions are text."""
+    number, target = parse_number(answer), parse_number(expected)
     if number is not None and target is not None:
-        return Grade(number == target, extracted, expected, "number")
-    if _plain(extracted) == _plain(expected):
-        return Grade(True, extracted, expected, "text")
-    if max(len(extracted), len(expected)) > MAX_MATH or not _could_be_math(extracted):
-        return Grade(False, extracted, expected, "text")
-    return Grade(math_equal(extracted, expected), extracted, expected, "math")
+        return number == target, "number"
+    if _plain(answer) == _plain(expected):
+        return True, "text"
+    if not by_math or max(len(answer), len(expected)) > MAX_MATH or not _could_be_math(answer):
+        return False, "text"
+    return _math_equal(answer, expected), "math"
+
+
+@functools.lru_cache(maxsize=4096)  # the samples of a question repeat each other
+def _math_equal(answer: str, expected: str) -> bool:
+    return math_equal(answer, expected)
 
 
 def _expected(reference: str) -> str:
@@ -50,7 +63,9 @@ def _expected(reference: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return " ".join(_WORDS_IN_LATEX.sub(r"\1", text).casefold().replace("$", "").split()).rstrip(".")
+    text = " ".join(_WORDS_IN_LATEX.sub(r"\1", text).casefold().replace("$", "").split()).rstrip(".")
+    choice = _CHOICE.fullmatch(text)
+    return choice[1] if choice else text
 
 
 def _could_be_math(text: str) -> bool:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+Method = Literal["number", "math", "text", "none"]
+
 
 @dataclass(frozen=True, slots=True)
 class Grade:
@@ -18,4 +20,4 @@ class Grade:
     correct: bool
     extracted: str | None
     expected: str
-    method: Literal["number", "math", "text", "none"]
+    method: Method

@@ -14,6 +14,7 @@ from queue import Empty, Queue
 
 TIME_LIMIT_S = 5.0
 _START_LIMIT_S = 60.0  # importing sympy on a busy machine
+_DIED, _LATE = "", "late"  # instead of the process's "0" or "1"
 
 _lock = threading.Lock()
 _process: subprocess.Popen[str] | None = None
@@ -26,19 +27,30 @@ def math_equal(answer: str, expected: str, time_limit_s: float = TIME_LIMIT_S) -
     Raises:
         RuntimeError: the process cannot be started at all.
     """
-    global _process
     with _lock:
-        if _process is None or _process.poll() is not None:
-            _process = _start()
-        reply = ""
-        with contextlib.suppress(Empty, OSError):
-            assert _process.stdin is not None
-            _process.stdin.write(json.dumps([answer, expected]) + "\n")
-            _process.stdin.flush()
-            reply = _replies.get(timeout=time_limit_s)
-        if not reply:  # too slow, or it died on this one
-            _stop()
+        reply = _ask(answer, expected, time_limit_s)
+        if reply == _DIED:  # perhaps killed from outside, which says nothing about the answer
+            reply = _ask(answer, expected, time_limit_s)
         return reply == "1"
+
+
+def _ask(answer: str, expected: str, time_limit_s: float) -> str:
+    global _process
+    if _process is None or _process.poll() is not None:
+        _process = _start()
+    reply = _DIED
+    try:
+        assert _process.stdin is not None
+        _process.stdin.write(json.dumps([answer, expected]) + "\n")
+        _process.stdin.flush()
+        reply = _replies.get(timeout=time_limit_s)
+    except Empty:
+        reply = _LATE
+    except OSError:  # it died before it could be asked
+        pass
+    if reply in (_DIED, _LATE):
+        _stop()
+    return reply
 
 
 def _start() -> subprocess.Popen[str]:
@@ -66,7 +78,7 @@ def _read(process: subprocess.Popen[str], replies: "Queue[str]") -> None:
     assert process.stdout is not None
     for line in process.stdout:
         replies.put(line.strip())
-    replies.put("")  # it ended: nobody waits for a dead process
+    replies.put(_DIED)  # it ended: nobody waits for a dead process
 
 
 def _stop() -> None:

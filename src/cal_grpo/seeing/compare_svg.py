@@ -2,9 +2,9 @@
 
 import math
 
+from cal_grpo.intervals import Estimate
 from cal_grpo.seeing.compare import Comparison, Row
 from cal_grpo.seeing.curves import CURVES, chart
-from cal_grpo.seeing.intervals import Estimate
 from cal_grpo.seeing.svg import COLOURS, HEIGHT, WIDTH, Bar, as_text, draw, draw_intervals, standalone
 
 _COLUMNS, _GAP = 3, 16

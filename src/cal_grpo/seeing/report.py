@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
 
+from cal_grpo.intervals import share
 from cal_grpo.seeing.compare_svg import in_words
 from cal_grpo.seeing.curves import CURVES, chart
-from cal_grpo.seeing.intervals import share
 from cal_grpo.seeing.oracle_use import oracle_use
 from cal_grpo.seeing.report_data import as_script, page_data
 from cal_grpo.seeing.run import Run

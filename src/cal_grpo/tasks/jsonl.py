@@ -1,41 +1,52 @@
-"""Questions from a JSONL file, or GSM8K from the hub."""
+"""Questions from a JSONL file."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cal_grpo.errors import UsageError
-from cal_grpo.tasks.split import Split, split_of
-from cal_grpo.tasks.types import Example
+from cal_grpo.grading import marked_answer
+from cal_grpo.tasks.types import USUAL, Example, Fields
+
+_REFERENCES = ("reference", "solution")
+_WORKED = ("####", "\\boxed", "\\fbox")  # an answer with one of these is a worked solution
 
 
-def parse_row(row: Mapping[str, Any], where: str) -> Example:
-    """A question from a row with ``question`` and ``answer``.
+def parse_row(row: Mapping[str, Any], where: str, fields: Fields = USUAL) -> Example:
+    """A question from a row.
 
-    ``answer`` in GSM8K's form, a worked solution and ``#### x``, is the reference and holds the final answer. A bare
-    answer is its own reference, unless the row has a ``reference`` (or ``solution``) field.
+    An answer in the form of GSM8K or MATH, a worked solution with ``#### x`` or ``\\boxed{x}``, is the reference and
+    holds the final answer. A bare answer is its own reference, unless the row has a column for one.
 
     Raises:
-        UsageError: a field is missing, empty or not text.
+        UsageError: a field is missing, empty or not text, or a worked solution marks no answer.
     """
-    fields = {}
-    for name in ("question", "answer"):
-        value = row.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            value = str(value)
-        if not isinstance(value, str) or not value.strip():
-            have = ", ".join(map(str, row)) or "nothing"
-            raise UsageError(f"{where}: field {name!r} is {value!r}; expected text (the row has {have})")
-        fields[name] = value
-    _solution, marker, final = fields["answer"].rpartition("####")
-    if marker and final.strip():
-        return Example(fields["question"], final.strip(), fields["answer"])
-    reference = row.get("reference") or row.get("solution") or fields["answer"]
-    return Example(fields["question"], fields["answer"].strip(), str(reference))
+    question, answer = _text(row, fields.question, where), _text(row, fields.answer, where)
+    if fields.reference is not None:
+        reference: str | None = _text(row, fields.reference, where)
+    else:
+        reference = next((_text(row, name, where) for name in _REFERENCES if row.get(name)), None)
+    final = marked_answer(answer) if any(mark in answer for mark in _WORKED) else None
+    if final is None and fields.worked:
+        raise UsageError(f"{where}: field {fields.answer!r} marks no answer; expected a solution with \\boxed{{...}} or #### x")
+    return Example(question, final or answer.strip(), reference or answer)
 
 
-def read_jsonl(file: Path) -> list[Example]:
+def _text(row: Mapping[str, Any], name: str, where: str) -> str:
+    value = row.get(name)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value.strip():
+        have = ", ".join(map(str, row)) or "nothing"
+        raise UsageError(
+            f"{where}: field {name!r} is {value!r}; expected text (the row has {have}); --set fields.question=NAME and "
+            "fields.answer=NAME choose other columns"
+        )
+    return value
+
+
+def read_jsonl(file: Path, fields: Fields = USUAL) -> list[Example]:
     """Every question of a file.
 
     Raises:
@@ -44,7 +55,8 @@ def read_jsonl(file: Path) -> list[Example]:
     try:
         text = Path(file).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise UsageError(f"data {file}: not found; expected a JSONL file with question and answer") from None
+        expected = f"{fields.question} and {fields.answer}"
+        raise UsageError(f"data {file}: not found; expected a JSONL file with {expected}") from None
     except (OSError, UnicodeDecodeError) as e:
         raise UsageError(f"data {file}: cannot be read as UTF-8 text ({e}); check the path") from e
     examples = []
@@ -56,29 +68,8 @@ def read_jsonl(file: Path) -> list[Example]:
         except (ValueError, RecursionError) as e:
             raise UsageError(f"data {file}, line {number}: not JSON ({e}); expected one object a line") from e
         if not isinstance(row, dict):
-            raise UsageError(f"data {file}, line {number}: a {type(row).__name__}; expected an object with question and answer")
-        examples.append(parse_row(row, f"data {file}, line {number}"))
+            raise UsageError(f"data {file}, line {number}: a {type(row).__name__}; expected an object with named fields")
+        examples.append(parse_row(row, f"data {file}, line {number}", fields))
     if not examples:
         raise UsageError(f"data {file}: empty; expected one JSON object a line")
     return examples
-
-
-def read_gsm8k() -> tuple[list[Example], list[Example]]:
-    """GSM8K's training and test parts from the hub (openai/gsm8k, MIT).
-
-    Raises:
-        UsageError: the hub cannot be reached.
-    """
-    from datasets import load_dataset
-
-    try:
-        data = load_dataset("openai/gsm8k", "main")
-    except Exception as e:
-        reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
-        raise UsageError(f"gsm8k could not be downloaded ({reason}); pass --data FILE.jsonl instead") from e
-    train, test = ([parse_row(row, f"gsm8k {part} row {i}") for i, row in enumerate(data[part])] for part in ("train", "test"))
-    return train, test
-
-
-def of_split(examples: Iterable[Example], split: Split) -> list[Example]:
-    return [e for e in examples if split_of(e.question) == split]

@@ -1,4 +1,4 @@
-"""What a task hands on: questions with references."""
+"""What a task hands on: questions with references; and where a data file keeps them."""
 
 from dataclasses import dataclass
 
@@ -16,3 +16,23 @@ class Example:
     question: str
     answer: str
     reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The columns of a data file.
+
+    Attributes:
+        question: column of the question.
+        answer: column of the final answer, or of a worked solution that marks it with ``####`` or ``\\boxed``.
+        reference: column of the worked solution; None looks for ``reference`` and ``solution``.
+        worked: the answer column always holds a worked solution; an answer that is not marked is an error.
+    """
+
+    question: str = "question"
+    answer: str = "answer"
+    reference: str | None = None
+    worked: bool = False
+
+
+USUAL = Fields()

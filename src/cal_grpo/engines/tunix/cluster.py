@@ -30,8 +30,6 @@ def build_cluster(
         run_dir: checkpoints go to ``run_dir/checkpoints``; None keeps none.
         metrics: gets every number that Tunix logs.
     """
-    rollout = config.rollout
-    prompt_tokens, new_tokens = rollout.max_prompt_tokens or 256, rollout.max_new_tokens or 256
     role = tunix_cluster.Role
     training = tunix_cluster.RLTrainingConfig(
         actor_optimizer=_optimizer(config),
@@ -56,15 +54,22 @@ def build_cluster(
         cluster_config=tunix_cluster.ClusterConfig(
             role_to_mesh={role.ACTOR: mesh, role.REFERENCE: mesh, role.ROLLOUT: mesh},
             training_config=training,
-            rollout_config=RolloutConfig(
-                max_tokens_to_generate=new_tokens,
-                max_prompt_length=prompt_tokens,
-                kv_cache_size=prompt_tokens + new_tokens,
-                temperature=rollout.temperature,
-                top_p=rollout.top_p,
-                eos_tokens=list(policy.eos_ids),
-            ),
+            rollout_config=rollout_settings(config, policy),
         ),
+    )
+
+
+def rollout_settings(config: TrainConfig, policy: Policy) -> RolloutConfig:
+    """How the policy's answers are sampled, in Tunix's words."""
+    rollout = config.rollout
+    prompt_tokens, new_tokens = rollout.max_prompt_tokens or 256, rollout.max_new_tokens or 256
+    return RolloutConfig(
+        max_tokens_to_generate=new_tokens,
+        max_prompt_length=prompt_tokens,
+        kv_cache_size=prompt_tokens + new_tokens,
+        temperature=rollout.temperature,
+        top_p=rollout.top_p,
+        eos_tokens=list(policy.eos_ids),
     )
 
 

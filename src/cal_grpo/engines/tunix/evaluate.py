@@ -1,31 +1,92 @@
-"""Held-out accuracy of a policy, by greedy decoding through the engine's own rollout."""
+"""Answers of a policy to held-out questions, greedy and sampled, through the engine's own rollout. No oracle is asked."""
 
 import dataclasses
+import random
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import jax
+from tunix.rl.rollout.base_rollout import CacheConfig, RolloutConfig
+from tunix.rl.rollout.vanilla_rollout import VanillaRollout
+
+from cal_grpo.engines.tunix.checkpoint import Policy
 from cal_grpo.grading import Grade, grade_answer
 from cal_grpo.tasks.types import Example
 
+Answer = tuple[str, Grade]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a policy answered to one question: greedily, and sampled as often as was asked for."""
+
+    example: Example
+    greedy: Answer
+    samples: list[Answer]
+
+
+def rollout_of(policy: Policy, settings: RolloutConfig) -> VanillaRollout:
+    """A rollout worker for a policy that is not trained: no optimizer, no reference policy."""
+    shape = policy.model.config
+    cache = CacheConfig(settings.kv_cache_size, shape.num_layers, shape.num_kv_heads, shape.head_dim)
+    return VanillaRollout(policy.model, policy.tokenizer, cache)
+
 
 def answers(
-    rl_cluster: Any, pairs: Sequence[tuple[str, Example]], batch_size: int, on_done: Callable[[int], None] | None = None
-) -> Iterator[tuple[Example, str, Grade]]:
-    """Each example with the policy's greedy answer and its grade. No oracle is asked.
+    rollout: Any,
+    mesh: jax.sharding.Mesh,
+    settings: RolloutConfig,
+    pairs: Sequence[tuple[str, Example]],
+    batch_size: int,
+    *,
+    samples: int = 0,
+    seed: int = 0,
+    on_done: Callable[[int], None] | None = None,
+) -> Iterator[list[Answers]]:
+    """Graded answers to (prompt, example) pairs, ``batch_size`` questions at a time.
 
-    The last batch is filled up with repeats, so that one shape is compiled.
+    Args:
+        rollout: Tunix's rollout worker.
+        mesh: its devices.
+        settings: how answers are sampled; greedy ones take its lengths and stop tokens.
+        pairs: the questions.
+        batch_size: rows of one call.
+        samples: sampled answers a question, beside the greedy one.
+        seed: of the samples' noise. A call draws from the stream ``eval/SEED/QUESTION/CALL``, so the samples depend on
+            the batch size too.
+        on_done: called with the answers generated so far.
     """
-    role = type(next(iter(rl_cluster.cluster_config.role_to_mesh)))
     # top_p None is how Tunix's sampler is told to be greedy (tunix 0.1.7, generate/sampler.py, init_sample_state)
-    greedy = dataclasses.replace(rl_cluster.cluster_config.rollout_config, top_p=None, top_k=None, temperature=0.0, seed=0)
-    batch_size = min(batch_size, len(pairs))
-    for start in range(0, len(pairs), batch_size or 1):
+    greedy = dataclasses.replace(settings, top_p=None, top_k=None, temperature=0.0, seed=0)
+    done = 0
+
+    def generate(prompts: list[str], how: RolloutConfig, of: int, noise: str | None = None) -> list[str]:
+        nonlocal done
+        rows, texts = min(batch_size, of), []
+        for call, start in enumerate(range(0, len(prompts), rows)):
+            batch = prompts[start : start + rows]
+            if noise is not None:
+                how = dataclasses.replace(how, seed=random.Random(f"{noise}/{call}").getrandbits(31))
+            with mesh:
+                # The last batch is filled up with repeats, so that one shape is compiled.
+                texts += rollout.generate((batch * rows)[:rows], how).text[: len(batch)]
+            done += len(batch)
+            if on_done is not None:
+                on_done(done)
+        return texts
+
+    for start in range(0, len(pairs), batch_size):
         chunk = pairs[start : start + batch_size]
         prompts = [prompt for prompt, _ in chunk]
-        padded = (prompts * batch_size)[:batch_size] if len(prompts) < batch_size else prompts
-        with rl_cluster.cluster_config.role_to_mesh[role.ROLLOUT]:
-            texts = rl_cluster.rollout.generate(padded, greedy).text
-        for (_, example), text in zip(chunk, texts, strict=False):
-            yield example, text, grade_answer(text, example.answer)
-        if on_done is not None:
-            on_done(min(start + batch_size, len(pairs)))
+        best = generate(prompts, greedy, of=len(pairs))
+        repeated = [prompt for prompt in prompts for _ in range(samples)]
+        sampled = generate(repeated, settings, of=len(pairs) * samples, noise=f"eval/{seed}/{start}") if samples else []
+        yield [
+            Answers(
+                example,
+                (best[i], grade_answer(best[i], example.answer)),
+                [(text, grade_answer(text, example.answer)) for text in sampled[i * samples : (i + 1) * samples]],
+            )
+            for i, (_, example) in enumerate(chunk)
+        ]

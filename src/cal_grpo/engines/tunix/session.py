@@ -13,9 +13,9 @@ import jax.monitoring
 
 from cal_grpo.config import TrainConfig
 from cal_grpo.engines.tunix.checkpoint import Policy, load_policy, save_policy
-from cal_grpo.engines.tunix.cluster import build_cluster
+from cal_grpo.engines.tunix.cluster import build_cluster, rollout_settings
 from cal_grpo.engines.tunix.config import CALGRPOConfig
-from cal_grpo.engines.tunix.evaluate import answers
+from cal_grpo.engines.tunix.evaluate import Answers, answers, rollout_of
 from cal_grpo.engines.tunix.learner import CALGRPOLearner
 from cal_grpo.engines.tunix.mesh import make_mesh
 from cal_grpo.engines.tunix.metrics import RowBackend
@@ -33,7 +33,10 @@ os.environ.setdefault("TQDM_DISABLE", "1")  # Tunix draws a bar of its own, whic
 
 @dataclass
 class Session:
-    """``Session.open`` loads, ``start`` builds the learner, then ``evaluate`` and ``learn``; ``close`` in any case."""
+    """``Session.open`` loads, ``start`` builds the learner, then ``evaluate`` and ``learn``; ``close`` in any case.
+
+    ``answers`` needs no learner: before ``start`` the policy answers as it was loaded.
+    """
 
     config: TrainConfig
     oracle: CALOracle | None
@@ -90,7 +93,16 @@ class Session:
 
     def evaluate(self, on_done: Callable[[int], None]) -> Iterator[tuple[Example, str, Grade]]:
         """Greedy answers to the held-out questions, a batch at a time."""
-        return answers(self._learner.rl_cluster, self.held_out, self.config.eval.batch_size, on_done)
+        for batch in self.answers(0, on_done):
+            for answered in batch:
+                yield answered.example, *answered.greedy
+
+    def answers(self, samples: int, on_done: Callable[[int], None]) -> Iterator[list[Answers]]:
+        """Greedy and ``samples`` sampled answers to each held-out question, a batch of questions at a time."""
+        settings = rollout_settings(self.config, self.policy)
+        rollout = rollout_of(self.policy, settings) if self._learner is None else self._learner.rl_cluster.rollout
+        batch_size, seed = self.config.eval.batch_size, self.config.seed
+        return answers(rollout, self.mesh, settings, self.held_out, batch_size, samples=samples, seed=seed, on_done=on_done)
 
     def learn(self, should_stop: Callable[[], bool]) -> int:
         """Train for ``num_train_steps`` updates, or until ``should_stop`` says so. Returns the updates made."""

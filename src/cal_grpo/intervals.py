@@ -15,7 +15,7 @@ class Estimate(NamedTuple):
     high: float
 
 
-def share(count: int, total: int) -> Estimate:
+def share(count: float, total: int) -> Estimate:
     """``count`` of ``total``, with Wilson's score interval (JASA 22, 1927, 209-212).
 
     Raises:

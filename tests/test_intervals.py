@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cal_grpo.seeing.intervals import mean, paired_difference, share
+from cal_grpo.intervals import mean, paired_difference, share
 
 COUNTS = st.tuples(*[st.integers(0, 40)] * 4).filter(sum)
 

@@ -1,0 +1,11 @@
+"""Silence for others, so that our own screen can be read."""
+
+import logging
+import warnings
+
+
+def quiet_third_parties() -> None:
+    """Their progress and deprecation notes would tear the panel."""
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("jax").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(tunix|flax|orbax|jax|transformers|qwix|google)\b")
