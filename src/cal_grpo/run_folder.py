@@ -14,6 +14,8 @@ import json
 import math
 import random
 import shutil
+import time
+from collections.abc import Mapping
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -25,6 +27,7 @@ from cal_grpo.alignment import Miss, TokenSpan
 from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
 from cal_grpo.pipeline import Credited, Judged, miss_reason
+from cal_grpo.resume import Past, claim, cut_off, read_rows, replace_text
 
 _OURS = (
     "config.yaml", "metrics.jsonl", "judge.jsonl", "samples.jsonl", "eval.jsonl", "tensorboard", "checkpoints", "policy",
@@ -33,10 +36,30 @@ _OURS = (
 
 
 class RunFolder:
-    """Writes a run. Every line is flushed when written: a killed run keeps what it had."""
+    """Writes a run. Every line is flushed when written: a killed run keeps what it had.
 
-    def __init__(self, config: TrainConfig) -> None:
+    Args:
+        config: the run; its ``output_dir`` may be None for a fresh folder, unless it is resumed.
+        resume: go on with the run that the folder holds; ``cut_back`` says from where.
+
+    Raises:
+        UsageError: the folder holds a run, cannot be created, or is being written by another process.
+    """
+
+    def __init__(self, config: TrainConfig, resume: bool = False) -> None:
         self.path = config.output_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{config.task}-{config.credit}"
+        if not resume:
+            self._clear(config)
+        self._metrics = (self.path / "metrics.jsonl").open("a")
+        claim(self._metrics, self.path)
+        replace_text(self.path / "config.yaml", config.to_yaml())
+        self._samples = (self.path / "samples.jsonl").open("a")
+        self._share = config.sample_share
+        self._seed, self._step = config.seed, 0
+        self._draw = random.Random()
+        self._events: Any = None
+
+    def _clear(self, config: TrainConfig) -> None:
         check_output(config)
         for name in _held(self.path):
             target = self.path / name
@@ -45,12 +68,28 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise UsageError(f"{self.path}: cannot be created ({e.strerror}); choose another --output") from e
-        (self.path / "config.yaml").write_text(config.to_yaml())
-        self._share = config.sample_share
-        self._draw = random.Random(f"samples/{config.seed}")
-        self._metrics = (self.path / "metrics.jsonl").open("w")
-        self._samples = (self.path / "samples.jsonl").open("w")
-        self._events: Any = None
+
+    def cut_back(self, updates: int) -> Past:
+        """Take out what the run wrote after its first so many updates, for these are made again.
+
+        Killed in the middle of it, it can be done again: nothing about the updates before is ever missing. The events are
+        written anew from the metrics, for their file has no way to take back a step.
+
+        Raises:
+            UsageError: a file holds a line that the program did not write.
+        """
+        cut_off(self.path / "judge.jsonl", lambda line: True)  # the verdicts were paid for: all are kept
+        for name in ("samples.jsonl", "metrics.jsonl"):
+            cut_off(self.path / name, lambda row: bool(row["step"] <= updates))
+        cut_off(self.path / "eval.jsonl", lambda row: bool(updates) and row["when"] == "before")
+        (self.path / "summary.json").unlink(missing_ok=True)
+        past = Past(updates, read_rows(self.path / "metrics.jsonl"), read_rows(self.path / "eval.jsonl"))
+        shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+        at = time.time() - past.total("seconds")
+        for row in past.rows:
+            at += row.get("seconds") or 0
+            self._write_events(row, at)
+        return past
 
     def __enter__(self) -> Self:
         return self
@@ -65,15 +104,20 @@ class RunFolder:
         """One update's numbers. What is not finite is written as null: JSON has no NaN."""
         row = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
         _write_line(self._metrics, row)
+        self._write_events(row, time.time())
+
+    def _write_events(self, row: Mapping[str, Any], at: float) -> None:
         if self._events is None:
             from tensorboardX import SummaryWriter
 
             self._events = SummaryWriter(str(self.path / "tensorboard"))
         for name, value in row.items():
             if name != "step" and isinstance(value, int | float):
-                self._events.add_scalar(name, value, row["step"])
+                self._events.add_scalar(name, value, row["step"], walltime=at)
 
     def write_samples(self, step: int, credited: Credited) -> None:
+        if step != self._step:  # a stream an update: a resumed run draws what an uninterrupted one would have drawn
+            self._step, self._draw = step, random.Random(f"samples/{self._seed}/{step}")
         for judged, advantages_T in zip(credited.judged, credited.advantages_BT, strict=True):
             if self._draw.random() < self._share:
                 _write_line(self._samples, {"step": step} | sample_record(judged, advantages_T))
@@ -84,7 +128,7 @@ class RunFolder:
                 _write_line(f, {"when": part} | row)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        (self.path / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+        replace_text(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
 
 
 def check_output(config: TrainConfig) -> None:

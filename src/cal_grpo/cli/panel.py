@@ -1,6 +1,7 @@
 """The live panel of a training run, and the lines at its end."""
 
 import itertools
+import shlex
 import time
 from collections import deque
 from typing import Any, Self
@@ -160,4 +161,7 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
         )  # fmt: skip
     table.add_row("time", f"{summary['wall_s']:.0f} s, of which {summary['compile_s']:.0f} s compiling")
     table.add_row("run folder", summary["output"])
+    if stopped := summary.get("stopped"):
+        more = " --set oracle.max_usd=MORE (or max_calls, max_tokens)" if stopped == "budget" else ""
+        table.add_row("to go on", Text(f"cal-grpo train --resume {shlex.quote(summary['output'])}{more}"))
     console.print(table)
