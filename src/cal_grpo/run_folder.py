@@ -51,7 +51,11 @@ class RunFolder:
         if not resume:
             self._clear(config)
         self._metrics = (self.path / "metrics.jsonl").open("a")
-        claim(self._metrics, self.path)
+        try:
+            claim(self._metrics, self.path)
+        except UsageError:
+            self._metrics.close()
+            raise
         replace_text(self.path / "config.yaml", config.to_yaml())
         self._samples = (self.path / "samples.jsonl").open("a")
         self._share = config.sample_share

@@ -143,8 +143,8 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
     table = Table.grid(padding=(0, 2))
     if accuracy["n"]:
         before, after = accuracy["before"], accuracy["after"]
-        change = f"{before:.1%}"
-        if after is not None:
+        change = f"{after if before is None else before:.1%}"
+        if before is not None and after is not None:
             change = f"{before:.1%} -> [bold]{after:.1%}[/bold] ({(after - before) * 100:+.1f} points)"
         table.add_row("held-out accuracy", f"{change} on {accuracy['n']} questions, greedy")
     table.add_row("updates", f"{summary['steps']} with credit '{summary['credit']}', seed {summary['seed']}")

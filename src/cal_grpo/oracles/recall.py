@@ -40,6 +40,8 @@ class Recall:
                 self.retried += 1
                 attempts[request] = usage
                 continue
+            if verdict.cached and request in self._known:  # its line shows no usage, for the log adds up
+                usage = self._known[request].usage
             verdict = replace(verdict, usage=usage)
             self.answered.append(request)
             if len(self.answered) > settled:
