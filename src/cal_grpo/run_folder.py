@@ -56,10 +56,11 @@ class RunFolder:
         except UsageError:
             self._metrics.close()
             raise
-        replace_text(self.path / "config.yaml", config.to_yaml())
+        self._config = config
+        if not resume:
+            self._write_config()
         self._samples = _open(self.path / "samples.jsonl", "a")
-        self._share = config.sample_share
-        self._seed, self._step = config.seed, 0
+        self._step = 0
         self._draw = random.Random()
         self._events: Any = None
 
@@ -72,6 +73,9 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise UsageError(f"{self.path}: cannot be created ({e.strerror}); choose another --output") from e
+
+    def _write_config(self) -> None:
+        replace_text(self.path / "config.yaml", self._config.to_yaml())
 
     def cut_back(self, updates: int) -> Past:
         """Take out what the run wrote after its first so many updates, for these are made again.
@@ -93,6 +97,7 @@ class RunFolder:
         for row in past.rows:
             at += row.get("seconds") or 0
             self._write_events(row, at)
+        self._write_config()
         return past
 
     def __enter__(self) -> Self:
@@ -121,9 +126,9 @@ class RunFolder:
 
     def write_samples(self, step: int, credited: Credited) -> None:
         if step != self._step:  # a stream an update: a resumed run draws what an uninterrupted one would have drawn
-            self._step, self._draw = step, random.Random(f"samples/{self._seed}/{step}")
+            self._step, self._draw = step, random.Random(f"samples/{self._config.seed}/{step}")
         for judged, advantages_T in zip(credited.judged, credited.advantages_BT, strict=True):
-            if self._draw.random() < self._share:
+            if self._draw.random() < self._config.sample_share:
                 _write_line(self._samples, {"step": step} | sample_record(judged, advantages_T))
 
     def write_evaluation(self, part: str, rows: list[dict[str, Any]]) -> None:
