@@ -116,13 +116,14 @@ class RunFolder:
         self._write_events(row, time.time())
 
     def _write_events(self, row: Mapping[str, Any], at: float) -> None:
-        if self._events is None:
-            from tensorboardX import SummaryWriter
+        from tensorboardX import FileWriter
+        from tensorboardX.proto.summary_pb2 import Summary
 
-            self._events = SummaryWriter(str(self.path / "tensorboard"))
-        for name, value in row.items():
-            if name != "step" and isinstance(value, int | float):
-                self._events.add_scalar(name, value, row["step"], walltime=at)
+        if self._events is None:
+            self._events = FileWriter(str(self.path / "tensorboard"))
+        numbers = {name: value for name, value in row.items() if name != "step" and isinstance(value, int | float)}
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in numbers.items()]
+        self._events.add_summary(Summary(value=values), row["step"], at)
 
     def write_samples(self, step: int, credited: Credited) -> None:
         if step != self._step:  # a stream an update: a resumed run draws what an uninterrupted one would have drawn

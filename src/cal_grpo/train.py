@@ -93,6 +93,7 @@ def train(
 
 def _past(folder: RunFolder, session: Any, watcher: Watcher) -> Past:
     """Cut a run back to its newest checkpoint, from which it goes on."""
+    watcher.stage("reading the run so far")
     updates = session.find_checkpoint(folder.path, watcher.note)
     past = folder.cut_back(updates)
     watcher.note(f"going on after update {updates}" if updates else "there is no checkpoint yet: beginning again")
