@@ -15,7 +15,8 @@ import json
 import math
 import random
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Self
@@ -26,6 +27,7 @@ from cal_grpo.alignment import Miss, TokenSpan
 from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
 from cal_grpo.pipeline import Credited, Judged, miss_reason
+from cal_grpo.resume import Past, claim, cut_off, read_rows, replace_text
 
 _OURS = (
     "config.yaml", "metrics.jsonl", "judge.jsonl", "samples.jsonl", "eval.jsonl", "tensorboard", "checkpoints", "policy",
@@ -34,10 +36,35 @@ _OURS = (
 
 
 class RunFolder:
-    """Writes a run. Every line is flushed when written: a killed run keeps what it had."""
+    """Writes a run. Every line is flushed when written: a killed run keeps what it had.
 
-    def __init__(self, config: TrainConfig) -> None:
+    Args:
+        config: the run; its ``output_dir`` may be None for a fresh folder, unless it is resumed.
+        resume: go on with the run that the folder holds; ``cut_back`` says from where.
+
+    Raises:
+        UsageError: the folder holds a run, cannot be created, or is being written by another process.
+    """
+
+    def __init__(self, config: TrainConfig, resume: bool = False) -> None:
         self.path = config.output_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{config.task}-{config.credit}"
+        if not resume:
+            self._clear(config)
+        self._metrics = _open(self.path / "metrics.jsonl", "a")
+        try:
+            claim(self._metrics, self.path)
+        except UsageError:
+            self._metrics.close()
+            raise
+        self._config = config
+        if not resume:
+            self._write_config()
+        self._samples = _open(self.path / "samples.jsonl", "a")
+        self._step = 0
+        self._draw = random.Random()
+        self._events: Any = None
+
+    def _clear(self, config: TrainConfig) -> None:
         check_output(config)
         for name in _held(self.path):
             target = self.path / name
@@ -46,12 +73,32 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise UsageError(f"{self.path}: cannot be created ({e.strerror}); choose another --output") from e
-        (self.path / "config.yaml").write_text(config.to_yaml())
-        self._share = config.sample_share
-        self._draw = random.Random(f"samples/{config.seed}")
-        self._metrics = _open(self.path / "metrics.jsonl", "w")
-        self._samples = _open(self.path / "samples.jsonl", "w")
-        self._events: Any = None
+
+    def _write_config(self) -> None:
+        replace_text(self.path / "config.yaml", self._config.to_yaml())
+
+    def cut_back(self, updates: int) -> Past:
+        """Take out what the run wrote after its first so many updates, for these are made again.
+
+        Killed in the middle of it, it can be done again: nothing about the updates before is ever missing. The events are
+        written anew from the metrics, for their file has no way to take back a step.
+
+        Raises:
+            UsageError: a file holds a line that the program did not write.
+        """
+        cut_off(self.path / "judge.jsonl", lambda line: True)  # the verdicts were paid for: all are kept
+        for name in ("samples.jsonl", "metrics.jsonl"):
+            cut_off(self.path / name, lambda row: bool(row["step"] <= updates))
+        cut_off(self.path / "eval.jsonl", lambda row: bool(updates) and row["when"] == "before")
+        (self.path / "summary.json").unlink(missing_ok=True)
+        past = Past(updates, read_rows(self.path / "metrics.jsonl"), read_rows(self.path / "eval.jsonl"))
+        shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+        at = time.time() - past.total("seconds")
+        for row in past.rows:
+            at += row.get("seconds") or 0
+            self._write_events(row, at)
+        self._write_config()
+        return past
 
     def __enter__(self) -> Self:
         return self
@@ -66,17 +113,23 @@ class RunFolder:
         """One update's numbers. What is not finite is written as null: JSON has no NaN."""
         row = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
         _write_line(self._metrics, row)
-        if self._events is None:
-            from tensorboardX import SummaryWriter
+        self._write_events(row, time.time())
 
-            self._events = SummaryWriter(str(self.path / "tensorboard"))
-        for name, value in row.items():
-            if name != "step" and isinstance(value, int | float):
-                self._events.add_scalar(name, value, row["step"])
+    def _write_events(self, row: Mapping[str, Any], at: float) -> None:
+        from tensorboardX import FileWriter
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        if self._events is None:
+            self._events = FileWriter(str(self.path / "tensorboard"))
+        numbers = {name: value for name, value in row.items() if name != "step" and isinstance(value, int | float)}
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in numbers.items()]
+        self._events.add_summary(Summary(value=values), row["step"], at)
 
     def write_samples(self, step: int, credited: Credited) -> None:
+        if step != self._step:  # a stream an update: a resumed run draws what an uninterrupted one would have drawn
+            self._step, self._draw = step, random.Random(f"samples/{self._config.seed}/{step}")
         for judged, advantages_T in zip(credited.judged, credited.advantages_BT, strict=True):
-            if self._draw.random() < self._share:
+            if self._draw.random() < self._config.sample_share:
                 _write_line(self._samples, {"step": step} | sample_record(judged, advantages_T))
 
     def write_evaluation(self, part: str, rows: list[dict[str, Any]]) -> None:
@@ -85,7 +138,7 @@ class RunFolder:
                 _write_line(f, {"when": part} | row)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        (self.path / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+        replace_text(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
 
 
 def check_output(config: TrainConfig) -> None:

@@ -5,12 +5,15 @@ import threading
 import time
 import warnings
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cal_grpo.config import OracleSection, TrainConfig
+from cal_grpo.errors import UsageError
 from cal_grpo.interrupt import stop_on_interrupt
 from cal_grpo.oracles import CALOracle, Usage
 from cal_grpo.pipeline import Credited
+from cal_grpo.resume import Past
 from cal_grpo.run_folder import RunFolder, check_output
 from cal_grpo.tasks import load_task
 from cal_grpo.watch import UpdateTally, Watcher
@@ -18,24 +21,29 @@ from cal_grpo.watch import UpdateTally, Watcher
 _STOPPING = "stopping after this update; press Ctrl-C again to quit without saving"
 
 
-def train(config: TrainConfig, watcher: Watcher | None = None, began: float | None = None) -> dict[str, Any]:
+def train(
+    config: TrainConfig, watcher: Watcher | None = None, began: float | None = None, resume: bool = False
+) -> dict[str, Any]:
     """Train a policy and write its run folder.
 
     Args:
         config: see ``TrainConfig``.
         watcher: hears about progress.
         began: ``time.monotonic()`` at the start of the command, from which ``wall_s`` is counted.
+        resume: go on with the run in ``config.output_dir``, from its newest checkpoint; see ``resumed_config``.
 
     Returns:
         The content of ``summary.json``, and under ``"output"`` where the run lies.
 
     Raises:
-        UsageError: anything a person can fix; nothing is written before the input is checked.
+        UsageError: anything a person can fix; nothing is written before the input is checked, and nothing is cut off
+            that a resumed run does not make again.
     """
     began = time.monotonic() if began is None else began
     watcher = watcher or Watcher()
     watcher.stage("reading the task")
-    check_output(config)
+    if not resume:
+        check_output(config)
     oracle = _build_oracle(config, watcher)
     task = load_task(config)
     config = config.fitted(task.prompt_tokens, task.answer_tokens)
@@ -47,14 +55,17 @@ def train(config: TrainConfig, watcher: Watcher | None = None, began: float | No
         if oracle is not None:
             stack.enter_context(oracle)
         session = Session.open(config, task, oracle)
-        folder = stack.enter_context(RunFolder(config))
+        folder = stack.enter_context(RunFolder(config, resume))
+        past = _past(folder, session, watcher) if resume else Past()
         stop = stack.enter_context(stop_on_interrupt(watcher.note, _STOPPING))
         spent = threading.Event()
         if oracle is not None:
+            if resume:
+                oracle.resume(folder.path / "judge.jsonl", settled=int(past.total("cal/asked")))
             oracle.log_to(folder.path / "judge.jsonl")
             if config.oracle.on_budget == "stop":
                 oracle.on_spent = lambda limit: spent.set()
-        record = _Record(config, folder, watcher, began)
+        record = _Record(config, folder, watcher, began, past)
         with warnings.catch_warnings(record=True) as caught:
             session.start(folder.path, record.on_credit, folder.write_metrics)
         stack.callback(session.close)
@@ -64,7 +75,8 @@ def train(config: TrainConfig, watcher: Watcher | None = None, began: float | No
         for part, skipped in session.skipped.items():
             if skipped:
                 watcher.note(f"{skipped} {part} questions skipped: longer than {config.rollout.max_prompt_tokens} tokens")
-        record.evaluate("before", session, stop)
+        if not past.updates:
+            record.evaluate("before", session, stop)
         watcher.stage("training", config.num_train_steps)
         record.steps = session.learn(lambda: stop.is_set() or spent.is_set())
         watcher.stage("saving the policy")
@@ -81,6 +93,19 @@ def train(config: TrainConfig, watcher: Watcher | None = None, began: float | No
     return summary | {"output": str(folder.path)}
 
 
+def _past(folder: RunFolder, session: Any, watcher: Watcher) -> Past:
+    """Cut a run back to its newest checkpoint, from which it goes on."""
+    watcher.stage("reading the run so far")
+    updates = session.find_checkpoint(folder.path, watcher.note)
+    past = folder.cut_back(updates)
+    watcher.note(f"going on after update {updates}" if updates else "there is no checkpoint yet: beginning again")
+    if len(past.rows) < updates:
+        watcher.note(f"metrics.jsonl has {len(past.rows)} of these updates; the summary counts no more")
+    if past.before and [row["question"] for row in past.before] != [example.question for _, example in session.held_out]:
+        raise UsageError(f"{folder.path}: the held-out questions are not those of this run; expected the same data as before")
+    return past
+
+
 def _build_oracle(config: TrainConfig, watcher: Watcher) -> CALOracle | None:
     if not config.use_cal or config.credit == "grpo":
         return None
@@ -94,15 +119,18 @@ def _build_oracle(config: TrainConfig, watcher: Watcher) -> CALOracle | None:
 
 
 class _Record:
-    """Counts what the summary reports."""
+    """Counts what the summary reports, of the whole run."""
 
-    def __init__(self, config: TrainConfig, folder: RunFolder, watcher: Watcher, began: float) -> None:
-        self.config, self.folder, self.watcher, self.began = config, folder, watcher, began
-        self.steps = 0
+    def __init__(self, config: TrainConfig, folder: RunFolder, watcher: Watcher, began: float, past: Past) -> None:
+        self.config, self.folder, self.watcher = config, folder, watcher
+        self.began = began - past.total("seconds")
+        self.steps = past.updates
         self.accuracy: dict[str, float] = {}
         self.questions = 0
-        self.counts: Counter[str] = Counter()
-        self.missed: Counter[str] = Counter()
+        if past.before:
+            self._count("before", past.before)
+        self.counts = Counter({name: int(past.total(f"cal/{name}")) for name in ("asked", "found", "cached")})
+        self.missed = past.missed
 
     def on_credit(self, tally: UpdateTally, credited: Credited) -> None:
         """Called by the engine for each credited micro-batch."""
@@ -123,6 +151,9 @@ class _Record:
             if stop.is_set():
                 return
         self.folder.write_evaluation(when, rows)
+        self._count(when, rows)
+
+    def _count(self, when: str, rows: Sequence[Mapping[str, Any]]) -> None:
         self.accuracy[when] = sum(bool(row["correct"]) for row in rows) / len(rows)
         self.questions = len(rows)
 

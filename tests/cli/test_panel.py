@@ -100,6 +100,7 @@ def summary(**changes):
         ({}, "9 calls, 1 of 10 answers cached, $0.0123"),
         ({"eval": {"before": 0.25, "after": None, "n": 64}}, "25.0% on 64 questions"),
         ({"eval": {"before": None, "after": None, "n": 0}}, "runs/x"),
+        ({"eval": {"before": None, "after": 0.5, "n": 64}}, "50.0% on 64 questions"),
     ],
 )
 def test_the_summary_fits_a_few_lines(changes, expected):
@@ -107,3 +108,16 @@ def test_the_summary_fits_a_few_lines(changes, expected):
     print_summary(summary(**changes), target)
     assert expected in target.file.getvalue()
     assert target.file.getvalue().count("\n") <= 6
+
+
+@pytest.mark.parametrize(
+    ("stopped", "expected"),
+    [
+        ("interrupt", "cal-grpo train --resume 'my runs/x'"),
+        ("budget", "cal-grpo train --resume 'my runs/x' --set oracle.max_usd=MORE"),
+    ],
+)
+def test_the_summary_of_a_stopped_run_says_how_to_go_on(stopped, expected):
+    target = console(terminal=False)
+    print_summary(summary(stopped=stopped, output="my runs/x"), target)
+    assert expected in target.file.getvalue()

@@ -1,5 +1,7 @@
 """The command line in this process: what it says when the input is bad, and its help."""
 
+import json
+
 import pytest
 
 from cal_grpo.cli import main
@@ -69,6 +71,43 @@ def test_an_occupied_output_folder_is_refused_before_anything_is_loaded(cal_grpo
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == '{"step": 1}\n'
 
 
+@pytest.fixture
+def stopped_run(tmp_path):
+    """A run that was stopped after two of three updates."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("num_train_steps: 3\n")
+    (tmp_path / "run" / "summary.json").write_text('{"steps": 2, "stopped": "interrupt"}')
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seed", "4"], "--resume got 'seed', but a run goes on with its own config; only num_train_steps"),
+        (["--output", "other"], "--resume got 'output_dir'"),
+        (["--overwrite"], "--resume got 'overwrite'"),
+        (["--set", "learning_rate=1"], "--resume got 'learning_rate'"),
+        (["--set", "num_train_steps=2"], "num_train_steps is 2, but run has 3; expected as many or more"),
+        (["--config", "my.yaml"], "--resume goes on with run/config.yaml; got --config my.yaml too: leave it out"),
+    ],
+)
+def test_a_resumed_run_takes_no_other_settings(cal_grpo, stopped_run, arguments, message):
+    assert message in refused(cal_grpo("train", "--resume", "run", *arguments))
+
+
+def test_what_is_no_run_cannot_be_resumed(cal_grpo, tmp_path):
+    assert "none holds no run: there is no config.yaml" in refused(cal_grpo("train", "--resume", "none"))
+
+
+def test_a_finished_run_says_so_and_ends_well(cal_grpo, stopped_run):
+    (stopped_run / "summary.json").write_text('{"steps": 3, "stopped": null}')
+    status, out, err = cal_grpo("train", "--resume", "run")
+    assert (status, out) == (0, "")
+    assert err == "run is finished (3 updates); --set num_train_steps=N goes further\n"
+    status, out, _ = cal_grpo("train", "--resume", "run", "--json")
+    assert (status, json.loads(out)) == (0, {"steps": 3, "stopped": None, "output": "run"})
+
+
 def test_keys_are_read_from_a_dotenv_file_and_not_shown(cal_grpo, tmp_path):
     (tmp_path / ".env").write_text("OPENAI_API_KEY=not-a-real-key\n")
     line = refused(cal_grpo("train", "--oracle", "openai"))
@@ -82,7 +121,7 @@ def test_keys_are_read_from_a_dotenv_file_and_not_shown(cal_grpo, tmp_path):
 def test_help_teaches_and_lists_every_key(cal_grpo):
     status, out, _ = cal_grpo("train", "--help")
     assert status == 0
-    for expected in ("--model", "--task", "--oracle", "--output", "--seed", "--config", "--set", "Examples"):
+    for expected in ("--model", "--task", "--oracle", "--output", "--seed", "--config", "--set", "--resume", "Examples"):
         assert expected in out
     status, out, _ = cal_grpo("train", "--keys")
     assert status == 0

@@ -56,3 +56,9 @@ def make_folder(tmp_path):
 @pytest.fixture
 def toy_folder(make_folder):
     return make_folder()
+
+
+@pytest.fixture(scope="module")
+def shared_toy_folder(tmp_path_factory):
+    """One for all tests of a file that leave it as it is."""
+    return write_folder(tmp_path_factory.mktemp("policy") / "toy")

@@ -1,6 +1,7 @@
 """The live panel of a training run, and the lines at its end."""
 
 import itertools
+import shlex
 import time
 from collections import deque
 from typing import Any, Self
@@ -157,8 +158,8 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
     table = Table.grid(padding=(0, 2))
     if accuracy["n"]:
         before, after = accuracy["before"], accuracy["after"]
-        change = f"{before:.1%}"
-        if after is not None:
+        change = f"{after if before is None else before:.1%}"
+        if before is not None and after is not None:
             change = f"{before:.1%} -> [bold]{after:.1%}[/bold] ({(after - before) * 100:+.1f} points)"
         table.add_row("held-out accuracy", f"{change} on {accuracy['n']} questions, greedy")
     table.add_row("updates", f"{summary['steps']} with credit '{summary['credit']}', seed {summary['seed']}")
@@ -175,4 +176,7 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
         )  # fmt: skip
     table.add_row("time", f"{summary['wall_s']:.0f} s, of which {summary['compile_s']:.0f} s compiling")
     table.add_row("run folder", summary["output"])
+    if stopped := summary.get("stopped"):
+        more = " --set oracle.max_usd=MORE (or max_calls, max_tokens)" if stopped == "budget" else ""
+        table.add_row("to go on", Text(f"cal-grpo train --resume {shlex.quote(summary['output'])}{more}"))
     console.print(table)

@@ -9,6 +9,7 @@ import typer
 
 from cal_grpo.cli import BEGAN
 from cal_grpo.cli.quiet import quiet_third_parties
+from cal_grpo.errors import UsageError
 
 EXAMPLES = """
 [bold]Examples[/bold]
@@ -22,6 +23,10 @@ EXAMPLES = """
   cal-grpo train --oracle openai --set cal_model=NAME --set oracle.max_usd=5 --set oracle.on_budget=stop
 
   cal-grpo train --oracle openai --replay runs/first/judge.jsonl    the same training again, without a call
+
+  cal-grpo train --resume runs/first                   go on after Ctrl-C, a crash or kill -9, from the last checkpoint
+
+  cal-grpo train --resume runs/first --set num_train_steps=200      train a finished run for longer
 
   cal-grpo train --keys                                every config key, its default and what it does
 """
@@ -39,6 +44,9 @@ def train_command(
     config: Annotated[Path | None, typer.Option(help="YAML file with any of the keys that --keys lists.")] = None,
     replay: Annotated[Path | None, typer.Option(help="Answer from a run's judge.jsonl; ask nothing.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any key; repeatable.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped, as if it had not been.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that the output folder holds.")] = False,
     keys: Annotated[bool, typer.Option("--keys", help="List every config key and exit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the live panel.")] = False,
@@ -51,18 +59,29 @@ def train_command(
         return
     overrides: dict[str, Any] = dict(parse_override(text) for text in set_ or [])
     named = {"model_id": model, "task": task, "data": data, "cal_provider": oracle, "output_dir": output, "seed": seed}
-    named["oracle.replay"] = replay
+    named |= {"oracle.replay": replay, "overwrite": overwrite or None}
     overrides |= {key: value for key, value in named.items() if value is not None}
-    if overwrite:
-        overrides["overwrite"] = True
-    resolved = load_config(config, overrides)
+    if resume is not None:
+        from cal_grpo.resume import is_finished, read_summary, resumed_config
+
+        if config is not None:
+            raise UsageError(f"--resume goes on with {resume / 'config.yaml'}; got --config {config} too: leave it out")
+        resolved = resumed_config(resume, overrides)
+        if is_finished(resolved):
+            updates = f"{resolved.num_train_steps} updates"
+            typer.echo(f"{resume} is finished ({updates}); --set num_train_steps=N goes further", err=True)
+            if as_json:
+                typer.echo(json.dumps(read_summary(resume) | {"output": str(resume)}, indent=2))
+            return
+    else:
+        resolved = load_config(config, overrides)
     quiet_third_parties()
 
     from cal_grpo.cli.panel import Panel, print_summary
     from cal_grpo.train import train
 
     with contextlib.nullcontext() if as_json else Panel(resolved) as panel:
-        summary = train(resolved, panel, began=BEGAN)
+        summary = train(resolved, panel, began=BEGAN, resume=resume is not None)
     if as_json:
         typer.echo(json.dumps(summary, indent=2))
     else:

@@ -18,6 +18,7 @@ from cal_grpo.oracles.conduct import Conduct
 from cal_grpo.oracles.few_shot import load_few_shot
 from cal_grpo.oracles.judge_log import JudgeLog, Replay
 from cal_grpo.oracles.limits import Limits
+from cal_grpo.oracles.recall import Recall
 from cal_grpo.oracles.retry import Retry
 from cal_grpo.oracles.types import Oracle, Query, Tag, Usage, Verdict
 
@@ -142,6 +143,22 @@ class CALOracle:
         identity = self._identity() or {"oracle": self.name}
         self._conduct.log = JudgeLog(file, identity, self._tell)
 
+    def resume(self, log: Path, settled: int) -> None:
+        """Go on as the run that wrote a judge log: with its budget's use, its verdicts, and its place in a replay.
+
+        Args:
+            log: the file; there need be none.
+            settled: how many answers went into updates that are kept; those behind are given again, without a call or a line.
+
+        Raises:
+            UsageError: it is no judge log.
+        """
+        recall = Recall(log, settled)
+        self._conduct.recall = recall
+        self._conduct.budget.spent, self._conduct.retried = recall.spent, recall.retried
+        if self._replay is not None:
+            self._replay.skip(recall.answered)
+
     @property
     def model(self) -> str | None:
         """The model that is asked, where there is one."""
@@ -193,6 +210,8 @@ class CALOracle:
         return VerdictCache(default_cache() if cache is True else Path(cache), identity, self._tell)
 
     async def _answer(self, query: Query) -> Verdict:
+        if (recalled := self._conduct.recalled(query)) is not None:
+            return recalled
         return await self._conduct.answer(query) if self._replay is None else self._conduct.repeat(query, self._replay)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:

@@ -15,6 +15,7 @@ from cal_grpo.oracles.budget import Budget
 from cal_grpo.oracles.cache import VerdictCache
 from cal_grpo.oracles.judge_log import JudgeLog, Replay
 from cal_grpo.oracles.limits import Limits
+from cal_grpo.oracles.recall import Recall
 from cal_grpo.oracles.records import request_digest
 from cal_grpo.oracles.retry import PATIENCE_S, Retry
 from cal_grpo.oracles.types import Oracle, Query, Tag, Usage, Verdict
@@ -55,6 +56,7 @@ class Conduct:
         self._asked: dict[str, asyncio.Task[Verdict]] = {}
         self.budget = budget
         self.log: JudgeLog | None = None
+        self.recall: Recall | None = None
         self.on_spent: Callable[[str], None] | None = None
         self.outcomes: Counter[str] = Counter()
         self.cached = self.retried = 0
@@ -76,15 +78,26 @@ class Conduct:
 
     def repeat(self, query: Query, replay: Replay) -> Verdict:
         """The answer that an earlier run was given."""
-        verdict = replay.answer(query)
-        self.outcomes[str(verdict.tag)] += 1
-        self.cached += 1
-        if verdict.tag is Tag.OVER_BUDGET:
-            self._tell_of_budget(verdict.detail)
+        verdict = self._given(replay.answer(query))
         self._write(request_digest(query), verdict, attempt=0)
         return verdict
 
+    def recalled(self, query: Query) -> Verdict | None:
+        """The answer that this run was given before it was stopped, if it is to be given again. It has its line."""
+        verdict = None if self.recall is None else self.recall.again(request_digest(query))
+        return None if verdict is None else self._given(verdict)
+
+    def _given(self, verdict: Verdict) -> Verdict:
+        self.outcomes[str(verdict.tag)] += 1
+        self.cached += verdict.cached
+        if verdict.tag is Tag.OVER_BUDGET:
+            self._tell_of_budget(verdict.detail)
+        return verdict
+
     async def _find(self, request: str, query: Query) -> Verdict:
+        if self.recall is not None and (known := self.recall.known(request)) is not None:
+            self._write(request, known, attempt=0)
+            return known
         if self._cache is not None:
             known = await asyncio.to_thread(self._cache.get, request)
             if known is not None:

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -64,24 +64,46 @@ class JudgeLog:
             self._file = None
 
 
+def read_log(path: Path, name: str) -> Iterator[dict[str, Any]]:
+    """The lines of a judge log. One that was cut off is left out: the run was killed before it used that answer.
+
+    Args:
+        path: the file.
+        name: what to call it in a message.
+
+    Raises:
+        UsageError: the log cannot be read, or a line is not a judge log's.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError) as e:
+        raise UsageError(f"{name} {path}: cannot be read ({e}); expected a run's judge.jsonl") from e
+    for number, line in enumerate(lines, 1):
+        try:
+            record: dict[str, Any] = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        try:
+            read_verdict(record)
+            if not isinstance(record["request"], str) or not isinstance(record["final"], bool):
+                raise ValueError("request and final have other types")
+        except (ValueError, KeyError) as e:
+            raise UsageError(f"{name} {path}, line {number}: not a judge log's line ({e}); expected a judge.jsonl") from e
+        yield record
+
+
 class Replay:
     """Answers from a judge log: each question's answers in the order in which they were given; the last one stays.
 
     Raises:
-        UsageError: the log cannot be read, or a line is not a judge log's. A line that was cut off is left out: the run
-            was killed before it used that answer.
+        UsageError: the log cannot be read, or a line is not a judge log's.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._answers: dict[str, list[Verdict]] = defaultdict(list)
-        try:
-            lines = path.read_text(encoding="utf-8").split("\n")
-        except (OSError, ValueError) as e:
-            raise UsageError(f"replay {path}: cannot be read ({e}); expected a run's judge.jsonl") from e
-        for number, line in enumerate(lines, 1):
-            record = self._parse(line, number)
-            if record is not None and record["final"]:
+        for record in read_log(path, "replay"):
+            if record["final"]:
                 self._answers[record["request"]].append(read_verdict(record))
         if not self._answers:
             raise UsageError(f"replay {path}: holds no answer; expected the judge.jsonl of a run that asked an oracle")
@@ -94,24 +116,22 @@ class Replay:
         Raises:
             UsageError: the log never saw it.
         """
-        answers = self._answers.get(request_digest(query))
-        if answers is None:
+        verdict = self._next(request_digest(query))
+        if verdict is None:
             start = " ".join(query.response.split())[:60]
             raise UsageError(
                 f"replay {self.path} has no answer about {start!r}; expected the log of a run with the same config and "
                 "seed on the same machine that got this far; train without --replay to ask"
             )
-        return answers.pop() if len(answers) > 1 else answers[0]
+        return verdict
 
-    def _parse(self, line: str, number: int) -> dict[str, Any] | None:
-        try:
-            record: dict[str, Any] = json.loads(line)
-        except (ValueError, RecursionError):
+    def skip(self, requests: Iterable[str]) -> None:
+        """Go past answers that a resumed run was given before."""
+        for request in requests:
+            self._next(request)
+
+    def _next(self, request: str) -> Verdict | None:
+        answers = self._answers.get(request)
+        if answers is None:
             return None
-        try:
-            read_verdict(record)
-            if not isinstance(record["request"], str) or not isinstance(record["final"], bool):
-                raise ValueError("request and final have other types")
-        except (ValueError, KeyError) as e:
-            raise UsageError(f"replay {self.path}, line {number}: not a judge log's line ({e}); expected a judge.jsonl") from e
-        return record
+        return answers.pop() if len(answers) > 1 else answers[0]

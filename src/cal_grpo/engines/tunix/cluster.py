@@ -27,7 +27,8 @@ def build_cluster(
         config: the run.
         policy: loaded on ``mesh``; trained in place.
         mesh: devices of all roles.
-        run_dir: checkpoints go to ``run_dir/checkpoints``; None keeps none.
+        run_dir: checkpoints go to ``run_dir/checkpoints``, and the policy goes on from the newest one there; the reference
+            does not. None keeps none.
         metrics: gets every number that Tunix logs.
     """
     role = tunix_cluster.Role
@@ -39,7 +40,9 @@ def build_cluster(
         max_steps=config.num_train_steps,
         checkpoint_root_directory=None if run_dir is None else str((run_dir / "checkpoints").resolve()),
         checkpointing_options=CheckpointManagerOptions(
-            save_interval_steps=config.checkpoint.every, max_to_keep=config.checkpoint.keep
+            save_interval_steps=config.checkpoint.every,
+            max_to_keep=config.checkpoint.keep,
+            cleanup_tmp_directories=True,  # of a run that was killed while it saved
         ),
         metrics_logging_options=MetricsLoggerOptions(
             # Without a backend of its own, Tunix would write TensorBoard events into the working directory.

@@ -18,8 +18,9 @@ from cal_grpo.engines.tunix.config import CALGRPOConfig
 from cal_grpo.engines.tunix.evaluate import Answers, answers, rollout_of
 from cal_grpo.engines.tunix.learner import CALGRPOLearner
 from cal_grpo.engines.tunix.mesh import make_mesh
-from cal_grpo.engines.tunix.metrics import RowBackend
+from cal_grpo.engines.tunix.metrics import RowBackend, emit_before_checkpoints
 from cal_grpo.engines.tunix.prompts import batches, fitting
+from cal_grpo.engines.tunix.restore import newest_checkpoint
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import Credited
@@ -69,16 +70,21 @@ class Session:
         jax.monitoring.register_event_duration_secs_listener(session._on_duration)
         return session
 
+    @staticmethod
+    def find_checkpoint(run_dir: Path, tell: Callable[[str], None]) -> int:
+        """The update from which ``start`` goes on in a run's folder; 0: from the beginning."""
+        return newest_checkpoint(run_dir, tell)
+
     def start(
         self,
         run_dir: Path,
         on_credit: Callable[[UpdateTally, Credited], None],
         on_metrics: Callable[[dict[str, Any]], None],
     ) -> None:
-        """Build Tunix's cluster and our learner.
+        """Build Tunix's cluster and our learner, which goes on from the newest checkpoint in the run's folder.
 
         Args:
-            run_dir: checkpoints are written to ``run_dir/checkpoints``.
+            run_dir: checkpoints are read from and written to ``run_dir/checkpoints``.
             on_credit: called with each credited micro-batch, and the update it belongs to so far.
             on_metrics: called with one row an update.
         """
@@ -90,6 +96,10 @@ class Session:
             oracle=self.oracle,
             on_credit=lambda step, credited: self._credited(step + 1, credited, on_credit),
         )
+        # The last checkpoint of a run that was stopped does not say its global step (tunix 0.1.7, sft/peft_trainer.py,
+        # _save_last_checkpoint); noise and metrics are keyed by it. Here each global step is one update.
+        cluster.global_steps = cluster.actor_trainer.train_steps
+        emit_before_checkpoints(cluster, self._rows)
 
     def evaluate(self, on_done: Callable[[int], None]) -> Iterator[tuple[Example, str, Grade]]:
         """Greedy answers to the held-out questions, a batch at a time."""
@@ -105,9 +115,13 @@ class Session:
         return answers(rollout, self.mesh, settings, self.held_out, batch_size, samples=samples, seed=seed, on_done=on_done)
 
     def learn(self, should_stop: Callable[[], bool]) -> int:
-        """Train for ``num_train_steps`` updates, or until ``should_stop`` says so. Returns the updates made."""
-        if should_stop():  # Tunix wants at least one batch
-            return 0
+        """Train until ``num_train_steps`` updates are made, or ``should_stop`` says so. Returns the updates made in all.
+
+        Tunix skips the batches of the updates that are in the checkpoint.
+        """
+        made = int(self._learner.rl_cluster.actor_trainer.train_steps)
+        if should_stop() or made >= self.config.num_train_steps:  # Tunix wants at least one batch, and trains on it
+            return made
         data = batches(self.training, self.config.batch_size, self.config.seed)
         self._seen = time.monotonic()
         self._learner.train(itertools.takewhile(lambda _: not should_stop(), data))
@@ -118,7 +132,7 @@ class Session:
         save_policy(self.policy, output, self._learner.rl_cluster.actor_trainer.model)
 
     def close(self) -> None:
-        """Flush the metrics, for Tunix keeps listeners of a run that failed; wait for a checkpoint that is being written."""
+        """Take no more metrics, for Tunix keeps listeners of a run that failed; wait for a checkpoint that is being written."""
         self._rows.close()
         if self._learner is not None:
             self._learner.rl_cluster.actor_trainer.checkpoint_manager.close()

@@ -1,0 +1,138 @@
+"""Going on with a run that was stopped: its config, what it had done, and its files cut back to a checkpoint."""
+
+import contextlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from cal_grpo.config import TrainConfig, load_config
+from cal_grpo.errors import UsageError
+
+Row = Mapping[str, Any]
+
+_BUDGET = ("oracle.max_calls", "oracle.max_tokens", "oracle.max_usd")
+# What may change: how far a run goes and what it may cost. No update so far would have been another one.
+CHANGEABLE = ("num_train_steps", *_BUDGET)
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a run had done up to the checkpoint it goes on from; nothing, for a run that begins.
+
+    Attributes:
+        updates: how many it had made.
+        rows: its metrics, a row an update.
+        before: its answers to the held-out questions before training.
+    """
+
+    updates: int = 0
+    rows: Sequence[Row] = ()
+    before: Sequence[Row] = ()
+
+    def total(self, name: str) -> float:
+        """A metric, summed over the updates."""
+        return float(sum(row.get(name) or 0 for row in self.rows))
+
+    @property
+    def missed(self) -> Counter[str]:
+        """How often an answer had no span, by reason."""
+        prefix = "cal/missed/"
+        reasons = {name for row in self.rows for name in row if name.startswith(prefix)}
+        return Counter({name.removeprefix(prefix): int(self.total(name)) for name in reasons})
+
+
+def resumed_config(run: Path, changes: Mapping[str, Any]) -> TrainConfig:
+    """The config with which a run goes on: its own, and what may be changed.
+
+    Raises:
+        UsageError: no run is there, or the change would make it another run.
+    """
+    file = run / "config.yaml"
+    if not file.is_file():
+        raise UsageError(f"{run} holds no run: there is no {file.name}; expected the folder that cal-grpo train wrote")
+    if refused := [key for key in changes if key not in CHANGEABLE]:
+        raise UsageError(
+            f"--resume got {refused[0]!r}, but a run goes on with its own config; only {', '.join(CHANGEABLE)} can be changed"
+        )
+    updates = load_config(file).num_train_steps
+    config = load_config(file, dict(changes))
+    if config.num_train_steps < updates:
+        raise UsageError(f"num_train_steps is {config.num_train_steps}, but {run} has {updates}; expected as many or more")
+    if (summary := read_summary(run)).get("stopped") == "budget" and not set(changes) & set(_BUDGET):
+        raise UsageError(
+            f"{run} was stopped by its budget after {summary['steps']} of {config.num_train_steps} updates; "
+            f"expected a larger one, such as --set {_BUDGET[0]}=N"
+        )
+    return config.model_copy(update={"output_dir": run})
+
+
+def read_summary(run: Path) -> dict[str, Any]:
+    """A run's summary.json; empty where there is none, or one that was cut off."""
+    try:
+        return dict(json.loads((run / "summary.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def is_finished(config: TrainConfig) -> bool:
+    """Whether the run in ``output_dir`` made all its updates and its last evaluation."""
+    summary = read_summary(config.output_dir or Path())
+    return bool(summary) and summary.get("stopped") is None and summary.get("steps", 0) >= config.num_train_steps
+
+
+def cut_off(file: Path, keep: Callable[[Row], bool]) -> None:
+    """Cut a JSONL file off at the first line that is not to be kept or that a killed process left half written.
+
+    A single truncation: whenever this is killed itself, the file is as it was or as it shall be.
+
+    Raises:
+        UsageError: a whole line before is not what the program writes. The file is left as it was.
+    """
+    end = 0
+    with contextlib.suppress(FileNotFoundError), file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                if not keep(json.loads(line)):
+                    break
+            except (ValueError, LookupError, TypeError, RecursionError) as e:
+                raise UsageError(
+                    f"{file}, line {number}: not a line of a run ({type(e).__name__}: {e}); correct or remove it, then resume"
+                ) from e
+            end += len(line)
+        os.truncate(file, end)
+
+
+def read_rows(file: Path) -> list[Row]:
+    """The objects of a JSONL file; none where there is no file."""
+    return [json.loads(line) for line in file.read_bytes().splitlines()] if file.exists() else []
+
+
+def replace_text(file: Path, text: str) -> None:
+    """Write a file so that a killed process leaves the old one or the new one, and never half of it."""
+    beside = file.with_name(f".{file.name}.new")
+    beside.write_text(text)
+    beside.replace(file)
+
+
+def claim(file: IO[Any], run: Path) -> None:
+    """Keep other processes from writing a run; released when the file is closed or the process dies.
+
+    Raises:
+        UsageError: another process is writing it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # there is none on Windows
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as e:
+        raise UsageError(f"{run} is being written by another process; stop that one, or choose another run") from e
+    except OSError:  # a file system without locks
+        return
