@@ -7,6 +7,7 @@ samples.jsonl   question, response, grade, verdict, spans and advantages of a sh
 tensorboard/    the metrics again, as events
 checkpoints/    parameters and optimizer state
 policy/         the final policy as a Hugging Face folder
+adapter/        its LoRA adapter alone, in PEFT's format, if lora.save_adapter is set
 summary.json    the run in one object
 """
 
@@ -28,7 +29,7 @@ from cal_grpo.pipeline import Credited, Judged, miss_reason
 
 _OURS = (
     "config.yaml", "metrics.jsonl", "judge.jsonl", "samples.jsonl", "eval.jsonl", "tensorboard", "checkpoints", "policy",
-    "summary.json",
+    "adapter", "summary.json",
 )  # fmt: skip
 
 

@@ -13,17 +13,18 @@ def answers(
 ) -> Iterator[tuple[Example, str, Grade]]:
     """Each example with the policy's greedy answer and its grade. No oracle is asked.
 
-    The last batch is filled up with repeats, so that one shape is compiled.
+    The last batch is filled up with repeats, so that one shape is compiled and the mesh divides it.
     """
     role = type(next(iter(rl_cluster.cluster_config.role_to_mesh)))
     # top_p None is how Tunix's sampler is told to be greedy (tunix 0.1.7, generate/sampler.py, init_sample_state)
     greedy = dataclasses.replace(rl_cluster.cluster_config.rollout_config, top_p=None, top_k=None, temperature=0.0, seed=0)
-    batch_size = min(batch_size, len(pairs))
+    mesh = rl_cluster.cluster_config.role_to_mesh[role.ROLLOUT]
+    batch_size = -(-min(batch_size, len(pairs)) // mesh.shape["fsdp"]) * mesh.shape["fsdp"]
     for start in range(0, len(pairs), batch_size or 1):
         chunk = pairs[start : start + batch_size]
         prompts = [prompt for prompt, _ in chunk]
         padded = (prompts * batch_size)[:batch_size] if len(prompts) < batch_size else prompts
-        with rl_cluster.cluster_config.role_to_mesh[role.ROLLOUT]:
+        with mesh:
             texts = rl_cluster.rollout.generate(padded, greedy).text
         for (_, example), text in zip(chunk, texts, strict=False):
             yield example, text, grade_answer(text, example.answer)
