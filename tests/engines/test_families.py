@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny_models
+from flax import nnx
 from safetensors.numpy import load_file, save_file
 
 from cal_grpo.config import TrainConfig
@@ -33,7 +34,7 @@ def logits(model):
     length = IDS_BT.shape[1]
     causal_BTT = jnp.tril(jnp.ones((length, length), bool))[None].repeat(len(IDS_BT), axis=0)
     positions_BT = jnp.arange(length)[None].repeat(len(IDS_BT), axis=0)
-    return np.asarray(model(jnp.asarray(IDS_BT), positions_BT, None, causal_BTT)[0])
+    return np.asarray(nnx.jit(lambda m: m(jnp.asarray(IDS_BT), positions_BT, None, causal_BTT)[0])(model))
 
 
 def transformers_model(folder):
@@ -90,7 +91,7 @@ def test_an_older_gemma3_config_means_the_same(tiny):
 
 @pytest.mark.parametrize("family", ["llama3", "gemma3"])
 def test_the_sampler_reads_the_template_and_decodes_as_transformers_does(tiny, family):
-    """BOS comes once; padding, cache and window agree with the whole sequence."""
+    """BOS comes once, the end of the question is seen; padding, cache and window agree with the whole sequence."""
     import torch
 
     folder = tiny(family)
@@ -110,6 +111,7 @@ def test_the_sampler_reads_the_template_and_decodes_as_transformers_does(tiny, f
         ids = policy.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
         assert ids == prompt_ids(prompt, policy.tokenizer)
         assert ids.count(policy.tokenizer.bos_token_id) == 1
+        assert ids.count(policy.tokenizer.eos_token_id) == 1  # ends the question; must not count as padding
         padded = np.asarray(seen[0].left_padded_prompt_tokens)[row]
         assert padded[len(padded) - len(ids) :].tolist() == ids
         with torch.no_grad():

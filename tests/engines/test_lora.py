@@ -25,7 +25,7 @@ def logits(model):
     length = IDS_BT.shape[1]
     causal_BTT = jnp.tril(jnp.ones((length, length), bool))[None].repeat(len(IDS_BT), axis=0)
     positions_BT = jnp.arange(length)[None].repeat(len(IDS_BT), axis=0)
-    return np.asarray(model(jnp.asarray(IDS_BT), positions_BT, None, causal_BTT)[0])
+    return np.asarray(nnx.jit(lambda m: m(jnp.asarray(IDS_BT), positions_BT, None, causal_BTT)[0])(model))
 
 
 def transformers_logits(folder, adapter=None):
@@ -88,11 +88,12 @@ def test_merged_and_alone_adapters_give_the_models_logits_in_transformers(tmp_pa
 
 
 def test_a_training_moves_the_adapter_alone_and_the_rollouts_follow(tmp_path):
-    folder = tiny_models.write(tmp_path / "gemma3", "gemma3")
+    folder = tiny_models.write(tmp_path / "qwen3", "qwen3")
     settings = {
         "model_id": str(folder), "output_dir": str(tmp_path / "run"), "num_train_steps": 2, "batch_size": 2,
         "micro_batch_size": 1, "num_generations": 4, "max_eval_samples": 0, "learning_rate": 1e-2, "ledger.steps": 2,
         "rollout.max_new_tokens": 12, "rollout.max_prompt_tokens": 96, "lora.rank": 4, "lora.save_adapter": True, "remat": True,
+        "credit": "random_span",
     }  # fmt: skip
     summary = train(load_config(overrides=settings))
     assert summary["steps"] == 2

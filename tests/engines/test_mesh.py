@@ -14,30 +14,37 @@ from cal_grpo.engines.tunix.mesh import make_mesh
 from cal_grpo.errors import UsageError
 
 TRAINS = """
-import sys
+import json, sys
 from cal_grpo.config import load_config
 from cal_grpo.train import train
-model, output = sys.argv[1:]
+model, output, changes = sys.argv[1:3] + [json.loads(sys.argv[3])]
 for fsdp, tp in ((1, 1), (2, 2)):
     train(load_config(overrides={
         "model_id": model, "output_dir": f"{output}/{fsdp}x{tp}", "mesh.fsdp": fsdp, "mesh.tp": tp, "num_train_steps": 2,
         "batch_size": 2, "micro_batch_size": 1, "num_generations": 4, "max_eval_samples": 3, "learning_rate": 1e-2,
-        "ledger.steps": 2, "rollout.max_new_tokens": 12, "rollout.max_prompt_tokens": 96, "lora.rank": 4,
+        "ledger.steps": 2, "rollout.max_new_tokens": 12, "rollout.max_prompt_tokens": 96, "credit": "random_span", **changes,
     }))
 """
 
 
-def test_four_devices_train_as_one_does(tmp_path):
-    folder = tiny_models.write(tmp_path / "gemma3", "gemma3")
+@pytest.mark.parametrize(("family", "changes"), [("qwen2", {}), ("llama3", {"lora.rank": 4})])
+def test_four_devices_train_as_one_does(tmp_path, family, changes):
+    folder = tiny_models.write(tmp_path / family, family)
     flags = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
-        [sys.executable, "-c", TRAINS, folder, tmp_path], env=flags, capture_output=True, text=True, check=False, timeout=300
+        [sys.executable, "-c", TRAINS, folder, tmp_path, json.dumps(changes)],
+        env=flags,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     one, four = (
         [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()] for name in ("1x1", "2x2")
     )
     assert len(one) == len(four) == 2
+    assert one[1]["kl"] > 1e-5  # it moved
     for name in ("loss", "kl", "grad_norm", "reward", "tokens"):
         np.testing.assert_allclose([r[name] for r in four], [r[name] for r in one], rtol=1e-3, atol=1e-5, err_msg=name)
     answers = [(tmp_path / name / "eval.jsonl").read_text() for name in ("1x1", "2x2")]

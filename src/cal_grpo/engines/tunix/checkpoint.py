@@ -27,6 +27,7 @@ from cal_grpo.engines.tunix.families import Family, family_of
 from cal_grpo.engines.tunix.layout import Place, to_checkpoint
 from cal_grpo.engines.tunix.lora import adapter
 from cal_grpo.engines.tunix.mesh import check_mesh
+from cal_grpo.engines.tunix.prompts import prompt_ids, render
 from cal_grpo.engines.tunix.quirks import recompute_in_training_only
 from cal_grpo.errors import UsageError
 
@@ -117,7 +118,9 @@ def load_policy(folder: Path | str, mesh: jax.sharding.Mesh, dtype: Any = jnp.fl
         preprocess_fn=family.preprocess(config),
         dtype=dtype,
     )
-    return Policy(model, tokenizer, folder, family, shapes, _eos_ids(folder, hf, tokenizer))
+    eos_ids = _eos_ids(folder, hf, tokenizer)
+    _pad_apart(tokenizer, eos_ids)
+    return Policy(model, tokenizer, folder, family, shapes, eos_ids)
 
 
 def save_policy(policy: Policy, output: Path | str, model: Any = None, dtype: Any = np.float32) -> None:
@@ -194,9 +197,23 @@ def _load_tokenizer(folder: Path) -> Any:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     if tokenizer.eos_token_id is None:
         raise UsageError(f"{folder}: the tokenizer has no eos_token; name one in tokenizer_config.json")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def _pad_apart(tokenizer: Any, eos_ids: tuple[int, ...]) -> None:
+    """Make padding a token that ends no turn.
+
+    Tunix takes every pad id in a prompt for padding and in a completion for what comes after its end (tunix 0.1.7,
+    generate/sampler.py, ``init_sample_state``; rl/common.py, ``process_ids``). Where pad is eos, or missing, the model
+    would not see where the user's turn ends. Another special token takes its place, one that is not in use, if there is one.
+    """
+    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id not in eos_ids:
+        return
+    taken = {*eos_ids, tokenizer.bos_token_id}
+    if tokenizer.chat_template:
+        taken |= set(prompt_ids(render("1 + 1?", tokenizer), tokenizer))
+    specials = sorted((i, token.content) for i, token in tokenizer.added_tokens_decoder.items() if token.special)
+    tokenizer.pad_token = next((content for i, content in specials if i not in taken), tokenizer.eos_token)
 
 
 def _eos_ids(folder: Path, hf: dict[str, Any], tokenizer: Any) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ so that there is one copy of it in memory.
 
 import dataclasses
 import json
+import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -37,14 +38,43 @@ def with_lora(policy: "Policy", lora: LoraSection, seed: int, mesh: jax.sharding
     if not targets:
         raise UsageError(f"lora.modules: {policy.folder} has none of {', '.join(lora.modules)}; choose others")
     _check_whole(places, targets, lora)
-    layers = sorted(
-        {re.sub(r"\.\d+\.", r"/[0-9]+/", place.path.rpartition(".")[0]).replace(".", "/") for place in targets.values()}
-    )
-    provider = qwix.LoraProvider(module_path="|".join(layers), rank=lora.rank, alpha=lora.scale * (lora.rank or 1))
-    with mesh, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # third parties' deprecations
-        model = qwix.apply_lora_to_model(policy.model, provider, **policy.model.get_model_input(), rngs=nnx.Rngs(seed))
+    layers = {re.sub(r"\.\d+\.", r"/[0-9]+/", place.path.rpartition(".")[0]).replace(".", "/") for place in targets.values()}
+    provider = qwix.LoraProvider(module_path="|".join(sorted(layers)), rank=lora.rank, alpha=lora.scale * (lora.rank or 1))
+    model = _filled(_abstract(policy.model, provider), policy.model, seed, mesh)
     return dataclasses.replace(policy, model=model, base=policy.model, lora=lora)
+
+
+def _abstract(model: nnx.Module, provider: Any) -> nnx.Module:
+    """The model with adapters, shapes only: qwix adds them when it runs the model, which need not be for real."""
+
+    def run(model: Any) -> nnx.Module:
+        return qwix.apply_lora_to_model(model, provider, **model.get_model_input(), rngs=nnx.Rngs(0))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # third parties' deprecations
+        return nnx.eval_shape(run, model)
+
+
+def _filled(abstract: nnx.Module, base: nnx.Module, seed: int, mesh: jax.sharding.Mesh) -> nnx.Module:
+    """The abstract model with the base model's buffers and untrained adapters: A uniform with variance 1 / (3 in), B zero.
+
+    The draw of an A depends on the seed and its path alone.
+    """
+    graph, state = nnx.split(abstract)
+    buffers = dict(jax.tree.leaves_with_path(nnx.state(base).to_pure_dict()))
+
+    def fill(path: Any, leaf: Any, sharding: Any) -> Any:
+        if path in buffers:
+            return buffers[path]
+        name = "/".join(str(getattr(key, "key", key)) for key in path)
+        if name.endswith("_lora_b"):
+            return jax.device_put(np.zeros(leaf.shape, leaf.dtype), sharding)
+        draw = np.random.default_rng([seed, *name.encode()])
+        bound = math.prod(leaf.shape[:-1]) ** -0.5
+        return jax.device_put(draw.uniform(-bound, bound, leaf.shape).astype(leaf.dtype), sharding)
+
+    shardings = nnx.get_named_sharding(state, mesh).to_pure_dict()
+    return nnx.merge(graph, jax.tree.map_with_path(fill, state.to_pure_dict(), shardings))
 
 
 def adapter(arrays: Mapping[str, np.ndarray], places: Mapping[str, Place]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
