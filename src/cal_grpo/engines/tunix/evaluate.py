@@ -19,7 +19,8 @@ def answers(
     # top_p None is how Tunix's sampler is told to be greedy (tunix 0.1.7, generate/sampler.py, init_sample_state)
     greedy = dataclasses.replace(rl_cluster.cluster_config.rollout_config, top_p=None, top_k=None, temperature=0.0, seed=0)
     mesh = rl_cluster.cluster_config.role_to_mesh[role.ROLLOUT]
-    batch_size = -(-min(batch_size, len(pairs)) // mesh.shape["fsdp"]) * mesh.shape["fsdp"]
+    shards = mesh.shape.get("fsdp", 1)
+    batch_size = -(-min(batch_size, len(pairs)) // shards) * shards
     for start in range(0, len(pairs), batch_size or 1):
         chunk = pairs[start : start + batch_size]
         prompts = [prompt for prompt, _ in chunk]
