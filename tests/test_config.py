@@ -25,6 +25,15 @@ def test_a_resolved_config_is_read_back_as_it_was(tmp_path):
     assert config.data == Path("x.jsonl")
 
 
+def test_a_resolved_lora_section_is_read_back_and_its_scale_is_alpha_over_rank(tmp_path):
+    assert load_config().lora.rank is None
+    config = load_config(overrides={"lora.rank": 8, "lora.modules": ["q_proj", "v_proj"], "mesh.fsdp": 2})
+    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    assert load_config(tmp_path / "config.yaml") == config
+    assert (config.lora.scale, config.lora.modules) == (2.0, ("q_proj", "v_proj"))
+    assert load_config(overrides={"lora.rank": 8, "lora.alpha": 4}).lora.scale == 0.5
+
+
 def test_lengths_that_were_given_are_not_fitted():
     config = load_config(overrides={"rollout.max_prompt_tokens": 10}).fitted(99, 77)
     assert (config.rollout.max_prompt_tokens, config.rollout.max_new_tokens) == (10, 77)
@@ -59,6 +68,14 @@ def test_override_values_mean_what_they_look_like(text, expected):
         ({"on_miss": "ignore"}, "on_miss = 'ignore'"),
         ({"seed": 2, "seed.x": 1}, "seed.x: seed is a value, not a section"),
         ({"rollout": 3}, "rollout = 3"),
+        ({"lora.save_adapter": True}, "lora.save_adapter is set and lora.rank is not; set lora.rank, such as 8"),
+        ({"lora.modules": ["q_proj"]}, "lora.modules is set and lora.rank is not"),
+        ({"lora.rank": 8, "lora.modules": ["qproj"]}, "lora.modules.0 = 'qproj'"),
+        ({"lora.rank": 8, "lora.modules": []}, "lora.modules = []"),
+        ({"lora.rank": 0}, "lora.rank = 0"),
+        ({"mesh.fsdp": 3}, "mesh.fsdp 3 does not divide the 64 answers of a forward pass"),
+        ({"mesh.fsdp": 4, "micro_batch_size": 1, "num_generations": 6}, "mesh.fsdp 4 does not divide the 6 answers"),
+        ({"mesh.dp": 2}, "unknown config key 'mesh.dp'"),
     ],
 )
 def test_bad_values_are_one_line_that_names_the_key(overrides, message):

@@ -7,7 +7,7 @@ A run's ``config.yaml`` is this object, resolved, and reproduces the run togethe
 import contextlib
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -16,6 +16,8 @@ from cal_grpo.credit import formula
 from cal_grpo.errors import UsageError
 
 EMBEDDED = "embedded"
+LoraModule = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+LORA_MODULES: tuple[LoraModule, ...] = get_args(LoraModule)
 
 
 class _Section(BaseModel):
@@ -37,6 +39,34 @@ class OptimizerSection(_Section):
     warmup_steps: int = Field(0, ge=0, description="Linear warm-up of the learning rate, in updates.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this global norm.")
     b2: float = Field(0.99, gt=0, lt=1, description="Adam's second-moment decay.")
+
+
+class LoraSection(_Section):
+    """Train low-rank adapters beside the linear layers instead of all weights."""
+
+    rank: int | None = Field(None, ge=1, description="Rank of the adapters; unset trains all weights.")
+    alpha: float | None = Field(None, gt=0, description="The adapters' output is scaled by alpha / rank. Default: 2 x rank.")
+    modules: tuple[LoraModule, ...] = Field(LORA_MODULES, min_length=1, description="Linear layers that get an adapter.")
+    save_adapter: bool = Field(False, description="Also write the adapter alone, in PEFT's format, to adapter/.")
+
+    @property
+    def scale(self) -> float:
+        """Factor of the adapters' output."""
+        return 2.0 if self.alpha is None else self.alpha / (self.rank or 1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "LoraSection":
+        for name in ("alpha", "modules", "save_adapter") if self.rank is None else ():
+            if getattr(self, name) != LoraSection.model_fields[name].default:
+                raise ValueError(f"lora.{name} is set and lora.rank is not; set lora.rank, such as 8")
+        return self
+
+
+class MeshSection(_Section):
+    """Devices of a run, fsdp x tp of them."""
+
+    fsdp: int = Field(1, ge=1, description="Devices that share the batch and the parameters.")
+    tp: int = Field(1, ge=1, description="Devices that share each layer; must divide its heads.")
 
 
 class EvalSection(_Section):
@@ -129,6 +159,8 @@ class TrainConfig(_Section):
 
     rollout: RolloutSection = RolloutSection()
     optimizer: OptimizerSection = OptimizerSection()
+    lora: LoraSection = LoraSection()
+    mesh: MeshSection = MeshSection()
     eval: EvalSection = EvalSection()
     oracle: OracleSection = OracleSection()
     fields: FieldsSection = FieldsSection()
@@ -143,6 +175,12 @@ class TrainConfig(_Section):
         if self.micro_batch_size and self.batch_size % self.micro_batch_size:
             raise ValueError(
                 f"micro_batch_size {self.micro_batch_size} does not divide batch_size {self.batch_size}; choose a divisor"
+            )
+        rows = (self.micro_batch_size or self.batch_size) * self.num_generations
+        if rows % self.mesh.fsdp:
+            raise ValueError(
+                f"mesh.fsdp {self.mesh.fsdp} does not divide the {rows} answers of a forward pass (questions x "
+                "num_generations); choose a divisor"
             )
         if not self.negative_reward < 0:
             raise ValueError(f"negative_reward is {self.negative_reward}; expected a number below 0, such as -1.0")

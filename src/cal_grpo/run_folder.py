@@ -7,6 +7,7 @@ samples.jsonl   question, response, grade, verdict, spans and advantages of a sh
 tensorboard/    the metrics again, as events
 checkpoints/    parameters and optimizer state
 policy/         the final policy as a Hugging Face folder
+adapter/        its LoRA adapter alone, in PEFT's format, if lora.save_adapter is set
 summary.json    the run in one object
 """
 
@@ -31,7 +32,7 @@ from cal_grpo.resume import Past, claim, cut_off, read_rows, replace_text
 
 _OURS = (
     "config.yaml", "metrics.jsonl", "judge.jsonl", "samples.jsonl", "eval.jsonl", "tensorboard", "checkpoints", "policy",
-    "summary.json",
+    "adapter", "summary.json",
 )  # fmt: skip
 
 

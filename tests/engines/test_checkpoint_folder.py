@@ -51,11 +51,11 @@ def test_a_policy_can_be_written_back_to_its_own_folder(toy_folder):
     np.testing.assert_array_equal(logits(policy.model), logits(load_policy(toy_folder, make_mesh()).model))
 
 
-def test_a_fresh_copy_shares_no_buffer(toy_folder):
+def test_the_reference_policy_shares_no_buffer(toy_folder):
     from flax import nnx
 
     policy = load_policy(toy_folder, make_mesh())
-    copy = policy.fresh_copy()
+    copy = policy.reference()
     before = logits(copy)
     nnx.update(policy.model, nnx.state(load_policy(toy_folder, make_mesh()).model))
     policy.model.embedder.input_embedding[...] = policy.model.embedder.input_embedding[...] * 2

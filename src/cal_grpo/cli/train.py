@@ -20,6 +20,8 @@ EXAMPLES = """
 
   cal-grpo train --model ./SmolLM2 --task gsm8k --data train.jsonl
 
+  cal-grpo train --model Qwen/Qwen2.5-0.5B-Instruct --task gsm8k --set lora.rank=16 --set lora.save_adapter=true
+
   cal-grpo train --oracle openai --set cal_model=NAME --set oracle.max_usd=5 --set oracle.on_budget=stop
 
   cal-grpo train --oracle openai --replay runs/first/judge.jsonl    the same training again, without a call

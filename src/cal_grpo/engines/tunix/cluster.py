@@ -12,6 +12,7 @@ from tunix.sft.metrics_logger import MetricsLoggerOptions
 from cal_grpo.config import TrainConfig
 from cal_grpo.engines.tunix.checkpoint import Policy
 from cal_grpo.engines.tunix.metrics import RowBackend
+from cal_grpo.engines.tunix.prompts import read_prompts_as_rendered
 
 
 def build_cluster(
@@ -50,9 +51,9 @@ def build_cluster(
             backend_kwargs={"custom_backend": [lambda: metrics or RowBackend(lambda row: None)]},
         ),
     )
-    return tunix_cluster.RLCluster(
+    cluster = tunix_cluster.RLCluster(
         actor=policy.model,
-        reference=policy.fresh_copy() if config.beta else None,
+        reference=policy.reference() if config.beta else None,
         tokenizer=policy.tokenizer,
         cluster_config=tunix_cluster.ClusterConfig(
             role_to_mesh={role.ACTOR: mesh, role.REFERENCE: mesh, role.ROLLOUT: mesh},
@@ -60,6 +61,8 @@ def build_cluster(
             rollout_config=rollout_settings(config, policy),
         ),
     )
+    read_prompts_as_rendered(cluster)
+    return cluster
 
 
 def rollout_settings(config: TrainConfig, policy: Policy) -> RolloutConfig:

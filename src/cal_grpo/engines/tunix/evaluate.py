@@ -59,17 +59,19 @@ def answers(
     """
     # top_p None is how Tunix's sampler is told to be greedy (tunix 0.1.7, generate/sampler.py, init_sample_state)
     greedy = dataclasses.replace(settings, top_p=None, top_k=None, temperature=0.0, seed=0)
+    shards = mesh.shape.get("fsdp", 1)
     done = 0
 
     def generate(prompts: list[str], how: RolloutConfig, of: int, noise: str | None = None) -> list[str]:
         nonlocal done
-        rows, texts = min(batch_size, of), []
+        rows = -(-min(batch_size, of) // shards) * shards
+        texts: list[str] = []
         for call, start in enumerate(range(0, len(prompts), rows)):
             batch = prompts[start : start + rows]
             if noise is not None:
                 how = dataclasses.replace(how, seed=random.Random(f"{noise}/{call}").getrandbits(31))
             with mesh:
-                # The last batch is filled up with repeats, so that one shape is compiled.
+                # The last batch is filled up with repeats, so that one shape is compiled and the mesh divides it.
                 texts += rollout.generate((batch * rows)[:rows], how).text[: len(batch)]
             done += len(batch)
             if on_done is not None:

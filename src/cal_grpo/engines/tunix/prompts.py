@@ -11,9 +11,33 @@ from cal_grpo.tasks.types import Example
 
 
 def render(question: str, tokenizer: Any) -> str:
-    """The question in the policy's chat template, ready for its answer."""
+    """The question in the policy's chat template, ready for its answer.
+
+    Raises:
+        UsageError: the policy has no template.
+    """
+    if not tokenizer.chat_template:
+        raise UsageError(
+            f"{tokenizer.name_or_path}: the tokenizer has no chat_template; choose a checkpoint with one (an instruct model), "
+            "or add chat_template.jinja to the folder"
+        )
     messages = [{"role": "user", "content": question}]
     return str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+
+
+def prompt_ids(prompt: str, tokenizer: Any) -> list[int]:
+    """A rendered prompt's ids: the template has written every special token that belongs there."""
+    return list(tokenizer.encode(prompt, add_special_tokens=False))
+
+
+def read_prompts_as_rendered(rl_cluster: Any) -> None:
+    """Make a cluster's sampler read prompts as ``prompt_ids`` does.
+
+    Tunix's puts a BOS token in front whenever the tokenizer has one, wanted or not (tunix 0.1.7, generate/sampler.py,
+    ``Sampler.tokenize``).
+    """
+    tokenizer = rl_cluster.tokenizer.tokenizer
+    rl_cluster.rollout._sampler.tokenize = lambda prompt: np.array(prompt_ids(prompt, tokenizer), dtype=np.int32)
 
 
 def fitting(
@@ -29,7 +53,7 @@ def fitting(
     kept = []
     for example in examples:
         prompt = render(example.question, tokenizer)
-        if len(tokenizer.encode(prompt)) <= max_prompt_tokens:
+        if len(prompt_ids(prompt, tokenizer)) <= max_prompt_tokens:
             kept.append((prompt, example))
     if not kept and examples:
         raise UsageError(

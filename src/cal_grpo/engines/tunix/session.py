@@ -11,12 +11,13 @@ from typing import Any, Self
 import jax
 import jax.monitoring
 
-from cal_grpo.config import TrainConfig
+from cal_grpo.config import EMBEDDED, TrainConfig
 from cal_grpo.engines.tunix.checkpoint import Policy, load_policy, save_policy
 from cal_grpo.engines.tunix.cluster import build_cluster, rollout_settings
 from cal_grpo.engines.tunix.config import CALGRPOConfig
 from cal_grpo.engines.tunix.evaluate import Answers, answers, rollout_of
 from cal_grpo.engines.tunix.learner import CALGRPOLearner
+from cal_grpo.engines.tunix.lora import save_adapter, with_lora
 from cal_grpo.engines.tunix.mesh import make_mesh
 from cal_grpo.engines.tunix.metrics import RowBackend, emit_before_checkpoints
 from cal_grpo.engines.tunix.prompts import batches, fitting
@@ -60,8 +61,10 @@ class Session:
         Raises:
             UsageError: the checkpoint cannot be trained, or no prompt fits.
         """
-        mesh = make_mesh()
+        mesh = make_mesh(config.mesh.fsdp, config.mesh.tp)
         policy = load_policy(resolve_model(config.model_id), mesh, remat=config.remat)
+        if config.lora.rank:
+            policy = with_lora(policy, config.lora, config.seed, mesh)
         limit = config.rollout.max_prompt_tokens or task.prompt_tokens
         training, skipped = fitting(task.train, policy.tokenizer, limit, "training")
         held_out, skipped_eval = fitting(task.eval, policy.tokenizer, limit, "held-out")
@@ -128,8 +131,12 @@ class Session:
         return int(self._learner.rl_cluster.actor_trainer.train_steps)
 
     def save_policy(self, output: Path) -> None:
-        """The policy as it is now, as a Hugging Face folder."""
-        save_policy(self.policy, output, self._learner.rl_cluster.actor_trainer.model)
+        """The policy as it is now, as a Hugging Face folder; if asked, its adapter beside it, in ``adapter``."""
+        model = self._learner.rl_cluster.actor_trainer.model
+        save_policy(self.policy, output, model)
+        if self.config.lora.save_adapter:
+            base = str(self.policy.folder) if self.config.model_id == EMBEDDED else self.config.model_id
+            save_adapter(self.policy, output.with_name("adapter"), base, model)
 
     def close(self) -> None:
         """Take no more metrics, for Tunix keeps listeners of a run that failed; wait for a checkpoint that is being written."""

@@ -1,0 +1,65 @@
+"""Several devices: four virtual ones, in a process of their own, for jax counts its devices once."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tiny_models
+
+from cal_grpo.engines.tunix.checkpoint import load_policy
+from cal_grpo.engines.tunix.mesh import make_mesh
+from cal_grpo.errors import UsageError
+
+TRAINS = """
+import json, sys
+from cal_grpo.config import load_config
+from cal_grpo.train import train
+model, output, changes = sys.argv[1:3] + [json.loads(sys.argv[3])]
+for fsdp, tp in ((1, 1), (2, 2)):
+    train(load_config(overrides={
+        "model_id": model, "output_dir": f"{output}/{fsdp}x{tp}", "mesh.fsdp": fsdp, "mesh.tp": tp, "num_train_steps": 2,
+        "batch_size": 2, "micro_batch_size": 1, "num_generations": 4, "max_eval_samples": 3, "learning_rate": 1e-2,
+        "ledger.steps": 2, "rollout.max_new_tokens": 48, "rollout.max_prompt_tokens": 96, **changes,
+    }))
+"""
+
+
+@pytest.mark.parametrize(("family", "changes"), [("qwen2", {}), ("llama3", {"lora.rank": 4})])
+def test_four_devices_train_as_one_does(tmp_path, family, changes):
+    folder = tiny_models.write(tmp_path / family, family)
+    flags = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", TRAINS, folder, tmp_path, json.dumps(changes)],
+        env=flags,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    one, four = (
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()] for name in ("1x1", "2x2")
+    )
+    assert len(one) == len(four) == 2
+    assert one[0]["grad_norm"] > 1e-3  # the random policy wrote some number that was blamed
+    assert one[1]["kl"] > 1e-5
+    # Sums are taken in another order; Adam's first step, a sign, makes more of that in the second update.
+    for update, tolerance in ((0, 1e-5), (1, 1e-3)):
+        for name in ("loss", "kl", "grad_norm", "reward", "tokens"):
+            np.testing.assert_allclose(four[update][name], one[update][name], rtol=tolerance, atol=1e-6, err_msg=name)
+    answers = [(tmp_path / name / "eval.jsonl").read_text() for name in ("1x1", "2x2")]
+    assert answers[0] == answers[1]
+
+
+def test_a_mesh_that_does_not_fit_is_one_line(tmp_path):
+    import jax
+
+    with pytest.raises(UsageError, match=r"mesh: fsdp=64 x tp=2 needs 128 devices and jax sees \d+ \(cpu\)"):
+        make_mesh(fsdp=64, tp=2)
+    folder = tiny_models.write(tmp_path / "qwen2", "qwen2")
+    wide = jax.sharding.AbstractMesh((1, 4), ("fsdp", "tp"))
+    with pytest.raises(UsageError, match=r"mesh.tp=4 does not divide an axis of 2 of layers.0.attn.k_proj.w; choose a divisor"):
+        load_policy(folder, wide)
