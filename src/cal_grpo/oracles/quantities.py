@@ -1,40 +1,51 @@
-"""What a text states in numbers: equations, recomputed exactly, and the numbers it mentions."""
+"""Written equations, recomputed exactly."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cal_grpo.oracles.expressions import Chain, Expression, chains, is_computed, operands
-from cal_grpo.oracles.lexer import Token, tokenize
+from cal_grpo.oracles.worked.expressions import Chain, Expression, chains, is_computed, operands
+from cal_grpo.oracles.worked.lexer import Token, tokenize
 
 # GSM8K's annotation and the number behind it, which repeats its result.
-_ANNOTATION = re.compile(r"<<([^<>\n]{1,200})>>[ $]*(\d+(?:[ ,]\d{3}(?!\d))*(?:\.\d+)?|\.\d+)?")
+ANNOTATION = re.compile(r"<<([^<>\n]{1,200})>>[ $]*(\d+(?:[ ,]\d{3}(?!\d))*(?:\.\d+)?|\.\d+)?")
 _ROUNDED = re.compile(r"\b(?:round|about|approx|nearest|roughly|remainder|whole|almost|nearly)", re.IGNORECASE)
-# Words of one kind measure the same thing: 1 hour + 10 minutes = 70 minutes cannot be recomputed without their units.
-_MEASURES = [
-    "second seconds minute minutes hour hours day days week weeks month months year years min mins sec hr hrs".split(),
-    "cent cents dollar dollars penny pennies nickel nickels dime dimes quarter quarters".split(),
-    "inch inches foot feet yard yards mile miles cm m km mm meter meters centimeter centimeters kilometer kilometers".split(),
-    "ounce ounces pound pounds oz lb lbs gram grams g kg kilogram kilograms ton tons".split(),
-    "ml l liter liters litre litres cup cups pint pints quart quarts gallon gallons tablespoon tablespoons teaspoon".split(),
-    "dozen dozens pair pairs".split(),
-]
 _NOISE = Fraction(1, 10**9)  # 0.1 * 3 = 0.30000000000000004, as a computer writes
-_MEASURE_OF = {word.rstrip("s"): i for i, words in enumerate(_MEASURES) for word in words}
+# Words of one line measure the same thing: 1 hour + 10 minutes = 70 minutes cannot be recomputed without its units.
+_MEASURES = """
+second minute hour day week month year min sec hr
+cent dollar penny pennies nickel dime quarter
+inch inches foot feet yard mile cm m km mm meter metre centimeter kilometer
+ounce pound oz lb gram g kg kilogram ton
+ml l liter litre cup pint quart gallon tablespoon teaspoon
+dozen pair
+"""
+_MEASURE_OF = {word: number for number, line in enumerate(_MEASURES.split("\n")) for word in line.split()}
 
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """``sides`` of one written chain ``a = b = c`` with their exact values; ``text`` as written."""
+    """One written chain ``a = b = c``.
+
+    Attributes:
+        text: as written; characters [start, end) of the text it came from, or of an annotation in it.
+        sides, values: the expressions and their exact values.
+        decimals: written decimals of each side that is a single number, else 0.
+        hundredfold: percent or cents are in play: 0.25 and 25 are alike.
+        rounded: the text says so.
+        mixed: of one kind of unit more than one is written, or 2m may be metres or an unknown: not to be judged.
+    """
 
     text: str
+    start: int
+    end: int
     sides: tuple[Expression, ...]
     values: tuple[Fraction, ...]
-    decimals: tuple[int, ...]  # written decimals of each side that is a single number, else 0
-    percent: bool
-    rounded: bool  # in words
-    mixed: bool  # units of one kind, hours and minutes; or 2m + 55, which may be metres or an unknown
+    decimals: tuple[int, ...]
+    hundredfold: bool
+    rounded: bool
+    mixed: bool
 
     @property
     def result(self) -> Fraction:
@@ -43,14 +54,14 @@ class Equation:
     def false_side(self) -> int | None:
         """Index of the first side that does not equal the one before it, None when the chain is true.
 
-        What people write and mean right is let through: results rounded or cut to the decimals written; 0.25 for 25 %;
-        7 - 9 for 9 - 7; and a running total, 3 * 4 = 12 + 5 = 17.
+        What people write and mean right is let through: results rounded or cut to the decimals written; quotients cut
+        to whole numbers; 25 % for 0.25; 7 - 9 for 9 - 7; and a running total, 3 * 4 = 12 + 5 = 17.
         """
         if self.mixed:
             return None
         for i in range(1, len(self.values)):
             left, right = self.values[i - 1], self.values[i]
-            if abs(left - right) <= _NOISE * abs(left) or (self.percent and (left == 100 * right or right == 100 * left)):
+            if abs(left - right) <= _NOISE * abs(left) or (self.hundredfold and (left == 100 * right or right == 100 * left)):
                 continue
             if not is_computed(self.sides[i - 1]) and not is_computed(self.sides[i]) and not self.decimals[i - 1]:
                 continue  # 2 hours = 120 minutes
@@ -62,15 +73,11 @@ class Equation:
         return None
 
     def _is_rounded(self, left: Fraction, right: Fraction, decimals: int) -> bool:
-        scales = (Fraction(1), Fraction(100), Fraction(1, 100)) if self.percent else (Fraction(1),)
         ulp = Fraction(1, 10**decimals)
-        for scale in scales:
-            exact = left * scale
-            if (exact / ulp).denominator == 1:  # nothing to round
-                continue
-            if abs(exact - right) < ulp and (decimals or self.rounded or _divides(self.sides)):
-                return True
-        return False
+        if not (decimals or self.rounded or any(map(_divides, self.sides))):
+            return False
+        scales = (Fraction(1), Fraction(100), Fraction(1, 100)) if self.hundredfold else (Fraction(1),)
+        return any(abs(left * scale - right) < ulp and (left * scale / ulp).denominator > 1 for scale in scales)
 
     def _runs_on(self, i: int) -> bool:
         side = self.sides[i]
@@ -79,41 +86,51 @@ class Equation:
         return is_computed(self.sides[i]) and side[0] == "number" and side[1] == self.values[i - 1]
 
 
-def _divides(sides: tuple[Expression, ...]) -> bool:
-    return any(side[0] == "product" and any(exponent < 0 for exponent, _ in side[1]) for side in sides)
+def _divides(side: Expression) -> bool:
+    return side[0] == "product" and any(exponent < 0 for exponent, _ in side[1])
 
 
 def equations(text: str, tokens: list[Token] | None = None) -> Iterator[Equation]:
-    """Every equation between plain numbers in a text, from left to right, GSM8K's ``<<a*b=c>>`` annotations first."""
-    for match in _ANNOTATION.finditer(text):
-        yield from equations(f"{match[1]}={match[2]}" if match[2] else match[1])
+    """Every equation between plain numbers in a text: GSM8K's ``<<a*b=c>>`` annotations, then what is written.
+
+    ``tokens`` are those of the text, if they are at hand.
+    """
+    if "<<" in text:
+        for match in ANNOTATION.finditer(text):
+            inner = f"{match[1]}={match[2]}" if match[2] else match[1]
+            tokens_inside = tokenize(inner)
+            for chain in chains(tokens_inside):
+                if (equation := as_equation(chain, tokens_inside, inner)) is not None:
+                    yield equation
     tokens = tokenize(text) if tokens is None else tokens
     for chain in chains(tokens):
-        equation = _as_equation(chain, tokens, text)
-        if equation is not None:
+        if (equation := as_equation(chain, tokens, text)) is not None:
             yield equation
 
 
-def _as_equation(chain: Chain, tokens: list[Token], text: str) -> Equation | None:
-    pairs = list(zip(chain.sides, chain.values, strict=True))
-    if len(pairs) > 1 and _is_name(pairs[0][0], tokens):
-        pairs.pop(0)
-    sides, values = tuple(s for s, _ in pairs), tuple(v for _, v in pairs)
-    if len(sides) < 2 or not all(isinstance(v, Fraction) for v in values) or not any(map(is_computed, sides)):
+def as_equation(chain: Chain, tokens: list[Token], text: str) -> Equation | None:
+    """A chain as an equation between numbers, None when it is none."""
+    sides, values = chain.sides, chain.values
+    if len(sides) > 1 and _is_name(sides[0], tokens):
+        sides, values = sides[1:], values[1:]
+    numbers = tuple(value for value in values if isinstance(value, Fraction))
+    if len(sides) < 2 or len(numbers) < len(sides) or not any(map(is_computed, sides)):
         return None
-    written = text[tokens[chain.start].start : tokens[chain.end - 1].end]
-    kinds = [_MEASURE_OF.get(t.text.rstrip("s")) for t in tokens[chain.start : chain.end + 2] if t.kind == "word"]
-    words = {t.text.rstrip("s") for t in tokens[chain.start : chain.end + 2] if t.kind == "word"}
-    letters = any(t.kind == "word" and t.glued and len(t.text) == 1 for t in tokens[chain.start : chain.end])
-    mixed = letters or any(len({w for w in words if _MEASURE_OF.get(w) == kind}) > 1 for kind in set(kinds) - {None})
+    start, end = tokens[chain.start].start, tokens[chain.end - 1].end
+    near = tokens[chain.start : chain.end + 2]
+    units = {t.text.rstrip("s") if len(t.text) > 2 else t.text for t in near if t.kind == "word"}
+    measured = [_MEASURE_OF[unit] for unit in units if unit in _MEASURE_OF]
+    letters = any(t.kind == "word" and t.glued and len(t.text) == 1 for t in near)
     return Equation(
-        written,
+        text[start:end],
+        start,
+        end,
         sides,
-        tuple(v for v in values if isinstance(v, Fraction)),
-        tuple(_decimals(side, tokens) for side in sides),
-        "%" in written or "cent" in text,
+        numbers,
+        tuple(tokens[side[2]].decimals if side[0] == "number" and side[2] >= 0 else 0 for side in sides),
+        any(t.kind == "%" for t in near) or "cent" in text,
         chain.about or bool(_ROUNDED.search(text)),
-        mixed,
+        letters or len(set(measured)) < len(measured),
     )
 
 
@@ -126,12 +143,3 @@ def _is_name(side: Expression, tokens: list[Token]) -> bool:
         return False
     last = written[1][1]
     return tokens[last].glued and last + 1 < len(tokens) and tokens[last + 1].kind == "word"
-
-
-def _decimals(side: Expression, tokens: list[Token]) -> int:
-    return tokens[side[2]].decimals if side[0] == "number" and side[2] >= 0 else 0
-
-
-def numbers(text: str) -> list[Fraction]:
-    """Every number of a text, in order, thousands separators read."""
-    return [t.value for t in tokenize(text) if t.value is not None]

@@ -1,7 +1,8 @@
-"""Arithmetic as it is written in running text: parsed with its units, evaluated exactly.
+"""Arithmetic as it stands in running text: parsed with its units, evaluated exactly.
 
 An expression is a nested tuple: ``("number", value, token)``, ``("unknown", name)``, ``("sum", ((sign, e), ...))`` or
-``("product", ((exponent, e), ...))``, with signs and exponents of 1 and -1.
+``("product", ((exponent, e), ...))``, with signs and exponents of 1 and -1. ``token`` is -1 for a number that is not
+written, such as the 100 of a percent sign.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from cal_grpo.oracles.lexer import Token
+from cal_grpo.oracles.worked.lexer import Token
 
 Expression = tuple[Any, ...]
 
@@ -18,10 +19,12 @@ _MAX_TERMS = 60
 _MAX_UNITS = 5  # words of a unit, "slices of pizza each"
 _MAX_BITS = 400  # of a value: text can ask for numbers that take for ever
 # Words that end an expression: whatever follows is another thought.
-_BREAKS = frozenset(
-    "and so is are was were which that because since then if but or as equals means equal gives leaves get gets has have "
-    "had will would he she it they we you i therefore thus when while plus minus x where".split()
-)
+_BREAKS = """
+and so is are was were which that because since then if but or as means equal gives leaves get gets has have had will would
+he she it they we you i therefore thus when while x where
+"""
+_BREAK_WORDS = frozenset(_BREAKS.split())
+_HUNDRED = ("number", Fraction(100), -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,47 @@ Value = Fraction | Linear
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """``a = b = c`` as written, or a single expression. Tokens [start, end) of the step."""
+    """``a = b = c`` as written, or a single expression; tokens [start, end) of the step. ``about``: a sign is ≈."""
 
     sides: tuple[Expression, ...]
     values: tuple[Value | None, ...]
     start: int
     end: int
-    about: bool = False  # one of the signs is ≈
+    about: bool
+
+
+def chains(tokens: Sequence[Token]) -> Iterator[Chain]:
+    """Every chain of sides, and every expression that stands alone, from left to right.
+
+    A side that hangs on something unread (``apples + 5 * 2 = 22``) is left out: a false alarm costs more than a miss.
+    """
+    parser = _Parser(tokens)
+    i = 0
+    while i < len(tokens):
+        kind = tokens[i].kind
+        opens = kind in ("number", "variable", "(", "frac")
+        if not opens and not (kind == "-" and (i == 0 or tokens[i - 1].kind in ("=", "(", "stop"))):
+            i += 1
+            continue
+        start, about = i, False
+        sides: list[Expression] = []
+        while True:
+            try:
+                side, i = parser.sum(i, 0)
+            except _Unreadable:
+                i += not sides
+                break
+            sides.append(side)
+            if parser.kind(i) != "=":
+                break
+            about = about or tokens[i].text == "≈"
+            i += 1
+        if sides and _goes_on(tokens, i):
+            sides.pop()
+        if sides and _hangs(tokens, start):
+            sides.pop(0)
+        if sides:
+            yield Chain(tuple(sides), tuple(evaluate(side) for side in sides), start, i, about)
 
 
 class _Unreadable(Exception):
@@ -52,23 +89,27 @@ class _Unreadable(Exception):
 
 
 class _Parser:
+    """Recursive descent. Each method takes a token's index and returns an expression and the index behind it."""
+
     def __init__(self, tokens: Sequence[Token]) -> None:
         self.tokens = tokens
-        self.n = len(tokens)
+        self.kinds = [token.kind for token in tokens] + ["end"] * 8
 
     def kind(self, i: int) -> str:
-        return self.tokens[i].kind if 0 <= i < self.n else "end"
+        return self.kinds[i] if i < len(self.kinds) else "end"
 
     def sum(self, i: int, depth: int) -> tuple[Expression, int]:
         if depth > _MAX_DEPTH:
             raise _Unreadable
         term, i = self.product(i, depth)
+        if self.kind(i) not in "+-":
+            return term, i
         terms = [(1, term)]
         while self.kind(i) in "+-" and len(terms) < _MAX_TERMS:
             sign = 1 if self.kind(i) == "+" else -1
             term, i = self.product(i + 1, depth)
             terms.append((sign, term))
-        return (("sum", tuple(terms)) if len(terms) > 1 else term), i
+        return ("sum", tuple(terms)), i
 
     def product(self, i: int, depth: int) -> tuple[Expression, int]:
         factor, i = self.factor(i, depth)
@@ -89,50 +130,25 @@ class _Parser:
                 break
         return (("product", tuple(factors)) if len(factors) > 1 else factor), i
 
-    def is_tight_fraction(self, i: int) -> bool:
-        """60 / 3/4 divides by three quarters, 60/3/4 does not."""
-        return [self.kind(j) for j in range(i, i + 3)] == ["number", "/", "number"] and [
-            t.glued for t in self.tokens[i : i + 3]
-        ] == [False, True, True]
-
-    def multiplies(self, i: int) -> bool:
-        """Whether a factor follows without a sign: 4(6), 3x, 1/2 (24 + x)."""
-        if self.kind(i) not in ("(", "frac", "variable") or self.kind(i - 1) not in ("number", ")", "%", "variable"):
-            return False
-        if self.tokens[i].glued or self.kind(i) == "variable":
-            return True
-        inside = [self.kind(j) for j in range(i, min(i + 8, self.n))]
-        return inside[0] == "(" and ")" in inside and "variable" in inside[: inside.index(")")]
-
     def factor(self, i: int, depth: int) -> tuple[Expression, int]:
         kind = self.kind(i)
-        if kind == "-":
-            inner, i = self.factor(i + 1, depth + 1)
-            return ("sum", ((-1, inner),)), i
         if kind == "number":
-            value = self.tokens[i].value
-            result: Expression = ("number", value, i)
-            i += 1
-            # 1 1/2, a mixed number
-            if self.kind(i) == "number" and self.kind(i + 1) == "/" and self.kind(i + 2) == "number" and not self.tokens[i].glued:
-                top, bottom = self.tokens[i].value, self.tokens[i + 2].value
-                if top is not None and bottom and top < bottom and value is not None and value.denominator == 1:
-                    result, i = ("number", value + top / bottom, i - 1), i + 3
+            result, i = self.number(i)
         elif kind == "variable":
             result, i = ("unknown", self.tokens[i].text), i + 1
         elif kind == "(":
-            result, i = self.sum(i + 1, depth + 1)
-            if self.kind(i) != ")":
-                raise _Unreadable
-            i += 1
+            result, i = self.bracket(i, depth)
         elif kind == "frac":
-            top, i = self.group(i + 1, depth)
-            bottom, i = self.group(i, depth)
+            top, i = self.bracket(i + 1, depth)
+            bottom, i = self.bracket(i, depth)
             result = ("product", ((1, top), (-1, bottom)))
+        elif kind == "-" and depth < _MAX_DEPTH:
+            inner, i = self.factor(i + 1, depth + 1)
+            return ("sum", ((-1, inner),)), i
         else:
             raise _Unreadable
         if self.kind(i) == "%":
-            result, i = ("product", ((1, result), (-1, ("number", Fraction(100), -1)))), i + 1
+            result, i = ("product", ((1, result), (-1, _HUNDRED))), i + 1
         if self.kind(i) == "^":
             power = self.tokens[i + 1].value if self.kind(i + 1) == "number" else None
             if power not in (2, 3):
@@ -140,7 +156,15 @@ class _Parser:
             result, i = ("product", ((1, result),) * int(power)), i + 2
         return result, self.units(i)
 
-    def group(self, i: int, depth: int) -> tuple[Expression, int]:
+    def number(self, i: int) -> tuple[Expression, int]:
+        value = self.tokens[i].value or Fraction(0)
+        if self.kinds[i + 1 : i + 4] == ["number", "/", "number"] and not self.tokens[i + 1].glued:
+            top, bottom = self.tokens[i + 1].value or Fraction(0), self.tokens[i + 3].value or Fraction(1)
+            if top < bottom and value.denominator == 1:  # 1 1/2
+                return ("number", value + top / bottom, i), i + 4
+        return ("number", value, i), i + 1
+
+    def bracket(self, i: int, depth: int) -> tuple[Expression, int]:
         if self.kind(i) != "(":
             raise _Unreadable
         result, i = self.sum(i + 1, depth + 1)
@@ -148,12 +172,27 @@ class _Parser:
             raise _Unreadable
         return result, i + 1
 
+    def is_tight_fraction(self, i: int) -> bool:
+        """60 / 3/4 divides by three quarters, 60/3/4 does not."""
+        return self.kinds[i : i + 3] == ["number", "/", "number"] and [t.glued for t in self.tokens[i : i + 3]] == [
+            False, True, True,
+        ]  # fmt: skip
+
+    def multiplies(self, i: int) -> bool:
+        """Whether a factor follows without a sign: 4(6), 3x, 1/2 (24 + x)."""
+        if self.kind(i) not in ("(", "frac", "variable") or self.kinds[i - 1] not in ("number", ")", "%", "variable"):
+            return False
+        if self.tokens[i].glued or self.kind(i) == "variable":
+            return True
+        inside = self.kinds[i : i + 8]
+        return inside[0] == "(" and ")" in inside and "variable" in inside[: inside.index(")")]
+
     def units(self, i: int) -> int:
         """Past the words of a unit and remarks in brackets, if the expression goes on behind them."""
         j, words = i, 0
         while words <= _MAX_UNITS:
             kind = self.kind(j)
-            if kind == "word" and self.tokens[j].text not in _BREAKS:
+            if kind == "word" and self.tokens[j].text not in _BREAK_WORDS:
                 j, words = j + 1, words + 1
             elif kind == "/" and self.kind(j + 1) == "word":
                 j, words = j + 2, words + 1
@@ -163,60 +202,23 @@ class _Parser:
                 j += 1
             else:
                 break
-        return j if self.kind(j) in ("+", "-", "*", "/", "=", ")") and j > i and self.kind(j + 1) != "word" else i
-
-
-def chains(tokens: Sequence[Token]) -> Iterator[Chain]:
-    """Every chain of sides, and every expression that stands alone, from left to right.
-
-    A side that hangs on something unread (``apples + 5 * 2 = 22``) is left out: a false alarm costs more than a miss.
-    """
-    parser = _Parser(tokens)
-    i = 0
-    while i < len(tokens):
-        opens = tokens[i].kind in ("number", "variable", "(", "frac")
-        if not opens and not (tokens[i].kind == "-" and (i == 0 or tokens[i - 1].kind in ("=", "(", "stop"))):
-            i += 1
-            continue
-        start = i
-        sides: list[Expression] = []
-        about = False
-        while True:
-            try:
-                side, i = parser.sum(i, 0)
-            except _Unreadable:
-                if not sides:
-                    i += 1
-                break
-            sides.append(side)
-            if parser.kind(i) != "=":
-                break
-            about = about or tokens[i].text != "="
-            i += 1
-        if not sides:
-            continue
-        # "= 12 more than that": a side is read only as far as it goes
-        if _goes_on(tokens, i):
-            sides.pop()
-        if sides and _hangs(tokens, start):
-            sides.pop(0)
-        if sides:
-            yield Chain(tuple(sides), tuple(evaluate(side) for side in sides), start, i, about)
-        if i == start:
-            i += 1
+        return j if j > i and self.kind(j) in ("+", "-", "*", "/", "=", ")") and self.kind(j + 1) != "word" else i
 
 
 def _hangs(tokens: Sequence[Token], start: int) -> bool:
-    before = tokens[start - 1] if start else None
-    if before is None:
+    """Whether a first side began earlier, in something unread."""
+    if not start:
         return False
+    before = tokens[start - 1]
     if before.kind in ("+", "-", "*", "/", "^", "other", "frac"):
         return True
-    # 12 x 1 and 1/4: the number began earlier
-    return before.text == "and" and start > 1 and tokens[start - 2].kind == "number" and tokens[start + 1 : start + 2] != [] and tokens[start + 1].kind == "/"
+    # 12 x 1 and 1/4
+    fraction = [t.kind for t in tokens[start : start + 2]] == ["number", "/"]
+    return before.text == "and" and fraction and start > 1 and tokens[start - 2].kind == "number"
 
 
 def _goes_on(tokens: Sequence[Token], end: int) -> bool:
+    """Whether a last side goes on with something unread."""
     if end >= len(tokens):
         return False
     after = tokens[end]
@@ -226,15 +228,15 @@ def _goes_on(tokens: Sequence[Token], end: int) -> bool:
         return True
     if after.kind in ("variable", "(", "number"):
         return after.glued
-    # 15 and 1/2: the number goes on
+    # 15 and 1/2
     return after.text == "and" and [t.kind for t in tokens[end + 1 : end + 4]] == ["number", "/", "number"]
 
 
 def evaluate(expression: Expression) -> Value | None:
-    """Exact value, linear in at most one unknown; None where it is neither (or divides by zero)."""
+    """Exact value, linear in at most one unknown; None where it is neither, divides by zero or grows out of hand."""
     kind = expression[0]
     if kind == "number":
-        return expression[1]
+        return Fraction(expression[1])
     if kind == "unknown":
         return Linear(expression[1], Fraction(1), Fraction(0))
     total: Value | None = None
@@ -242,24 +244,28 @@ def evaluate(expression: Expression) -> Value | None:
         value = evaluate(part)
         if value is None:
             return None
-        if kind == "sum":
-            total = _add(total if total is not None else Fraction(0), value, sign)
+        if total is None:
+            total = value if sign == 1 else _negated(value) if kind == "sum" else _multiply(Fraction(1), value, -1)
         else:
-            total = _multiply(total if total is not None else Fraction(1), value, sign)
+            total = _add(total, value, sign) if kind == "sum" else _multiply(total, value, sign)
         if total is None:
             return None
     return total
 
 
+def _negated(value: Value) -> Value:
+    return Linear(value.name, -value.slope, -value.offset) if isinstance(value, Linear) else -value
+
+
 def _add(a: Value, b: Value, sign: int) -> Value | None:
     if isinstance(a, Fraction) and isinstance(b, Fraction):
-        return _bounded(a + sign * b)
-    a_name, b_name = (getattr(v, "name", None) for v in (a, b))
-    if a_name and b_name and a_name != b_name:
+        return _bounded(a + b if sign == 1 else a - b)
+    names = {v.name for v in (a, b) if isinstance(v, Linear)}
+    if len(names) > 1:
         return None
-    (s, p), (t, q) = _parts(a), _parts(b)
+    (s, p), (t, q) = linear_parts(a), linear_parts(b)
     slope, offset = s + sign * t, p + sign * q
-    return Linear(a_name or b_name or "", slope, offset) if slope else offset
+    return Linear(names.pop(), slope, offset) if slope else offset
 
 
 def _multiply(a: Value, b: Value, exponent: int) -> Value | None:
@@ -270,13 +276,14 @@ def _multiply(a: Value, b: Value, exponent: int) -> Value | None:
     if exponent < 0:
         if not b:
             return None
-        b = 1 / b
+        return Linear(a.name, a.slope / b, a.offset / b) if isinstance(a, Linear) else _bounded(a / b)
     if isinstance(a, Linear):
         return Linear(a.name, a.slope * b, a.offset * b) if b else Fraction(0)
     return _bounded(a * b)
 
 
-def _parts(value: Value) -> tuple[Fraction, Fraction]:
+def linear_parts(value: Value) -> tuple[Fraction, Fraction]:
+    """(slope, offset)."""
     return (value.slope, value.offset) if isinstance(value, Linear) else (Fraction(0), value)
 
 
@@ -298,8 +305,6 @@ def is_computed(expression: Expression) -> bool:
     if expression[0] in ("number", "unknown"):
         return False
     parts = expression[1]
-    if expression[0] == "sum" and len(parts) == 1:
-        return is_computed(parts[0][1])
-    if expression[0] == "product" and len(parts) == 2 and parts[1][1][0] == "number" and parts[1][1][2] < 0:
-        return is_computed(parts[0][1])
-    return True
+    signed = expression[0] == "sum" and len(parts) == 1
+    percent = expression[0] == "product" and len(parts) == 2 and parts[1][1] is _HUNDRED
+    return is_computed(parts[0][1]) if signed or percent else True

@@ -1,6 +1,7 @@
 """A worked solution as tokens: numbers, operators, brackets, words. Every token knows its characters.
 
-Plain text, Markdown and LaTeX come out alike: ``3 × 4``, ``3 x 4``, ``3*4`` and ``3 \\times 4`` are the same tokens.
+Plain text, Markdown and LaTeX come out alike: ``3 × 4``, ``3 x 4``, ``3*4``, ``3 times 4`` and ``3 \\times 4`` are the
+same tokens.
 """
 
 import re
@@ -10,36 +11,43 @@ from fractions import Fraction
 MAX_DIGITS = 30  # of one number: nobody reckons with more by hand
 _MAX_TEXT = 20_000  # characters of one step that are read
 
+# Most frequent first. Currency signs and white space are skipped.
 _TOKEN = re.compile(
-    r"(?P<skip>\s+|\\[()\[\]]|\\[,;!]|\\?[$€£¥]|[\"'“”‘’`°~]|\\(?:left|right|quad|displaystyle|,)(?![a-zA-Z]))"
+    r"(?P<word>[^\W\d_]+(?:['’&-][^\W\d_]+)*)"
+    r"|(?P<skip>\s+|\\[()\[\]]|\\[,;!]|\\?[$€£¥]|[\"'“”‘’`°~]|\\(?:left|right|quad|displaystyle)(?![a-zA-Z]))"
     r"|(?P<unread>\d{1,2}:\d\d(?!\d)|\d+(?:st|nd|rd|th)\b)"
-    r"|(?P<number>(?:\d{1,3}(?:(?:,|\{,\}|[\u00a0\u2009\u202f])\d{3}(?!\d))+|\d{1,3}(?: \d{3}(?![\d-]))+|\d+(?!,\d))(?:\.\d+)?|\.\d+)"
+    r"|(?P<number>(?:\d{1,3}(?:(?:,|\{,\}|[\u00a0\u2009\u202f])\d{3}(?!\d))+|\d{1,3}(?: \d{3}(?![\d-]))+|\d+(?!,\d))(?:\.\d+)?"
+    r"|\.\d+)"
     r"|(?P<digits>\d+(?:,\d+)*)"  # no number: 16,0000
-    r"|(?P<word>[^\W\d_]+(?:['’&-][^\W\d_]+)*)"
+    r"|(?P<stop>[,;:.!?…])"
     r"|(?P<equals>=|≈|\\approx(?![a-zA-Z]))"
-    r"|(?P<bold>\*\*|__)"
+    r"|(?P<emphasis>\*\*|__)"
     r"|(?P<times>[*×⋅·∗]|\\times(?![a-zA-Z])|\\cdot(?![a-zA-Z])|\\\*)"
     r"|(?P<over>[/÷]|\\div(?![a-zA-Z]))"
     r"|(?P<plus>\+)|(?P<minus>[-−–])"
     r"|(?P<percent>\\?%)"
-    r"|(?P<frac>\\[dt]?frac(?![a-zA-Z]))"
-    r"|(?P<wrap>\\(?:text|mathrm|mathbf|textbf|boxed)(?![a-zA-Z]))"
     r"|(?P<open>[({\[])|(?P<close>[)}\]])"
+    r"|(?P<frac>\\[dt]?frac(?![a-zA-Z]))"
+    r"|(?P<wrapper>\\(?:text|mathrm|mathbf|textbf|boxed)(?![a-zA-Z]))"
     r"|(?P<power>\^)"
-    r"|(?P<stop>[,;:.!?…])"
     r"|(?P<note><<[^<>\n]{0,200}>>)"
     r"|(?P<vulgar>[½⅓⅔¼¾])"
     r"|(?P<other>\\[a-zA-Z]+|.)",
     re.DOTALL,
 )
-_KINDS = {"equals": "=", "times": "*", "over": "/", "plus": "+", "minus": "-", "percent": "%", "open": "(", "close": ")"}
-_KINDS |= {"power": "^", "unread": "other", "digits": "other"}
-_UNITS = "mglLhk"
+_KINDS = {
+    "equals": "=", "times": "*", "over": "/", "plus": "+", "minus": "-", "percent": "%", "open": "(", "close": ")",
+    "power": "^", "unread": "other", "digits": "other",
+}  # fmt: skip
 _VULGAR = {"½": Fraction(1, 2), "⅓": Fraction(1, 3), "⅔": Fraction(2, 3), "¼": Fraction(1, 4), "¾": Fraction(3, 4)}
 _SEPARATORS = re.compile(r"[,{}\s]")
 _SPOKEN = {"plus": "+", "minus": "-", "times": "*", "equals": "="}
+_UNITS = "mglLhk"
+_OPERATORS = frozenset("+-*/=")
 # Counts of lines, not of things: bullets, headings, "1.", "2)", "Step 3:".
-_LABEL = re.compile(r"\s*(?:[-*•·–]\s+|#{1,6}\s+|\(?\d{1,2}[.)]\s+|\**(?:step|part)\s*#?\d{1,2}\**\s*[:.)\-–]*\**\s*)+", re.IGNORECASE)
+_LABEL = re.compile(
+    r"\s*(?:[-*•·–]\s+|#{1,6}\s+|\(?\d{1,2}[.)]\s+|\**(?:step|part)\s*#?\d{1,2}\**\s*[:.)\-–]*\**\s*)+", re.IGNORECASE
+)
 
 
 @dataclass(slots=True)
@@ -57,7 +65,6 @@ class Token:
 
 
 _EDGE = Token("end", 0, 0, "")
-_OPERATORS = frozenset("+-*/=")
 
 
 def tokenize(text: str) -> list[Token]:
@@ -65,44 +72,41 @@ def tokenize(text: str) -> list[Token]:
     text = text[:_MAX_TEXT]
     label = _LABEL.match(text)
     tokens: list[Token] = []
-    end = 0
+    end = -1
     for match in _TOKEN.finditer(text, label.end() if label else 0):
         kind, written, start = match.lastgroup or "other", match.group(), match.start()
-        if kind in ("skip", "bold", "wrap"):
-            # a wrapper's braces stay as brackets; currency and emphasis do not separate
-            end = match.end() if not written.isspace() and start == end else end
+        if kind in ("skip", "emphasis", "wrapper"):
+            # currency and emphasis do not separate; a wrapper's braces stay as brackets
+            end = match.end() if start == end and not written.isspace() else end
             continue
-        token = Token(_KINDS.get(kind, kind), start, match.end(), written, glued=start == end and bool(tokens))
+        token = Token(_KINDS.get(kind, kind), start, match.end(), written, glued=start == end)
         end = match.end()
         if kind == "number":
-            digits = _SEPARATORS.sub("", written)
-            if len(digits) > MAX_DIGITS:
-                token.kind = "other"
-            else:
-                token.value = Fraction(digits)
-                token.decimals = len(digits) - digits.index(".") - 1 if "." in digits else 0
+            _read_number(token, written)
         elif kind == "vulgar":
             token.kind, token.value = "number", _VULGAR[written]
-        elif kind == "word":
-            token.text = written.lower() if len(written) > 1 else written
+        elif kind == "word" and len(written) > 1:
+            token.text = written.lower()
+            if token.text == "by" and tokens and tokens[-1].text in ("divided", "multiplied"):
+                operator = "/" if tokens[-1].text == "divided" else "*"
+                tokens[-1] = Token(operator, tokens[-1].start, token.end, "by")
+                continue
         tokens.append(token)
-    tokens = _joined(tokens)
     for i, token in enumerate(tokens):
-        if token.kind == "word":
-            before = tokens[i - 1] if i else _EDGE
-            token.kind = _meaning(token, before, tokens[i + 1] if i + 1 < len(tokens) else _EDGE, tokens[max(0, i - 4) : i])
+        if token.kind == "word" and (len(token.text) == 1 or token.text in _SPOKEN or token.text in ("of", "percent")):
+            after = tokens[i + 1] if i + 1 < len(tokens) else _EDGE
+            token.kind = _meaning(token, tokens[i - 1] if i else _EDGE, after, tokens[max(0, i - 4) : i])
     return tokens
 
 
-def _joined(tokens: list[Token]) -> list[Token]:
-    """``divided by`` and ``multiplied by`` as one operator."""
-    kept: list[Token] = []
-    for token in tokens:
-        if token.text == "by" and kept and kept[-1].text in ("divided", "multiplied"):
-            kept[-1] = Token("/" if kept[-1].text == "divided" else "*", kept[-1].start, token.end, "by")
-        else:
-            kept.append(token)
-    return kept
+def _read_number(token: Token, written: str) -> None:
+    digits = written if written.isdecimal() else _SEPARATORS.sub("", written)
+    if len(digits) > MAX_DIGITS:
+        token.kind = "other"
+        return
+    whole, point, decimals = digits.partition(".")
+    token.decimals = len(decimals)
+    token.value = Fraction(int(whole + decimals), 10 ** len(decimals)) if point else Fraction(int(whole))
 
 
 def _meaning(token: Token, before: Token, after: Token, earlier: list[Token]) -> str:
@@ -117,10 +121,9 @@ def _meaning(token: Token, before: Token, after: Token, earlier: list[Token]) ->
     if word == "of":
         # 25% of 80 and 1/4 of 80 multiply, but "= 1/4 of 80" says what the result is a part of
         kinds = [t.kind for t in earlier]
-        part = kinds[-1:] == ["%"] and kinds[-3:-2] != ["="] or kinds[-3:] == ["number", "/", "number"] and kinds[:-3] != ["="]
-        return "*" if leads and (part or before.kind == ")") else "word"
-    if len(word) > 1:
-        return "word"
+        percent = kinds[-1:] == ["%"] and kinds[-3:-2] != ["="]
+        fraction = kinds[-3:] == ["number", "/", "number"] and kinds[:-3] != ["="]
+        return "*" if leads and (percent or fraction or before.kind == ")") else "word"
     if word in "xX" and leads and (follows or before.kind == "word") and not (token.glued and after.kind == "("):
         return "*"  # 2 x 3, 30 players x $20
     if before.kind == "stop" and token.glued:

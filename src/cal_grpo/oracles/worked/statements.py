@@ -1,0 +1,128 @@
+"""What one step of a worked solution states: computations, equations with an unknown, numbers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from cal_grpo.oracles.quantities import ANNOTATION, Equation, as_equation
+from cal_grpo.oracles.worked.expressions import Chain, Expression, Linear, Value, chains, is_computed, operands
+from cal_grpo.oracles.worked.lexer import Token, tokenize
+
+
+def rounded(value: Fraction | float) -> float:
+    """A value as quantities are told apart by: to three decimals, small ones to six."""
+    number = float(value)
+    return round(number, 3) if abs(number) >= 0.01 else round(number, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Computation:
+    """``value`` as stated behind the equals sign, else as the expression comes to; characters [start, end) of the step.
+
+    ``operands`` are sorted; ``operator`` is ``+``, ``-``, ``*`` or ``/``.
+    """
+
+    value: float
+    operands: tuple[float, ...]
+    operator: str
+    expression: Expression
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Algebra:
+    """The sides of a chain with an unknown in it, and the numbers written there."""
+
+    sides: tuple[Value, ...]
+    operands: tuple[float, ...]
+
+    @property
+    def solution(self) -> float | None:
+        """The value that the first solvable pair of sides gives the unknown."""
+        for left, right in zip(self.sides, self.sides[1:], strict=False):
+            names = {side.name for side in (left, right) if isinstance(side, Linear)}
+            slope, offset = _difference(left, right)
+            if len(names) == 1 and slope:
+                return rounded(-offset / slope)
+        return None
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether it reads ``x = 5``."""
+        bare = any(isinstance(side, Linear) and side.slope == 1 and side.offset == 0 for side in self.sides)
+        return bare and any(isinstance(side, Fraction) for side in self.sides)
+
+
+@dataclass(slots=True)
+class Statement:
+    """``false`` is the first written equation that does not hold."""
+
+    text: str
+    computations: list[Computation] = field(default_factory=list)
+    algebra: list[Algebra] = field(default_factory=list)
+    mentions: list[float] = field(default_factory=list)
+    false: Equation | None = None
+
+
+def read(text: str) -> Statement:
+    """The statement that a step makes."""
+    statement = Statement(text)
+    if "<<" in text:
+        for match in ANNOTATION.finditer(text):
+            inner = f"{match[1]}={match[2]}" if match[2] else match[1]
+            tokens = tokenize(inner)
+            for chain in chains(tokens):
+                _add(statement, chain, tokens, inner, match.span())
+    tokens = tokenize(text)
+    for chain in chains(tokens):
+        _add(statement, chain, tokens, text, None)
+    return statement
+
+
+def _add(statement: Statement, chain: Chain, tokens: list[Token], text: str, within: tuple[int, int] | None) -> None:
+    if statement.false is None and (equation := as_equation(chain, tokens, text)) and equation.false_side() is not None:
+        statement.false = equation
+    start, end = within or (tokens[chain.start].start, tokens[chain.end - 1].end)
+    if any(isinstance(value, Linear) for value in chain.values):
+        written = tuple(rounded(number) for side in chain.sides for number, _ in operands(side))
+        statement.algebra.append(Algebra(tuple(value for value in chain.values if value is not None), written))
+    numeric = [(side, value) for side, value in zip(chain.sides, chain.values, strict=True) if isinstance(value, Fraction)]
+    computed = [(side, value) for side, value in numeric if is_computed(side)]
+    if not computed:
+        statement.mentions += [rounded(value) for _, value in numeric]
+        return
+    side, value = computed[0]
+    if len(chain.sides) == 1 and not _stands_alone(side, tokens):
+        statement.mentions += [rounded(number) for number, _ in operands(side)]
+        return
+    if numeric[-1][0] is not side and not is_computed(numeric[-1][0]):
+        value = numeric[-1][1]
+    written = tuple(sorted(rounded(number) for number, _ in operands(side)))
+    statement.computations.append(Computation(rounded(value), written, _operator(side), side, start, end))
+
+
+def _stands_alone(side: Expression, tokens: list[Token]) -> bool:
+    """Whether an expression without an equals sign is a computation: not 3/4, 5-7 or 37-23."""
+    if side[0] == "product":
+        fraction = [exponent for exponent, _ in side[1]] == [1, -1] and all(part[0] == "number" for _, part in side[1])
+        return not fraction
+    written = [token for _, token in operands(side)]
+    return all(not tokens[token].glued for token in written[1:])
+
+
+def _operator(side: Expression) -> str:
+    plain = all(sign == 1 for sign, _ in side[1])
+    return ("+" if plain else "-") if side[0] == "sum" else ("*" if plain else "/")
+
+
+def _difference(left: Value, right: Value) -> tuple[Fraction, Fraction]:
+    (s, p), (t, q) = ((side.slope, side.offset) if isinstance(side, Linear) else (Fraction(0), side) for side in (left, right))
+    return s - t, p - q
+
+
+def numbers(statement: Statement) -> Iterator[float]:
+    """Every value that a statement gives, results and mentions."""
+    for computation in statement.computations:
+        yield computation.value
+    yield from statement.mentions
