@@ -117,21 +117,17 @@ def as_equation(chain: Chain, tokens: list[Token], text: str) -> Equation | None
     if len(sides) < 2 or len(numbers) < len(sides) or not any(map(is_computed, sides)):
         return None
     start, end = tokens[chain.start].start, tokens[chain.end - 1].end
+    decimals = tuple(tokens[side[2]].decimals if side[0] == "number" and side[2] >= 0 else 0 for side in sides)
+    if all(number == numbers[0] for number in numbers):  # true as it stands: how it was meant does not matter
+        return Equation(text[start:end], start, end, sides, numbers, decimals, False, False, False)
     near = tokens[chain.start : chain.end + 2]
     units = {t.text.rstrip("s") if len(t.text) > 2 else t.text for t in near if t.kind == "word"}
     measured = [_MEASURE_OF[unit] for unit in units if unit in _MEASURE_OF]
     letters = any(t.kind == "word" and t.glued and len(t.text) == 1 for t in near)
-    return Equation(
-        text[start:end],
-        start,
-        end,
-        sides,
-        numbers,
-        tuple(tokens[side[2]].decimals if side[0] == "number" and side[2] >= 0 else 0 for side in sides),
-        any(t.kind == "%" for t in near) or "cent" in text,
-        chain.about or bool(_ROUNDED.search(text)),
-        letters or len(set(measured)) < len(measured),
-    )
+    hundredfold = any(t.kind == "%" for t in near) or "cent" in text
+    about = chain.about or bool(_ROUNDED.search(text))
+    mixed = letters or len(set(measured)) < len(measured)
+    return Equation(text[start:end], start, end, sides, numbers, decimals, hundredfold, about, mixed)
 
 
 def _is_name(side: Expression, tokens: list[Token]) -> bool:

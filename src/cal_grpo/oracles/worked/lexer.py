@@ -11,10 +11,10 @@ from fractions import Fraction
 MAX_DIGITS = 30  # of one number: nobody reckons with more by hand
 _MAX_TEXT = 20_000  # characters of one step that are read
 
-# Most frequent first. Currency signs and white space are skipped.
+# Most frequent first. White space and currency signs are skipped.
 _TOKEN = re.compile(
-    r"(?P<word>[^\W\d_]+(?:['’&-][^\W\d_]+)*)"
-    r"|(?P<skip>\s+|\\[()\[\]]|\\[,;!]|\\?[$€£¥]|[\"'“”‘’`°~]|\\(?:left|right|quad|displaystyle)(?![a-zA-Z]))"
+    r"\s*(?:(?P<word>[^\W\d_]+(?:['’&-][^\W\d_]+)*)"
+    r"|(?P<skip>\\[()\[\]]|\\[,;!]|\\?[$€£¥]|[\"'“”‘’`°~]|\\(?:left|right|quad|displaystyle)(?![a-zA-Z]))"
     r"|(?P<unread>\d{1,2}:\d\d(?!\d)|\d+(?:st|nd|rd|th)\b)"
     r"|(?P<number>(?:\d{1,3}(?:(?:,|\{,\}|[\u00a0\u2009\u202f])\d{3}(?!\d))+|\d{1,3}(?: \d{3}(?![\d-]))+|\d+(?!,\d))(?:\.\d+)?"
     r"|\.\d+)"
@@ -32,8 +32,7 @@ _TOKEN = re.compile(
     r"|(?P<power>\^)"
     r"|(?P<note><<[^<>\n]{0,200}>>)"
     r"|(?P<vulgar>[½⅓⅔¼¾])"
-    r"|(?P<other>\\[a-zA-Z]+|.)",
-    re.DOTALL,
+    r"|(?P<other>\\[a-zA-Z]+|\S))"
 )
 _KINDS = {
     "equals": "=", "times": "*", "over": "/", "plus": "+", "minus": "-", "percent": "%", "open": "(", "close": ")",
@@ -74,12 +73,13 @@ def tokenize(text: str) -> list[Token]:
     tokens: list[Token] = []
     end = -1
     for match in _TOKEN.finditer(text, label.end() if label else 0):
-        kind, written, start = match.lastgroup or "other", match.group(), match.start()
+        kind = match.lastgroup or "other"
+        written, start = match[kind], match.start(kind)
         if kind in ("skip", "emphasis", "wrapper"):
             # currency and emphasis do not separate; a wrapper's braces stay as brackets
-            end = match.end() if start == end and not written.isspace() else end
+            end = match.end() if start == end else end
             continue
-        token = Token(_KINDS.get(kind, kind), start, match.end(), written, glued=start == end)
+        token = Token(_KINDS.get(kind, kind), start, match.end(), written, None, 0, start == end)
         end = match.end()
         if kind == "number":
             _read_number(token, written)

@@ -1,5 +1,6 @@
 """What one step of a worked solution states: computations, equations with an unknown, numbers."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -7,6 +8,9 @@ from fractions import Fraction
 from cal_grpo.oracles.quantities import ANNOTATION, Equation, as_equation
 from cal_grpo.oracles.worked.expressions import Chain, Expression, Linear, Value, chains, is_computed, operands
 from cal_grpo.oracles.worked.lexer import Token, tokenize
+
+
+_QUANTITY = re.compile(r"[\d=½⅓⅔¼¾]|\b[^\W\d_]\s*[-+*/]")
 
 
 def rounded(value: Fraction | float) -> float:
@@ -68,6 +72,8 @@ class Statement:
 def read(text: str) -> Statement:
     """The statement that a step makes."""
     statement = Statement(text)
+    if not _QUANTITY.search(text):
+        return statement
     if "<<" in text:
         for match in ANNOTATION.finditer(text):
             inner = f"{match[1]}={match[2]}" if match[2] else match[1]
