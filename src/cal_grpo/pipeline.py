@@ -17,7 +17,7 @@ from cal_grpo.credit import Batch, Fallback, Weights, assign_credit, group_relat
 from cal_grpo.credit.group import token_mask
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade
-from cal_grpo.oracles import CALOracle, Query, Verdict
+from cal_grpo.oracles import CALOracle, Query, Tag, Verdict
 
 OnTrouble = Literal["drop", "grpo", "raise"]
 
@@ -135,6 +135,8 @@ class CreditPipeline:
             return None
         policy = self.on_failure if judged.verdict.tag.is_failure else self.on_miss
         if policy == "raise":
+            if judged.verdict.tag is Tag.OVER_BUDGET and self.oracle is not None and self.oracle.on_spent is not None:
+                return "drop"  # the run stops in good order instead
             detail = judged.verdict.detail or f"its quote was {judged.verdict.segment[:60]!r}"
             option = "on_failure" if judged.verdict.tag.is_failure else "on_miss"
             raise OracleFailed(
