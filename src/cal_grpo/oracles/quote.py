@@ -4,12 +4,12 @@ import re
 
 from cal_grpo.oracles.steps import Step
 
-_BUDGET = 60  # pieces; a span may have 64 tokens by default
+_BUDGET = 44  # pieces: at most 64 tokens, the default limit of a span, even of a tokenizer with a small vocabulary
 # Pieces are counted as a small tokenizer would cut them: a token is a digit, a sign, or three letters.
 _PIECE = re.compile(r"[^\W\d_]{1,3}|\S")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(])|\n")
 _CLAUSE = re.compile(r"(?<=[,;:])\s+|\s+(?=so\b|because\b|which\b|and\b)")
-_WORD = re.compile(r"\s+")
+_ATOM = re.compile(r"\d(?:[\d.,]*\d)?|[^\W\d_]+|\S")
 
 
 def quote(step: Step, focus: tuple[int, int] | None) -> Step:
@@ -39,7 +39,12 @@ def pieces(text: str) -> int:
 
 
 def _words(text: str, left: int, right: int, end: int) -> tuple[int, int]:
-    """As many whole words before ``end`` as the budget holds; a single endless word is cut."""
-    starts = [left, *(m.end() for m in _WORD.finditer(text, left, end))]
-    fitting = [start for start in starts if start < end and pieces(text[start:end]) <= _BUDGET]
-    return (fitting[0], end) if fitting else (max(left, end - _BUDGET), end)
+    """As many whole words and numbers before ``end`` as the budget holds; what alone is too long is passed over."""
+    atoms = [m.span() for m in _ATOM.finditer(text, left, right) if m.start() < end]
+    while atoms and not (pieces(text[slice(*atoms[-1])]) <= _BUDGET and text[atoms[-1][1] - 1].isalnum()):
+        atoms.pop()
+    if not atoms:
+        return left, right
+    stop = atoms[-1][1]
+    fitting = [start for start, _ in atoms if pieces(text[start:stop]) <= _BUDGET]
+    return fitting[0], stop

@@ -9,7 +9,6 @@ from cal_grpo.oracles.quantities import ANNOTATION, Equation, as_equation
 from cal_grpo.oracles.worked.expressions import Chain, Expression, Linear, Value, chains, is_computed, operands
 from cal_grpo.oracles.worked.lexer import Token, tokenize
 
-
 _QUANTITY = re.compile(r"[\d=½⅓⅔¼¾]|\b[^\W\d_]\s*[-+*/]")
 
 

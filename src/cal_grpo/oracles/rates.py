@@ -1,0 +1,54 @@
+"""Shares and means with 95 % intervals."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_Z = 1.959964  # 97.5 % quantile of the normal distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A share in [0, 1] and its 95 % interval; all None when there was nothing to count."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def as_dict(self) -> dict[str, float | None]:
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+NOTHING = Rate(None, None, None)
+
+
+def wilson(successes: float, trials: float, independent: float | None = None) -> Rate:
+    """A share with Wilson's score interval (1927).
+
+    Args:
+        successes, trials: what was counted.
+        independent: how many of the trials are independent, which decides the width; default all.
+    """
+    if not trials:
+        return NOTHING
+    n, p = independent or trials, successes / trials
+    centre = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+    margin = _Z / (1 + _Z**2 / n) * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n * n))
+    return Rate(round(p, 4), round(max(0.0, centre - margin), 4), round(min(1.0, centre + margin), 4))
+
+
+def mean(values: Sequence[float], independent: int | None = None) -> Rate:
+    """A mean of numbers in [0, 1] with the normal interval, cut to [0, 1]."""
+    if not values:
+        return NOTHING
+    n = len(values)
+    centre = sum(values) / n
+    variance = sum((value - centre) ** 2 for value in values) / max(n - 1, 1)
+    margin = _Z * math.sqrt(variance / (independent or n))
+    return Rate(round(centre, 4), round(max(0.0, centre - margin), 4), round(min(1.0, centre + margin), 4))
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that ``share`` of the values do not exceed; 0 without values."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
