@@ -4,7 +4,7 @@ import re
 
 from cal_grpo.oracles.steps import Step
 
-_BUDGET = 44  # pieces: at most 64 tokens, the default limit of a span, even of a tokenizer with a small vocabulary
+_BUDGET = 42  # pieces: at most 64 tokens, the default limit of a span, even of a tokenizer with a small vocabulary
 # Pieces are counted as a small tokenizer would cut them: a token is a digit, a sign, or three letters.
 _PIECE = re.compile(r"[^\W\d_]{1,3}|\S")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(])|\n")

@@ -116,7 +116,7 @@ def _suspicions(statements: Sequence[Statement], graph: ResponseGraph, algebra: 
             reasons.append("no value of the reference solution fulfils this equation")
         else:
             reasons.append("")
-        right = (q.value == graph.reference.final and q.matched for q in graph.by_step[i])
+        right = (graph.reference.is_final(q.value, q.masks, q.operands) for q in graph.by_step[i])
         if right_since is None and any(right) and not any("right answer" in reason for reason in reasons):
             right_since = i
     return reasons
@@ -180,8 +180,9 @@ def _add_repairs(
             ]
             if naming:
                 features[naming[-1]]["introduces"] = 1.0
-    if found.operation:
-        features[found.operation[0].step]["wrong_operation"] = 1.0
+    operation = next((quantity for quantity in found.operation if not quantity.matched), None)
+    if operation is not None:
+        features[operation.step]["wrong_operation"] = 1.0
 
 
 def _is_unsound(quantity: Quantity) -> bool:

@@ -73,7 +73,9 @@ def _regroup(tree: Tree, groups: list[Tree], terms: list[Tree]) -> None:
         return
     kind, parts = tree
     for _, part in parts:
-        _regroup(part, groups, terms)
+        if part[0] != "leaf":
+            groups.append(part)
+            _regroup(part, groups, terms)
     if len(parts) <= _MAX_PARTS:
         groups += [(kind, subset) for subset in _subsets(parts)]
     if kind == "product":

@@ -12,7 +12,7 @@ from cal_grpo.oracles.worked.statements import Computation, read, rounded
 
 _MAX_EXPANDED = 14  # computations, from the end, that are regrouped
 _SLACK = 0.006  # relative: 33.3 for 33.33
-_CONVERSIONS = (1000, 100, 60, 12, 7, 24, 3600, 52, 4, 30, 365)
+_CONVERSIONS = (1000, 100, 60, 3600)  # between units
 
 
 class Match(IntEnum):
@@ -119,6 +119,11 @@ class ReferenceGraph:
                 found = Match.PARTLY if overlap >= 0.5 else Match.ELSEWHERE
             best, share = max((best, share), (found, overlap))
         return best
+
+    def is_final(self, value: float, masks: list[int], operands: tuple[float, ...]) -> bool:
+        """Whether a quantity is the answer, by the reference's last way to its value and not by chance."""
+        ways = [known for known in self._known.get(value, []) if known.kind is Match.EQUAL]
+        return value == self.final and bool(ways) and (ways[-1].operands == operands or ways[-1].mask in masks)
 
     def matches_converted(self, value: float, masks: list[int], operands: tuple[float, ...]) -> bool:
         """Whether a quantity matches in another unit: 1.75 litres for 1750 millilitres."""

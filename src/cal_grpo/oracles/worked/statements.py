@@ -22,7 +22,7 @@ def rounded(value: Fraction | float) -> float:
 class Computation:
     """``value`` as stated behind the equals sign, else as the expression comes to; characters [start, end) of the step.
 
-    ``operands`` are sorted; ``operator`` is ``+``, ``-``, ``*`` or ``/``.
+    ``operands`` are sorted; ``operator`` is ``+``, ``-``, ``*`` or ``/``; ``annotated``: it stands in ``<<...>>``.
     """
 
     value: float
@@ -31,6 +31,7 @@ class Computation:
     expression: Expression
     start: int
     end: int
+    annotated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,11 @@ def _add(statement: Statement, chain: Chain, tokens: list[Token], text: str, wit
         return
     if numeric[-1][0] is not side and not is_computed(numeric[-1][0]):
         value = numeric[-1][1]
+    if within is None and any(known.value == rounded(value) for known in statement.computations if known.annotated):
+        return  # the annotation has it
     written = tuple(sorted(rounded(number) for number, _ in operands(side)))
-    statement.computations.append(Computation(rounded(value), written, _operator(side), side, start, end))
+    computed_as = _operator(side)
+    statement.computations.append(Computation(rounded(value), written, computed_as, side, start, end, within is not None))
 
 
 def _stands_alone(side: Expression, tokens: list[Token]) -> bool:
