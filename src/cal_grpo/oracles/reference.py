@@ -19,6 +19,7 @@ from cal_grpo.oracles.types import Query, Tag, Verdict
 from cal_grpo.oracles.worked.evidence import Evidence, gather, is_off
 
 _MAX_STEPS = 200  # of a response that are compared, from the start
+_NEIGHBOURS = 0.35  # weight of a neighbour's probability; on the even half of the labels 0.3 to 0.4 cost no exact hit
 _NO_REASON = "every value before it is right, and the answer is not"
 
 
@@ -49,7 +50,7 @@ class ReferenceOracle:
         if not any(e.reason for e in found) and _same_answer(query):
             return Verdict(Tag.ABSTAINED, critique="the response never leaves the reference solution")
         probabilities = _probabilities(found)
-        blamed = max(range(len(steps)), key=probabilities.__getitem__)
+        blamed = _likeliest(probabilities)
         critique, confidence = found[blamed].reason or _NO_REASON, round(probabilities[blamed], 3)
         if confidence < self.min_confidence:
             return Verdict(Tag.ABSTAINED, critique=critique, confidence=confidence)
@@ -63,6 +64,13 @@ def _probabilities(found: list[Evidence]) -> list[float]:
     highest = max(scores)
     shares = [math.exp(score - highest) for score in scores]
     return [share / sum(shares) for share in shares]
+
+
+def _likeliest(probabilities: list[float]) -> int:
+    """The step with most probability on it and, at less weight, on its neighbours: being one off is better than far off."""
+    padded = [0.0, *probabilities, 0.0]
+    near = [padded[i] + _NEIGHBOURS * (padded[i - 1] + padded[i + 1]) for i in range(1, len(padded) - 1)]
+    return max(range(len(near)), key=near.__getitem__)
 
 
 @cache

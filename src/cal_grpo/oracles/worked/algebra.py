@@ -27,7 +27,7 @@ def standings(statements: list[Statement], reference: ReferenceGraph) -> dict[in
     """The standing of each step that has algebra with something to check."""
     steps = {i: _parts(statement) for i, statement in enumerate(statements) if statement.algebra}
     steps = {i: parts for i, parts in steps.items() if any(parts)}
-    candidates = dict.fromkeys([reference.final, *(c.value for c in reference.computations)])
+    candidates = dict.fromkeys([reference.final, *sorted(reference.values)])
     best: tuple[int, int, dict[int, Standing]] | None = None
     for candidate in candidates:
         if candidate is not None:

@@ -22,9 +22,7 @@ _WORDS: dict[str, tuple[float, ...]] = {
     "tenth": (10, 1 / 10), "tenths": (10, 1 / 10),
 }  # fmt: skip
 # Everybody knows these; they tell nothing about where a result comes from.
-CONSTANTS = frozenset(
-    map(rounded, (1, 2, 4, 7, 10, 12, 24, 30, 52, 60, 100, 365, 1000, 3600, 0.5, 0.01, 1 / 7, 1 / 12, 1 / 60))
-)
+CONSTANTS = frozenset(map(rounded, (1, 2, 7, 12, 24, 30, 52, 60, 100, 365, 1000, 3600, 0.5, 0.01, 1 / 7, 1 / 12, 1 / 60)))
 _ORDINAL = re.compile(r"(\d{1,4})(?:st|nd|rd|th)$")
 
 

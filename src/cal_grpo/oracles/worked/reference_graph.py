@@ -42,7 +42,7 @@ class ReferenceGraph:
     Attributes:
         givens: the question's numbers.
         computations: (computation, line) in order.
-        values: results of computations.
+        values: results of computations, and solutions of equations.
         stated: every number of the reference or the question.
         final: the answer, None when there is none in numbers.
         lines: the reference's steps; ``line_values`` the results in each.
@@ -56,9 +56,8 @@ class ReferenceGraph:
         self.stated: set[float] = set(self.givens.values)
         self._known: dict[float, list[Known]] = {}
         trees = self._read()
-        self.values = frozenset(computation.value for computation in self.computations)
-        answer = parse_number(extract_answer(reference) or "")
-        self.final = rounded(answer) if answer is not None else (self.computations[-1].value if self.computations else None)
+        self.values = frozenset(value for values in self.line_values for value in values)
+        self.final = self._final(reference)
         groups, terms = regrouped(trees[-_MAX_EXPANDED:])
         for kind, found in ((Match.GROUP, groups), (Match.TERM, terms)):
             for tree in found:
@@ -76,6 +75,8 @@ class ReferenceGraph:
             for algebra in statement.algebra:
                 if (solution := algebra.solution) is not None:
                     self.stated.add(solution)
+                    if algebra.is_solved:
+                        self.line_values[number].add(solution)
                     self._add(solution, Known(0, Match.EQUAL, ()))
             for computation in statement.computations:
                 tree = expand(computation.expression, known)
@@ -88,6 +89,13 @@ class ReferenceGraph:
                 if abs(value - computation.value) < 0.02 * max(1.0, abs(value)):
                     known[computation.value] = tree
         return trees
+
+    def _final(self, reference: str) -> float | None:
+        written = parse_number(extract_answer(reference) or "")
+        if written is None:
+            return self.computations[-1].value if self.computations else None
+        answer, share = rounded(written), rounded(float(written) / 100)
+        return share if answer not in self.values and share in self.values else answer  # 25 for 25 %
 
     def _add(self, value: float, known: Known) -> None:
         self._known.setdefault(value, []).append(known)

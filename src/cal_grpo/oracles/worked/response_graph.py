@@ -130,6 +130,8 @@ class ResponseGraph:
         return masks
 
     def _prepares(self, quantity: Quantity) -> bool:
+        if quantity.value in quantity.operands and 1.0 in quantity.operands and not quantity.is_additive:
+            return True  # 1 x 12 = 12
         givens = self.reference.givens
         if not quantity.inputs and quantity.value not in givens and givens.turns_into(quantity.value):
             return all(givens.turns_into(number) or number in CONSTANTS for number in quantity.operands)
