@@ -20,7 +20,7 @@ _MAX_UNITS = 5  # words of a unit, "slices of pizza each"
 _MAX_BITS = 400  # of a value: text can ask for numbers that take for ever
 # Words that end an expression: whatever follows is another thought.
 _BREAKS = """
-and so is are was were which that because since then if but or as means equal gives leaves get gets has have had will would
+and so is are was were which that because since then if but or as means equal gives get gets has have had will would
 he she it they we you i therefore thus when while x where
 """
 _BREAK_WORDS = frozenset(_BREAKS.split())
@@ -75,7 +75,7 @@ def chains(tokens: Sequence[Token]) -> Iterator[Chain]:
             if parser.kind(i) != "=":
                 break
             about = about or tokens[i].text == "≈"
-            i += 1
+            i += 1 + (parser.kind(i + 1) == "=")  # 3000/2 = = 1500
         if sides and _goes_on(tokens, i):
             sides.pop()
         if sides and _hangs(tokens, start):
@@ -116,7 +116,7 @@ class _Parser:
         factors = [(1, factor)]
         while len(factors) < _MAX_TERMS:
             kind = self.kind(i)
-            if kind in ("*", "/"):
+            if kind == "*" or (kind == "/" and self.kind(i + 1) != "word"):  # not the unit of $15/week
                 over_fraction = kind == "/" and self.is_tight_fraction(i + 1)
                 factor, i = self.factor(i + 1, depth)
                 if over_fraction:

@@ -42,6 +42,7 @@ _VULGAR = {"½": Fraction(1, 2), "⅓": Fraction(1, 3), "⅔": Fraction(2, 3), "
 _SEPARATORS = re.compile(r"[,{}\s]")
 _SPOKEN = {"plus": "+", "minus": "-", "times": "*", "equals": "="}
 _UNITS = "mglLhk"
+_ABBREVIATIONS = frozenset(["sq", "ft", "lb", "lbs", "oz", "hr", "hrs", "min", "yd", "gal", "cu"])
 _OPERATORS = frozenset("+-*/=")
 # Counts of lines, not of things: bullets, headings, "1.", "2)", "Step 3:".
 _LABEL = re.compile(
@@ -79,6 +80,8 @@ def tokenize(text: str) -> list[Token]:
             # currency and emphasis do not separate; a wrapper's braces stay as brackets
             end = match.end() if start == end else end
             continue
+        if written == "." and start == end and tokens and tokens[-1].text in _ABBREVIATIONS:
+            continue  # sq. ft.
         token = Token(_KINDS.get(kind, kind), start, match.end(), written, None, 0, start == end)
         end = match.end()
         if kind == "number":
@@ -128,6 +131,8 @@ def _meaning(token: Token, before: Token, after: Token, earlier: list[Token]) ->
         return "*"  # 2 x 3, 30 players x $20
     if before.kind == "stop" and token.glued:
         return "word"  # a.m.
+    if before.kind == "/" and [t.kind for t in earlier[-2:-1]] == ["word"]:
+        return "word"  # ml/L
     if before.kind == "number":
         unit = word in _UNITS or (not token.glued and (word in "aAIs" or after.kind not in _OPERATORS))
         return "word" if unit else "variable"  # 300m is a length, 3x is not

@@ -94,21 +94,35 @@ def _add(statement: Statement, chain: Chain, tokens: list[Token], text: str, wit
         written = tuple(rounded(number) for side in chain.sides for number, _ in operands(side))
         statement.algebra.append(Algebra(tuple(value for value in chain.values if value is not None), written))
     numeric = [(side, value) for side, value in zip(chain.sides, chain.values, strict=True) if isinstance(value, Fraction)]
-    computed = [(side, value) for side, value in numeric if is_computed(side)]
-    if not computed:
+    if not any(is_computed(side) for side, _ in numeric):
         statement.mentions += [rounded(value) for _, value in numeric]
-        return
-    side, value = computed[0]
-    if len(chain.sides) == 1 and not _stands_alone(side, tokens):
-        statement.mentions += [rounded(number) for number, _ in operands(side)]
-        return
-    if numeric[-1][0] is not side and not is_computed(numeric[-1][0]):
-        value = numeric[-1][1]
-    if within is None and any(known.value == rounded(value) for known in statement.computations if known.annotated):
-        return  # the annotation has it
-    written = tuple(sorted(rounded(number) for number, _ in operands(side)))
-    computed_as = _operator(side)
-    statement.computations.append(Computation(rounded(value), written, computed_as, side, start, end, within is not None))
+    elif len(chain.sides) == 1 and not _stands_alone(chain.sides[0], tokens):
+        statement.mentions += [rounded(number) for number, _ in operands(chain.sides[0])]
+    else:
+        for side, value in _computations(numeric):
+            if within is None and any(known.value == rounded(value) for known in statement.computations if known.annotated):
+                continue  # the annotation has it
+            written = tuple(sorted(rounded(number) for number, _ in operands(side)))
+            found = Computation(rounded(value), written, _operator(side), side, start, end, within is not None)
+            statement.computations.append(found)
+
+
+def _computations(numeric: list[tuple[Expression, Fraction]]) -> list[tuple[Expression, Fraction]]:
+    """(what was computed, what it is said to come to) of a chain: one, or more in a running total, 3/2 = 1.5 + 3 = 4.5."""
+    found: list[tuple[Expression, Fraction]] = []
+    for side, value in numeric:
+        if not is_computed(side):
+            if found and found[-1][1] != 100 * value:  # 100 - 5 = 95% is 95
+                found[-1] = (found[-1][0], value)
+        elif not found or (rounded(value) != rounded(found[-1][1]) and _first_number(side) == found[-1][1]):
+            found.append((side, value))
+    return found
+
+
+def _first_number(side: Expression) -> Fraction | None:
+    while side[0] in ("sum", "product"):
+        side = side[1][0][1]
+    return side[1] if side[0] == "number" else None
 
 
 def _stands_alone(side: Expression, tokens: list[Token]) -> bool:
