@@ -81,14 +81,15 @@ def is_off(quantity: Quantity) -> bool:
     return unsound and quantity.match <= Match.ELSEWHERE
 
 
-def _is_dead_end(quantity: Quantity) -> bool:
+def _is_dead_end(quantity: Quantity, reference: ReferenceGraph) -> bool:
     """Whether a part of the reference's arithmetic is used as if it were the whole.
 
     A part of a sum is fine as long as it goes into sums, a term of a product that was multiplied out when it does too.
+    Where the reference is a row of bare equations, whoever leaves its order must come back to it.
     """
     if quantity.sound or quantity.repeated or quantity.harmless or not Match.PARTLY <= quantity.match <= Match.GROUP:
         return False
-    if quantity.match is Match.PARTLY or not quantity.consumers:
+    if quantity.match is Match.PARTLY or not quantity.consumers or reference.is_bare:
         return True
     additive = quantity.is_additive or quantity.match is Match.TERM
     return any(consumer.is_additive != additive for consumer in quantity.consumers)
@@ -101,7 +102,7 @@ def _suspicions(statements: Sequence[Statement], graph: ResponseGraph, algebra: 
     for i, statement in enumerate(statements):
         quantities = [quantity for quantity in graph.by_step[i] if not quantity.repeated]
         off = next((quantity for quantity in quantities if is_off(quantity)), None)
-        dead_end = next((quantity for quantity in quantities if _is_dead_end(quantity)), None)
+        dead_end = next((quantity for quantity in quantities if _is_dead_end(quantity, graph.reference)), None)
         went_on = right_since is not None and any(quantity.new for quantity in quantities)
         if statement.false is not None:
             reasons.append(f"{statement.false.text.strip()} is false")

@@ -9,6 +9,7 @@ from cal_grpo.oracles.steps import split_steps
 from cal_grpo.oracles.worked.givens import Givens
 from cal_grpo.oracles.worked.rearrange import Tree, evaluate, expand, leaves, regrouped
 from cal_grpo.oracles.worked.statements import Computation, read, rounded
+from cal_grpo.oracles.worked.wording import bag
 
 _MAX_EXPANDED = 14  # computations, from the end, that are regrouped
 _SLACK = 0.006  # relative: 33.3 for 33.33
@@ -46,11 +47,13 @@ class ReferenceGraph:
         stated: every number of the reference or the question.
         final: the answer, None when there is none in numbers.
         lines: the reference's steps; ``line_values`` the results in each.
+        is_bare: it consists of equations without words, such as a running total.
     """
 
     def __init__(self, question: str, reference: str) -> None:
         self.givens = Givens(question)
         self.lines = [step.text for step in split_steps(reference)]
+        self.is_bare = not any(map(bag, self.lines))
         self.line_values: list[set[float]] = [set() for _ in self.lines]
         self.computations: list[Computation] = []
         self.stated: set[float] = set(self.givens.values)
