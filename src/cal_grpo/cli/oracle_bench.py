@@ -29,6 +29,8 @@ EXAMPLES = """
 
   cal-grpo oracle bench --data first_error.jsonl --oracle openai --model gpt-4o-mini --limit 100
 
+  cal-grpo oracle bench --data first_error.jsonl --oracle 'reference@0.6 > openai' --model gpt-4o-mini
+
 [bold]Data[/bold]: one JSON object a line with question, reference_solution, response, step_spans (characters [start, end) of
 each step of the response), first_error_step (0-based) and, where a solution has several labels, solution_key.
 """
@@ -40,6 +42,9 @@ def bench_command(
     model: Model = None,
     base_url: BaseUrl = None,
     few_shot: Annotated[Path | None, typer.Option(help="JSON file of examples for an LLM.")] = None,
+    style: Annotated[
+        Literal["direct", "repair"], typer.Option(help="LLM: quote the error, or repair the response and compare.")
+    ] = "direct",
     limit: Annotated[int | None, typer.Option(min=1, help="Rows at most, from the start.")] = None,
     half: Annotated[
         Literal["even", "odd"] | None, typer.Option(help="Only rows whose sha256(solution_key) is even, or odd.")
@@ -63,12 +68,13 @@ def bench_command(
     from cal_grpo.judging import judge, tokenizer_of
     from cal_grpo.oracles import CALOracle
     from cal_grpo.oracles.bench import report
+    from cal_grpo.oracles.compose import is_composite
     from cal_grpo.oracles.labelled import read_labelled
 
     rows = read_labelled(data, limit, half)
     tokens = tokenizer_of(tokenizer)
     settings: dict[str, Any] = {"model": model, "base_url": base_url, "few_shot": few_shot, "timeout_s": timeout}
-    settings |= {"concurrency": concurrency, "max_usd": max_usd, "cache": cache}
+    settings |= {"style": style, "concurrency": concurrency, "max_usd": max_usd, "cache": cache}
     with CALOracle(oracle, **settings) as asked, _progress(asked, rows) as advance:
         judged = judge(
             rows,
@@ -79,8 +85,8 @@ def bench_command(
             concurrency=concurrency,
             on_done=advance,
         )
-        name = " ".join(filter(None, [asked.name, asked.model]))
-    figures = report(judged)
+        name = " ".join(filter(None, [oracle if is_composite(oracle) else asked.name, asked.model]))
+        figures = report(judged) | ({"shares": shares} if (shares := asked.shares) else {})
     if as_json:
         typer.echo(json.dumps({"oracle": name, "data": data.name, "half": half, "min_confidence": min_confidence} | figures))
         return
@@ -136,7 +142,7 @@ def _table(figures: dict[str, Any], name: str, data: str) -> "RenderableType":
     table.add_column(overflow="fold")
     agreement, floors = figures["label_agreement"], figures["floors"]
     for label, key, note in (
-        ("exact first error", "exact", f"two people agree on {_percent(agreement['exact'])}" if agreement["pairs"] else ""),
+        ("exact first error", "exact", f"two people: {_percent(agreement['exact'])}" if agreement["pairs"] else ""),
         ("within one step", "within_one", f"two people: {_percent(agreement['within_one'])}" if agreement["pairs"] else ""),
         ("too early", "early", ""),
         ("too late", "late", ""),
@@ -145,12 +151,15 @@ def _table(figures: dict[str, Any], name: str, data: str) -> "RenderableType":
     ):
         table.add_row(label, _interval(figures[key]), note)
     if surest := figures["surest_half"]:
-        note = f"confidence from {surest['confidence_from']:.2f}: --min-confidence {surest['confidence_from']:.2f}"
+        note = f"confidence from {surest['confidence_from']:.2f}"
         table.add_row("precision, surest half", _interval(surest["precision"]), note)
-    table.add_row("token precision", _interval(figures["token_precision"]), "share of the blamed tokens in the labelled step")
-    table.add_row("token recall", _interval(figures["token_recall"]), "share of the labelled step's tokens that are blamed")
+    table.add_row("token precision", _interval(figures["token_precision"]), "blamed tokens in the labelled step")
+    table.add_row("token recall", _interval(figures["token_recall"]), "tokens of the labelled step blamed")
     for label, floor in (("floor: random step", floors["random"]), (_constant(floors), floors["constant"])):
         table.add_row(label, _interval(floor["exact"]), f"within one {_percent(floor['within_one'])}")
+    if shares := figures.get("shares"):
+        table.add_row("answered by", ", ".join(f"{who}: {n}" for who, n in shares["answered"].items()), "solutions")
+        table.add_row("calls saved", ", ".join(f"{who}: {n}" for who, n in shares["saved"].items()), "")
     table.add_row("cost", _cost(figures), "")
     return table
 

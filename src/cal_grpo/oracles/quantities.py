@@ -9,9 +9,9 @@ from cal_grpo.oracles.worked.expressions import Chain, Expression, chains, is_co
 from cal_grpo.oracles.worked.lexer import Token, tokenize
 
 # GSM8K's annotation and the number behind it, which repeats its result.
-ANNOTATION = re.compile(r"<<([^<>\n]{1,200})>>[ $]*(\d+(?:[ ,]\d{3}(?!\d))*(?:\.\d+)?|\.\d+)?")
+ANNOTATION = re.compile(r"<<([^<>\n]{1,200})>>[ $]*(\d+(?:[ ,]\d{3}(?![\d-]))*(?:\.\d+)?|\.\d+)?")
 _ROUNDED = re.compile(r"\b(?:round|about|approx|nearest|roughly|remainder|whole|almost|nearly)", re.IGNORECASE)
-_NOISE = Fraction(1, 10**9)  # 0.1 * 3 = 0.30000000000000004, as a computer writes
+_NOISE, _NOISY = Fraction(1, 10**9), 9  # 0.1 * 3 = 0.30000000000000004, as a computer writes: so many decimals or more
 # Words of one line measure the same thing: 1 hour + 10 minutes = 70 minutes cannot be recomputed without its units.
 _MEASURES = """
 second minute hour day week month year min sec hr
@@ -34,6 +34,7 @@ class Equation:
         decimals: written decimals of each side that is a single number, else 0.
         hundredfold: percent or cents are in play: 0.25 and 25 are alike.
         rounded: the text says so.
+        worded: there are words, which may be units, among the numbers.
         mixed: of one kind of unit more than one is written, or 2m may be metres or an unknown: not to be judged.
     """
 
@@ -45,6 +46,7 @@ class Equation:
     decimals: tuple[int, ...]
     hundredfold: bool
     rounded: bool
+    worded: bool
     mixed: bool
 
     @property
@@ -61,13 +63,16 @@ class Equation:
             return None
         for i in range(1, len(self.values)):
             left, right = self.values[i - 1], self.values[i]
-            if abs(left - right) <= _NOISE * abs(left) or (self.hundredfold and (left == 100 * right or right == 100 * left)):
+            if left == right or (self.decimals[i] >= _NOISY and abs(left - right) <= _NOISE * abs(left)):
                 continue
-            if not is_computed(self.sides[i - 1]) and not is_computed(self.sides[i]) and not self.decimals[i - 1]:
+            if self.hundredfold and (left == 100 * right or right == 100 * left):
+                continue
+            if self.worded and not is_computed(self.sides[i - 1]) and not is_computed(self.sides[i]):
                 continue  # 2 hours = 120 minutes
             if self._is_rounded(left, right, self.decimals[i]) or self._runs_on(i):
                 continue
-            if left == -right and self.sides[i - 1][0] == "sum" and len(self.sides[i - 1][1]) == 2:
+            side = self.sides[i - 1]
+            if left == -right and (not is_computed(side) or (side[0] == "sum" and len(side[1]) == 2)):
                 continue
             return i
         return None
@@ -119,7 +124,7 @@ def as_equation(chain: Chain, tokens: list[Token], text: str) -> Equation | None
     start, end = tokens[chain.start].start, tokens[chain.end - 1].end
     decimals = tuple(tokens[side[2]].decimals if side[0] == "number" and side[2] >= 0 else 0 for side in sides)
     if all(number == numbers[0] for number in numbers):  # true as it stands: how it was meant does not matter
-        return Equation(text[start:end], start, end, sides, numbers, decimals, False, False, False)
+        return Equation(text[start:end], start, end, sides, numbers, decimals, False, False, False, False)
     near = tokens[chain.start : chain.end + 2]
     units = {t.text.rstrip("s") if len(t.text) > 2 else t.text for t in near if t.kind == "word"}
     measured = [_MEASURE_OF[unit] for unit in units if unit in _MEASURE_OF]
@@ -127,7 +132,7 @@ def as_equation(chain: Chain, tokens: list[Token], text: str) -> Equation | None
     hundredfold = any(t.kind == "%" for t in near) or "cent" in text
     about = chain.about or bool(_ROUNDED.search(text))
     mixed = letters or len(set(measured)) < len(measured)
-    return Equation(text[start:end], start, end, sides, numbers, decimals, hundredfold, about, mixed)
+    return Equation(text[start:end], start, end, sides, numbers, decimals, hundredfold, about, bool(units), mixed)
 
 
 def _is_name(side: Expression, tokens: list[Token]) -> bool:

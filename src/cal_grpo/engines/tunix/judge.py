@@ -55,6 +55,8 @@ class LocalJudge:
         self._mesh = make_mesh()
         self._policy = load_policy(Path(resolve_model(self.model)), self._mesh)
         self._static, self._style, self._temperature = static_prompt(few_shot, style), style, temperature
+        # Nothing makes a model here write JSON, so the answer is begun for it.
+        self._opening = f'{{"{style.fields[0]}": "'
         self._batch_size, self._max_prompt, self._max_new = batch_size, max_prompt_tokens, max_new_tokens
         self._samplers: dict[int, Sampler] = {}
         self._waiting: list[tuple[str, asyncio.Future[tuple[str, int]]]] = []
@@ -74,7 +76,7 @@ class LocalJudge:
             self._worker = asyncio.ensure_future(self._work())
         text, completion_tokens = await answer
         usage = Usage(1, prompt_tokens, completion_tokens, 0.0, time.monotonic() - began)
-        return read_answer(_object_in(text), usage, query, self._style)
+        return read_answer(_object_in(self._opening + text), usage, query, self._style)
 
     async def _work(self) -> None:
         """Answer whatever waits, batch after batch."""
@@ -128,10 +130,10 @@ class LocalJudge:
     def _render(self, query: Query) -> str:
         text = f"{self._static}\n\n{query_prompt(query)}"
         tokenizer = self._policy.tokenizer
-        if not getattr(tokenizer, "chat_template", None):
-            return text
-        messages = [{"role": "user", "content": text}]
-        return str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+        if getattr(tokenizer, "chat_template", None):
+            messages = [{"role": "user", "content": text}]
+            text = str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+        return text + self._opening
 
     def _encode(self, text: str) -> list[Any]:
         return list(self._policy.tokenizer.encode(text))

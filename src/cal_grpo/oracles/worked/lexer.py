@@ -11,9 +11,10 @@ from fractions import Fraction
 MAX_DIGITS = 30  # of one number: nobody reckons with more by hand
 _MAX_TEXT = 20_000  # characters of one step that are read
 
-# Most frequent first. White space and currency signs are skipped.
+# White space and currency signs are skipped.
 _TOKEN = re.compile(
-    r"\s*(?:(?P<word>[^\W\d_]+(?:['’&-][^\W\d_]+)*)"
+    r"\s*(?:(?P<vulgar>[½⅓⅔¼¾])"
+    r"|(?P<word>[^\W\d_]+(?:['’&-][^\W\d_]+)*)"
     r"|(?P<skip>\\[()\[\]]|\\[,;!]|\\?[$€£¥]|[\"'“”‘’`°~]|\\(?:left|right|quad|displaystyle)(?![a-zA-Z]))"
     r"|(?P<unread>\d{1,2}:\d\d(?!\d)|\d+(?:st|nd|rd|th)\b)"
     r"|(?P<number>(?:\d{1,3}(?:(?:,|\{,\}|[\u00a0\u2009\u202f])\d{3}(?!\d))+|\d{1,3}(?: \d{3}(?![\d-]))+|\d+(?!,\d))(?:\.\d+)?"
@@ -31,7 +32,6 @@ _TOKEN = re.compile(
     r"|(?P<wrapper>\\(?:text|mathrm|mathbf|textbf|boxed)(?![a-zA-Z]))"
     r"|(?P<power>\^)"
     r"|(?P<note><<[^<>\n]{0,200}>>)"
-    r"|(?P<vulgar>[½⅓⅔¼¾])"
     r"|(?P<other>\\[a-zA-Z]+|\S))"
 )
 _KINDS = {
