@@ -17,9 +17,11 @@ from cal_grpo.oracles.quote import quote
 from cal_grpo.oracles.steps import hint_for, split_steps
 from cal_grpo.oracles.types import Query, Tag, Verdict
 from cal_grpo.oracles.worked.evidence import Evidence, gather, is_off
+from cal_grpo.oracles.worked.reference_graph import reference_graph
 
 _MAX_STEPS = 200  # of a response that are compared, from the start
 _NEIGHBOURS = 0.35  # weight of a neighbour's probability; on the even half of the labels 0.3 to 0.4 cost no exact hit
+_FOLLOWED = 0.98  # confidence where the reference is a running total
 _NO_REASON = "every value before it is right, and the answer is not"
 
 
@@ -49,13 +51,26 @@ class ReferenceOracle:
             return Verdict(Tag.ABSTAINED, critique="the response states no number that could be compared")
         if not any(e.reason for e in found) and _same_answer(query):
             return Verdict(Tag.ABSTAINED, critique="the response never leaves the reference solution")
-        probabilities = _probabilities(found)
+        probabilities = _followed(found) if _is_bare(query) else _probabilities(found)
         blamed = _likeliest(probabilities)
         critique, confidence = found[blamed].reason or _NO_REASON, round(probabilities[blamed], 3)
         if confidence < self.min_confidence:
             return Verdict(Tag.ABSTAINED, critique=critique, confidence=confidence)
         part = quote(steps[blamed], _focus(found[blamed]))
         return Verdict(Tag.FOUND, critique, part.text, hint_for(query.response, part), confidence)
+
+
+def _is_bare(query: Query) -> bool:
+    return reference_graph(query.question, query.reference).is_bare
+
+
+def _followed(found: list[Evidence]) -> list[float]:
+    """A reference of bare equations, a running total, is to be followed line by line: the first that leaves it is wrong."""
+    first = next((i for i, e in enumerate(found) if e.reason), None)
+    if first is None:
+        return _probabilities(found)
+    rest = (1 - _FOLLOWED) / max(1, len(found) - 1)
+    return [_FOLLOWED if i == first else rest for i in range(len(found))]
 
 
 def _probabilities(found: list[Evidence]) -> list[float]:

@@ -213,5 +213,5 @@ def _add_wording(
         found["agrees"] = same
         if new and statement.false is None and all(quantity.matched for quantity in new):
             found["agrees_soundly"] = same
-        if not any(map(is_off, new)):
+        if words and not any(map(is_off, new)):
             found["conflicts"] = other

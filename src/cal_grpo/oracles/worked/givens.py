@@ -67,7 +67,8 @@ class Givens:
 
 _TURNS = (
     lambda v: v, lambda v: v / 100, lambda v: 100 - v, lambda v: 1 - v / 100, lambda v: 1 + v / 100, lambda v: 100 + v,
-    lambda v: 1 - v, lambda v: 1 + v, lambda v: 1 / v if v else 0.0, lambda v: v * 100,
+    lambda v: 1 - v, lambda v: 1 + v, lambda v: 1 / v if v else 0.0, lambda v: v * 100, lambda v: v / 1000,
+    lambda v: v * 1000,
 )  # fmt: skip
 
 

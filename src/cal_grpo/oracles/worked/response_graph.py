@@ -91,11 +91,15 @@ class ResponseGraph:
         if before is not None and before.operator == "x":
             return
         quantity = Quantity(value, (), "x", step, ("number", value, -1), 0, 0, masks=[self._unknowns_mask])
-        known = value in self.reference.values or value == self.reference.final
-        quantity.match = Match.EQUAL if known else Match.STRAY
-        quantity.harmless = not known  # the equation is to blame, not its solution
+        self._take_from_equation(quantity)
         quantity.repeated = before is not None
         self._establish(quantity)
+
+    def _take_from_equation(self, quantity: Quantity) -> None:
+        """What stands beside an unknown is right when the reference has it; if not, the equation is to blame for it."""
+        known = quantity.value in self.reference.values or quantity.value == self.reference.final
+        quantity.match = Match.EQUAL if known else Match.STRAY
+        quantity.harmless = not known
 
     def _compute(self, computation: Computation, step: int) -> Quantity:
         c = computation
@@ -103,7 +107,9 @@ class ResponseGraph:
         quantity.masks = self._link(quantity)
         quantity.repeated = (c.value, c.operands) in self._computed
         quantity.match = self.reference.match(c.value, quantity.masks, c.operands)
-        if quantity.match <= Match.PARTLY:
+        if c.solving and not quantity.matched:
+            self._take_from_equation(quantity)
+        elif quantity.match <= Match.PARTLY:
             quantity.harmless = self._prepares(quantity)
             if not quantity.harmless and any(quantity.masks):
                 converted = self.reference.matches_converted(c.value, quantity.masks, c.operands)
@@ -132,6 +138,8 @@ class ResponseGraph:
     def _prepares(self, quantity: Quantity) -> bool:
         if quantity.value in quantity.operands and 1.0 in quantity.operands and not quantity.is_additive:
             return True  # 1 x 12 = 12
+        if self.reference.is_bare and quantity.is_additive:
+            return False
         givens = self.reference.givens
         if not quantity.inputs and quantity.value not in givens and givens.turns_into(quantity.value):
             return all(givens.turns_into(number) or number in CONSTANTS for number in quantity.operands)

@@ -22,7 +22,8 @@ def rounded(value: Fraction | float) -> float:
 class Computation:
     """``value`` as stated behind the equals sign, else as the expression comes to; characters [start, end) of the step.
 
-    ``operands`` are sorted; ``operator`` is ``+``, ``-``, ``*`` or ``/``; ``annotated``: it stands in ``<<...>>``.
+    ``operands`` are sorted; ``operator`` is ``+``, ``-``, ``*`` or ``/``. ``annotated``: it stands in ``<<...>>``;
+    ``solving``: beside an unknown.
     """
 
     value: float
@@ -32,6 +33,7 @@ class Computation:
     start: int
     end: int
     annotated: bool = False
+    solving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ def _add(statement: Statement, chain: Chain, tokens: list[Token], text: str, wit
     if statement.false is None and (equation := as_equation(chain, tokens, text)) and equation.false_side() is not None:
         statement.false = equation
     start, end = within or (tokens[chain.start].start, tokens[chain.end - 1].end)
-    if any(isinstance(value, Linear) for value in chain.values):
+    solving = any(isinstance(value, Linear) for value in chain.values)
+    if solving:
         written = tuple(rounded(number) for side in chain.sides for number, _ in operands(side))
         statement.algebra.append(Algebra(tuple(value for value in chain.values if value is not None), written))
     numeric = [(side, value) for side, value in zip(chain.sides, chain.values, strict=True) if isinstance(value, Fraction)]
@@ -103,7 +106,7 @@ def _add(statement: Statement, chain: Chain, tokens: list[Token], text: str, wit
             if within is None and any(known.value == rounded(value) for known in statement.computations if known.annotated):
                 continue  # the annotation has it
             written = tuple(sorted(rounded(number) for number, _ in operands(side)))
-            found = Computation(rounded(value), written, _operator(side), side, start, end, within is not None)
+            found = Computation(rounded(value), written, _operator(side), side, start, end, within is not None, solving)
             statement.computations.append(found)
 
 
