@@ -53,6 +53,7 @@ class OracleSection(_Section):
     attempts: int = Field(4, ge=1, description="Calls for one question at most; only what may pass is tried again.")
     few_shot: Path | None = Field(None, description="JSON file of examples for an LLM oracle.")
     style: Literal["direct", "repair"] = Field("direct", description="LLM: quote the error, or repair and compare.")
+    max_answer_tokens: int | None = Field(None, ge=1, description="An LLM's answer is cut off there, thinking included.")
     cache: bool | Path = Field(True, description="Keep an LLM's verdicts: true in the user's cache, false, or a file.")
     replay: Path | None = Field(None, description="A run's judge.jsonl to answer from; nothing is asked.")
     rpm: float | None = Field(None, gt=0, description="Requests a minute at most.")
@@ -102,6 +103,7 @@ class TrainConfig(_Section):
     )
     on_failure: Literal["drop", "grpo", "raise"] | None = Field(None, description="The same for a failed call.")
     max_span_tokens: int = Field(64, ge=1, description="A longer span is refused.")
+    on_ambiguous: Literal["first", "miss"] = Field("first", description="A quote that occurs twice and no hint decides.")
     cal_provider: str = Field(
         "reference", description="Oracle: reference, arithmetic, openai, gemini, local, or 'reference@0.6 > openai'."
     )

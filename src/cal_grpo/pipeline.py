@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from cal_grpo.alignment import Aligner, Miss, TokenSpan
+from cal_grpo.alignment import Aligner, Decoded, Miss, TokenSpan
 from cal_grpo.credit import Batch, Fallback, Weights, assign_credit, group_relative
 from cal_grpo.credit.group import token_mask
 from cal_grpo.errors import UsageError
@@ -52,8 +52,12 @@ class Pending:
     """Completions whose verdicts are on their way."""
 
     completions: Sequence[Completion]
-    texts: Sequence[str]
+    decoded: Sequence[Decoded]
     verdicts: Sequence[Future[Verdict] | None]
+
+    def part(self, rows: slice) -> "Pending":
+        """Some of the rows, whole groups."""
+        return Pending(self.completions[rows], self.decoded[rows], self.verdicts[rows])
 
 
 @dataclass(frozen=True)
@@ -90,13 +94,13 @@ class CreditPipeline:
 
     def submit(self, completions: Sequence[Completion]) -> Pending:
         """Ask about the wrong answers, without waiting."""
-        texts = [self.aligner.decode(c.token_ids).text for c in completions]
+        decoded = [self.aligner.decode(c.token_ids) for c in completions]
         oracle = None if self.credit == "grpo" else self.oracle
         verdicts = [
-            oracle.submit(Query(c.question, c.reference, text)) if oracle is not None and not c.grade.correct else None
-            for c, text in zip(completions, texts, strict=True)
+            oracle.submit(Query(c.question, c.reference, d.text)) if oracle is not None and not c.grade.correct else None
+            for c, d in zip(completions, decoded, strict=True)
         ]
-        return Pending(completions, texts, verdicts)
+        return Pending(completions, decoded, verdicts)
 
     def redeem(self, pending: Pending, rng: np.random.Generator) -> Credited:
         """Wait for the verdicts, map their quotes and compute the advantages.
@@ -106,8 +110,8 @@ class CreditPipeline:
             Exception: whatever an oracle object of the caller's own raised.
         """
         judged = [
-            self._judge(completion, text, future)
-            for completion, text, future in zip(pending.completions, pending.texts, pending.verdicts, strict=True)
+            self._judge(completion, decoded, future)
+            for completion, decoded, future in zip(pending.completions, pending.decoded, pending.verdicts, strict=True)
         ]
         batch = Batch(
             rewards_B=np.array([c.reward for c in pending.completions], dtype=np.float32),
@@ -121,14 +125,14 @@ class CreditPipeline:
         missed = Counter(reason for j in judged if (reason := miss_reason(j)) is not None)
         return Credited(advantages_BT, _metrics(batch, advantages_BT, judged), missed, judged)
 
-    def _judge(self, completion: Completion, text: str, future: Future[Verdict] | None) -> Judged:
+    def _judge(self, completion: Completion, decoded: Decoded, future: Future[Verdict] | None) -> Judged:
         if future is None:
-            return Judged(completion, text, None, None)
+            return Judged(completion, decoded.text, None, None)
         verdict = future.result()
         if not verdict.segment:
-            return Judged(completion, text, verdict, None)
-        outcome = self.aligner.map(completion.token_ids, verdict.segment, hint=verdict.hint)
-        return Judged(completion, text, verdict, outcome)
+            return Judged(completion, decoded.text, verdict, None)
+        outcome = self.aligner.map(decoded, verdict.segment, hint=verdict.hint)
+        return Judged(completion, decoded.text, verdict, outcome)
 
     def _fallback(self, judged: Judged) -> Fallback | None:
         if judged.verdict is None or isinstance(judged.outcome, TokenSpan):

@@ -1,6 +1,8 @@
 """What the learner promises, checked on a toy policy that Tunix trains for a few updates."""
 
+import asyncio
 import dataclasses
+import functools
 import itertools
 
 import jax
@@ -19,7 +21,7 @@ from cal_grpo.engines.tunix.mesh import make_mesh
 from cal_grpo.engines.tunix.prompts import batches, fitting
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import grade_answer
-from cal_grpo.oracles import Query, Tag, Verdict
+from cal_grpo.oracles import CALOracle, Query, Tag, Verdict
 from cal_grpo.tasks.ledger import stories
 
 ROLLOUT = {"max_prompt_tokens": 96, "max_new_tokens": 24}
@@ -38,6 +40,23 @@ class FirstWord:
         self.asked.append(query)
         segment = query.response[:5] if self.tag is Tag.FOUND else ""
         return Verdict(self.tag, segment=segment) if segment.strip() or self.tag is not Tag.FOUND else Verdict(Tag.ABSTAINED)
+
+
+class Thinks(FirstWord):
+    """``FirstWord`` after a while that depends on the response."""
+
+    async def locate(self, query):
+        await asyncio.sleep(0.05 * (len(query.response) % 5))
+        return await super().locate(query)
+
+
+class Blocking(CALOracle):
+    """Waits for each verdict before it takes the next query, as training stacks do without an overlap."""
+
+    def submit(self, query):
+        future = super().submit(query)
+        future.exception()
+        return future
 
 
 class Raises:
@@ -114,6 +133,42 @@ def test_zero_credit_without_kl_changes_nothing(build):
         np.testing.assert_array_equal(before[name], value, err_msg=name)
 
 
+def test_kl_pulls_a_policy_back_and_leaves_the_reference_policy_alone(build):
+    def silent(beta):
+        return lambda c: cal(c, FirstWord(Tag.NO_ERROR), credit="balanced", on_miss="drop", beta=beta)
+
+    # At the reference policy the term has no gradient.
+    cluster, learner, data = build(silent(0.04), num_train_steps=1)
+    seen = spy_on_updates(cluster)
+    learner.train(data)
+    loss = functools.partial(kl_gradient, cluster, learner, seen[0])
+    np.testing.assert_allclose(loss(shift=0.0), 0.0, atol=1e-6)
+    # A token made likelier than under the reference is pushed down again, a rarer one up: descent moves against the sign.
+    assert loss(shift=0.5) > 0 > loss(shift=-0.5)
+
+
+def kl_gradient(cluster, learner, example, shift):
+    """Derivative of the loss by a shift that is added to every sampled token's log-probability."""
+    import tunix.rl.algo_core as algo_core
+
+    original = compute_per_token_logps
+
+    def loss(by):
+        def shifted(*args, **kwargs):
+            logps, logits = original(*args, **kwargs)
+            return logps + by, logits
+
+        algo_core.common.compute_per_token_logps = shifted
+        try:
+            model = cluster.inference_worker.get_model("reference")
+            ids = cluster.rollout.pad_id(), cluster.rollout.eos_id()
+            return algo_core.grpo_loss_fn(model, example, learner.algo_config, *ids)[0]
+        finally:
+            algo_core.common.compute_per_token_logps = original
+
+    return float(jax.grad(loss)(shift))
+
+
 def test_some_credit_changes_parameters(build):
     cluster, learner, data = build(lambda c: cal(c, FirstWord(), credit="prefix"))
     before = parameters(cluster)
@@ -174,7 +229,8 @@ def test_off_is_bit_identical_to_tunix_own_learner(build):
             return [float(grade_answer(text, str(a)).correct) for text, a in zip(completions, answer, strict=True)]
 
         seed_rollouts(cluster, seed=3)
-        return GRPOLearner(cluster, GRPOConfig(num_generations=4, beta=0.04, loss_agg_mode="token-mean"), reward)
+        settings = GRPOConfig(num_generations=4, beta=0.04, loss_agg_mode="token-mean", kl_loss_mode="low_var_kl")
+        return GRPOLearner(cluster, settings, reward)
 
     cluster, learner, data = build(tunix_learner)
     learner.train(data)
@@ -211,6 +267,43 @@ def test_evaluation_asks_the_oracle_nothing(build):
 
 def test_an_oracle_that_raises_surfaces_and_nothing_hangs(build):
     _cluster, learner, data = build(lambda c: cal(c, Raises()))
+    with pytest.raises(RuntimeError, match="the oracle's own bug"):
+        learner.train(data)
+
+
+@pytest.mark.parametrize("num_iterations", [1, 2])
+def test_an_oracle_in_the_background_changes_no_bit(build, num_iterations):
+    ends, batches_seen = [], []
+    for kind in (CALOracle, Blocking):
+        with kind(Thinks()) as oracle:
+            seen = []
+            cluster, learner, data = build(
+                lambda c, oracle=oracle, seen=seen: cal(
+                    c, oracle, lambda step, credited: seen.append((step, credited.advantages_BT.tolist())),
+                    credit="random_span", num_iterations=num_iterations,
+                ),
+                micro_batch_size=1,
+            )  # fmt: skip
+            learner.train(data)
+        ends.append(parameters(cluster))
+        batches_seen.append(seen)
+    assert batches_seen[0] == batches_seen[1]
+    assert [step for step, _ in batches_seen[0]] == [0, 0, 1, 1]
+    for name, value in ends[0].items():
+        np.testing.assert_array_equal(value, ends[1][name], err_msg=name)
+
+
+class RaisesLater(FirstWord):
+    """Answers the first micro-batch's queries and fails on all later ones."""
+
+    async def locate(self, query):
+        if len(self.asked) >= 4:
+            raise RuntimeError("the oracle's own bug")
+        return await super().locate(query)
+
+
+def test_an_oracle_that_raises_between_two_micro_batches_surfaces_too(build):
+    _cluster, learner, data = build(lambda c: cal(c, RaisesLater()), micro_batch_size=1, num_train_steps=5)
     with pytest.raises(RuntimeError, match="the oracle's own bug"):
         learner.train(data)
 

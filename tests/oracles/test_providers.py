@@ -183,6 +183,18 @@ def test_an_openai_server_that_knows_no_schema_is_asked_without(connect, ask, se
     assert oracle.locate([ask(1)])[0].usage.calls == 1  # remembered
 
 
+def test_the_length_of_an_answer_can_be_limited(connect, ask, server, protocol):
+    def script(request):
+        if "max_tokens" in request.body and protocol == "openai":
+            return error(request, 400, "Unsupported parameter: 'max_tokens'; use 'max_completion_tokens' instead")
+        return answer(request, verdict("0+1=2"))
+
+    server.script = script
+    assert connect(max_answer_tokens=77).locate([ask()])[0].tag is Tag.FOUND
+    body = server.requests[-1].body
+    assert (body["generationConfig"]["maxOutputTokens"] if protocol == "gemini" else body["max_completion_tokens"]) == 77
+
+
 def test_any_other_400_is_not_asked_again(connect, ask, server):
     server.script = lambda r: error(r, 400, "context length exceeded")
     assert connect("openai").locate([ask()])[0].tag is Tag.REJECTED

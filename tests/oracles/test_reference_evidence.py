@@ -8,7 +8,9 @@ from cal_grpo.oracles.worked.evidence import gather
 BOXES = "Tom has 20 boxes of 10 pens and gives away 15 boxes. He then sells each pen for $3. What does he get?"
 BOXES_SOLUTION = "20 * 10 = 200 pens.\nHe gives away 15 * 10 = 150.\nHe keeps 200 - 150 = 50.\nHe gets 50 * 3 = $150.\n#### 150"
 TANK = "A tank holds 8 liters. 25% leaks out, then 500 ml are used. How many ml are left?"
-TANK_SOLUTION = "The tank holds 8 * 1000 = 8000 ml.\n8000 * 25/100 = 2000 leak.\n8000 - 2000 = 6000\n6000 - 500 = 5500\n#### 5500"
+TANK_SOLUTION = (
+    "The tank holds 8 * 1000 = 8000 ml.\n8000 * 25/100 = 2000 leak.\n8000 - 2000 = 6000\n6000 - 500 = 5500\n#### 5500"
+)
 NUMBER = "Twice a number and 4 more, doubled, makes 188. What is the number?"
 NUMBER_SOLUTION = "Half of it is 188 / 2 = 94.\nThen 94 - 4 = 90.\nThe number is 90 / 2 = 45.\n#### 45"
 PRICES = "A pen costs $2 and a book $9. Ann buys 6 pens and 4 books and pays with $60. What is her change?"

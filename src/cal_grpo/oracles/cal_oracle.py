@@ -48,6 +48,7 @@ class CALOracle:
         rpm, tpm: requests and tokens a minute at most.
         max_calls, max_tokens, max_usd: the budget. When it is spent, verdicts are tagged ``over_budget``.
         prices: YAML file of prices that win over the package's; see ``prices.yaml``.
+        max_answer_tokens: an LLM's answer is cut off there, thinking included; None: the server decides.
         breaker_failures, breaker_pause_s: after so many failed questions in a row (0: never) the oracle is left alone,
             and tried again every so many seconds.
         cache: file in which verdicts are kept for later runs, or True for the user's own; None keeps them in memory.
@@ -83,6 +84,7 @@ class CALOracle:
         max_tokens: int | None = None,
         max_usd: float | None = None,
         prices: Path | str | None = None,
+        max_answer_tokens: int | None = None,
         breaker_failures: int = 10,
         breaker_pause_s: float = 60.0,
         cache: Path | str | bool | None = None,
@@ -100,13 +102,9 @@ class CALOracle:
         elif isinstance(provider, str):
             examples = load_few_shot(few_shot) if few_shot is not None else ()
             settings = {
-                "base_url": base_url,
-                "api_key": api_key,
-                "few_shot": examples,
-                "timeout_s": timeout_s,
-                "prices": prices,
-                "style": style_of(style),
-            }
+                "base_url": base_url, "api_key": api_key, "few_shot": examples, "timeout_s": timeout_s, "prices": prices,
+                "max_answer_tokens": max_answer_tokens, "style": style_of(style),
+            }  # fmt: skip
             self._oracle = _build(provider, model, settings)
         elif callable(getattr(provider, "locate", None)):
             self._oracle = provider

@@ -31,6 +31,7 @@ class GeminiOracle:
         prices: YAML file whose prices win over the package's.
         style: how the error is asked for.
         temperature: of sampling; above 0, several answers to one question differ.
+        max_answer_tokens: an answer is cut off there, thinking included; None: the server decides.
 
     Raises:
         UsageError: no key, or unreadable prices.
@@ -48,6 +49,7 @@ class GeminiOracle:
         prices: Path | str | None = None,
         style: PromptStyle = DIRECT,
         temperature: float = 0.0,
+        max_answer_tokens: int | None = None,
     ) -> None:
         api_key = api_key or os.environ.get("GEMINI_API_KEY") or os.environ.get("GOOGLE_API_KEY") or None
         if api_key is None:
@@ -58,13 +60,15 @@ class GeminiOracle:
         self.endpoint = base_url or "https://generativelanguage.googleapis.com"
         self.price = price_of(self.model, prices)
         self._style, self._static = style, static_prompt(few_shot, style)
-        self.identity = identity(self.name, self.model, self._static, {"temperature": temperature}, style)
+        sampling = {"temperature": temperature} | ({"max_tokens": max_answer_tokens} if max_answer_tokens else {})
+        self.identity = identity(self.name, self.model, self._static, sampling, style)
         self._genai = genai
         self._api_key = api_key
         self._client: Any = None
         self._config = genai.types.GenerateContentConfig(
             system_instruction=self._static,
             temperature=temperature,
+            max_output_tokens=max_answer_tokens,
             response_mime_type="application/json",
             response_json_schema=style.schema,
         )

@@ -19,7 +19,11 @@ from cal_grpo.oracles.replies import failed, identity, retry_after, tag_of_statu
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
 # What a server that does not know a setting says about it.
-_COMPLAINTS = {"response_format": ("response_format", "json_schema", "schema", "grammar"), "temperature": ("temperature",)}
+_COMPLAINTS = {
+    "response_format": ("response_format", "json_schema", "schema", "grammar"),
+    "temperature": ("temperature",),
+    "max_tokens": ("max_tokens",),
+}
 
 
 class OpenAIOracle:
@@ -34,6 +38,7 @@ class OpenAIOracle:
         prices: YAML file whose prices win over the package's.
         style: how the error is asked for.
         temperature: of sampling; above 0, several answers to one question differ.
+        max_answer_tokens: an answer is cut off there, thinking included; None: the server decides.
 
     Raises:
         UsageError: no model, no key for a server that is not local, or unreadable prices.
@@ -51,6 +56,7 @@ class OpenAIOracle:
         prices: Path | str | None = None,
         style: PromptStyle = DIRECT,
         temperature: float = 0.0,
+        max_answer_tokens: int | None = None,
     ) -> None:
         if not model:
             raise UsageError("oracle 'openai' got no model; name one with CAL_MODEL or --set cal_model=NAME")
@@ -69,7 +75,8 @@ class OpenAIOracle:
         self.endpoint = base_url or "https://api.openai.com/v1"
         self.price = price_of(model, prices)
         self._style, self._static = style, static_prompt(few_shot, style)
-        self.identity = identity(self.name, model, self._static, {"temperature": temperature}, style)
+        sampling = {"temperature": temperature} | ({"max_tokens": max_answer_tokens} if max_answer_tokens else {})
+        self.identity = identity(self.name, model, self._static, sampling, style)
         self._errors = openai
         self._api_key = api_key
         self._client: Any = None
@@ -78,6 +85,8 @@ class OpenAIOracle:
             "temperature": temperature,
             "response_format": {"type": "json_schema", "json_schema": schema},
         }
+        if max_answer_tokens:
+            self._settings["max_tokens"] = max_answer_tokens
 
     async def locate(self, query: Query) -> Verdict:
         if self._client is None:
@@ -99,7 +108,9 @@ class OpenAIOracle:
             return self._read(raw.text, time.monotonic() - began, query)
         except openai.APIStatusError as e:
             if e.status_code == 400 and (setting := _unknown_setting(str(e), settings)):
-                self._settings.pop(setting, None)
+                value = self._settings.pop(setting, None)
+                if setting == "max_tokens" and value:  # as OpenAI's reasoning models have it
+                    self._settings["max_completion_tokens"] = value
                 return self._failed(Tag.UNAVAILABLE, f"the server does not know {setting}; asked again without", began, 0.0)
             return self._failed(tag_of_status(e.status_code), e, began, retry_after(e.response.headers))
         except (openai.APITimeoutError, TimeoutError) as e:
@@ -157,7 +168,7 @@ class _Reply(BaseModel):
 
 def _unknown_setting(complaint: str, sent: dict[str, Any]) -> str | None:
     complaint = complaint.lower()
-    return next((name for name in sent if any(word in complaint for word in _COMPLAINTS[name])), None)
+    return next((name for name, words in _COMPLAINTS.items() if name in sent and any(w in complaint for w in words)), None)
 
 
 def _is_local(base_url: str | None) -> bool:
