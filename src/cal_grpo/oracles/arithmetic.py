@@ -1,5 +1,7 @@
 """The oracle that recomputes: the first written equation that is false. Precise, but blind to a wrong idea."""
 
+from collections.abc import Mapping
+
 from cal_grpo.oracles.quantities import equations
 from cal_grpo.oracles.steps import hint_for, split_steps
 from cal_grpo.oracles.types import Query, Tag, Verdict
@@ -9,6 +11,8 @@ class ArithmeticOracle:
     """Blames the first step with a false equation, abstains when every equation is true."""
 
     name = "arithmetic"
+    metered = free = True
+    identity: Mapping[str, str] = {"oracle": "arithmetic", "version": "1"}
 
     async def locate(self, query: Query) -> Verdict:
         return self.locate_now(query)

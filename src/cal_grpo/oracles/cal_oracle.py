@@ -32,8 +32,9 @@ class CALOracle:
     """Locates first errors through a provider.
 
     Args:
-        provider: ``"reference"``, ``"arithmetic"``, ``"openai"``, ``"gemini"``, ``"local"``, several of them in one line
-            (``"reference@0.6 > openai"``, see ``cal_grpo.oracles.compose``), or an object with
+        provider: ``"reference"``, ``"arithmetic"``, ``"openai"``, ``"gemini"``, ``"local"``, one with its model
+            (``"openai:gpt-5-mini"``), several in one line (``"reference@0.6 > openai"``, see
+            ``cal_grpo.oracles.compose``), or an object with
             ``async locate(query) -> Verdict``. Such an object's ``locate`` counts as one call unless its verdicts'
             usage says more, or it has ``metered = True``.
         model, base_url, api_key: for the LLM providers; the key normally comes from the environment. ``local`` takes a
@@ -196,10 +197,12 @@ class CALOracle:
     def _open_cache(self, cache: Path | str | bool | None, is_ours: bool) -> VerdictCache | None:
         if cache is None or cache is False:
             return None
+        if getattr(self._oracle, "free", False):
+            return None
         identity = self._identity()
         if identity is None:
             if is_ours or cache is True:
-                return None  # free to ask again
+                return None
             raise UsageError(
                 f"cache is {cache}, but oracle {self.name!r} has no identity; expected a mapping of all that decides its "
                 "answers, such as {'oracle': name, 'model': version}"
@@ -256,26 +259,28 @@ def _build(provider: str, model: str | None, settings: dict[str, Any]) -> Oracle
 
 
 def _build_one(provider: str, model: str | None, settings: dict[str, Any]) -> Oracle:
-    if provider == "reference":
+    name, _, own_model = provider.partition(":")
+    model = own_model or model
+    if name == "reference":
         from cal_grpo.oracles.reference import ReferenceOracle
 
         return ReferenceOracle()
-    if provider == "arithmetic":
+    if name == "arithmetic":
         from cal_grpo.oracles.arithmetic import ArithmeticOracle
 
         return ArithmeticOracle()
-    if provider == "openai":
+    if name == "openai":
         from cal_grpo.oracles.openai import OpenAIOracle
 
         return OpenAIOracle(model, **settings)
-    if provider == "gemini":
+    if name == "gemini":
         from cal_grpo.oracles.gemini import GeminiOracle
 
         return GeminiOracle(model, **settings)
-    if provider == "local":
+    if name == "local":
         from cal_grpo.engines.tunix.judge import LocalJudge  # an engine: loaded only where it is asked for
 
-        return LocalJudge(model, **{name: settings[name] for name in ("few_shot", "style", "temperature") if name in settings})
-    near = difflib.get_close_matches(provider, PROVIDERS, n=1)
+        return LocalJudge(model, **{name: settings[name] for name in LocalJudge.SETTINGS if name in settings})
+    near = difflib.get_close_matches(name, PROVIDERS, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else ""
-    raise UsageError(f"oracle is {provider!r}; expected one of {', '.join(PROVIDERS)}{guess}")
+    raise UsageError(f"oracle is {name!r}; expected one of {', '.join(PROVIDERS)}{guess}")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from cal_grpo.errors import UsageError
+from cal_grpo.oracles.members import Members
 from cal_grpo.oracles.types import Oracle, Query, Tag, Usage, Verdict
 
 
@@ -16,13 +17,14 @@ class Cascade:
         stages: (oracle, confidence in [0, 1]) from cheap to dear. A verdict without a confidence is sure.
 
     When none is sure, the last one's abstention, "no error" or failure stands; so a failed call is tried again as any
-    other. The usage of a verdict is that of all oracles asked.
+    other, without paying the earlier stages again. The usage of a verdict is that of all oracles asked.
 
     Raises:
         UsageError: no stage, or a confidence outside [0, 1].
     """
 
     name = "cascade"
+    metered = True
 
     def __init__(self, stages: Sequence[tuple[Oracle, float]]) -> None:
         if not stages:
@@ -30,60 +32,59 @@ class Cascade:
         for oracle, confidence in stages:
             if not 0 <= confidence <= 1:
                 raise UsageError(f"cascade: {oracle.name} must reach confidence {confidence}; expected 0 to 1")
-        self.stages = tuple(stages)
-        self.asked: Counter[int] = Counter()
-        self.answered: Counter[int] = Counter()
-
-    @property
-    def identity(self) -> Mapping[str, str] | None:
-        """What decides the answers; None, as for every free oracle, when no stage has one."""
-        parts = [getattr(oracle, "identity", None) for oracle, _ in self.stages]
-        if not any(parts):
-            return None
-        names = [f"{o.name}@{c:g} {dict(p or {})}" for (o, c), p in zip(self.stages, parts, strict=True)]
-        return {"oracle": self.name, "stages": " > ".join(names)}
-
-    @property
-    def price(self) -> Any:
-        """None when the price of a stage is not known."""
-        prices = [getattr(oracle, "price", 0) for oracle, _ in self.stages]
-        return None if None in prices else prices[-1]
+        self._members = Members([oracle for oracle, _ in stages])
+        self._needed = [confidence for _, confidence in stages]
+        self._reached: Counter[int] = Counter()
+        self._answered: Counter[int] = Counter()
 
     async def locate(self, query: Query) -> Verdict:
-        usage = Usage()
-        verdict = Verdict(Tag.ABSTAINED)
-        for stage, (oracle, needed) in enumerate(self.stages):
-            self.asked[stage] += 1
-            verdict = await oracle.locate(query)
+        usage, path = Usage(), []
+        for stage, needed in enumerate(self._needed):
+            path.append(stage)
+            verdict = await self._members.ask(stage, query)
             usage += verdict.usage
-            if verdict.tag is Tag.FOUND and (verdict.confidence is None or verdict.confidence >= needed):
-                self.answered[stage] += 1
-                return replace(verdict, usage=usage)
-        if verdict.tag is Tag.FOUND:
-            verdict = Verdict(Tag.ABSTAINED, critique=verdict.critique, confidence=verdict.confidence)
+            sure = verdict.confidence is None or verdict.confidence >= needed
+            if verdict.tag is Tag.FOUND and sure:
+                self._answered[stage] += 1
+                break
+        else:
+            if verdict.tag is Tag.FOUND:
+                verdict = Verdict(Tag.ABSTAINED, critique=verdict.critique, confidence=verdict.confidence)
+        if not verdict.tag.is_failure:  # else the query comes again
+            self._members.settle(query)
+            self._reached.update(path)
         return replace(verdict, usage=usage)
 
     def shares(self) -> dict[str, Any]:
         """How many queries there were, who answered them (``none`` when nobody was sure), and the calls saved.
 
-        A call is saved when a query did not reach a stage; ``saved`` counts them for every stage but the first.
+        A call is saved when a query did not reach a stage; ``saved`` counts them for every stage but the first. Queries
+        that ended in a failure are not counted.
         """
-        names = [f"{number} {oracle.name}" for number, (oracle, _) in enumerate(self.stages, 1)]
-        queries, answered = self.asked[0], sum(self.answered.values())
+        names = [f"{number} {oracle.name}" for number, oracle in enumerate(self._members.oracles, 1)]
+        queries, answered = self._reached[0], sum(self._answered.values())
         return {
             "queries": queries,
-            "answered": {name: self.answered[i] for i, name in enumerate(names)} | {"none": queries - answered},
-            "saved": {name: queries - self.asked[i] for i, name in enumerate(names) if i},
+            "answered": {name: self._answered[i] for i, name in enumerate(names)} | {"none": queries - answered},
+            "saved": {name: queries - self._reached[i] for i, name in enumerate(names) if i},
         }
 
+    @property
+    def identity(self) -> Mapping[str, str] | None:
+        """What decides the answers; None when a stage does not say."""
+        parts = self._members.identity()
+        if parts is None:
+            return None
+        stages = [f"{part} @{needed:g}" for part, needed in zip(parts, self._needed, strict=True)]
+        return {"oracle": self.name, "stages": " > ".join(stages)}
+
+    @property
+    def free(self) -> bool:
+        return self._members.free
+
+    @property
+    def price(self) -> Any:
+        return self._members.price
+
     async def aclose(self) -> None:
-        """Close the connections of every stage."""
-        await close_all([oracle for oracle, _ in self.stages])
-
-
-async def close_all(oracles: Sequence[Oracle]) -> None:
-    """Close the oracles that have something to close, each once."""
-    for oracle in {id(oracle): oracle for oracle in oracles}.values():
-        aclose = getattr(oracle, "aclose", None)
-        if aclose is not None:
-            await aclose()
+        await self._members.aclose()

@@ -2,7 +2,7 @@
 
 spec  = stage { ">" stage }            a cascade, from cheap to dear
 stage = vote [ "@" confidence ]        sure from this confidence on; the last stage needs none
-vote  = name                           one of the providers
+vote  = name                           one of the providers, ":" and its model where it needs one
       | number "x" name                that many critiques, by majority
       | rule "(" name { "," name } ")" majority, intersection or union of their spans
 """
@@ -16,9 +16,10 @@ from cal_grpo.oracles.types import Oracle
 from cal_grpo.oracles.vote import Rule, Vote
 
 MOST_CRITIQUES = 15
-_REPEATED = re.compile(r"(\d+)\s*x\s*([\w-]+)")
+_NAME = r"[\w-]+(?::[^\s(),>@]+)?"
+_REPEATED = re.compile(rf"(\d+)\s*x\s*({_NAME})")
 _RULED = re.compile(r"(majority|intersection|union)\s*\(([^()]*)\)")
-_EXAMPLE = "'reference@0.6 > openai', '3 x openai' or 'union(reference, openai)'"
+_EXAMPLES = "'reference@0.6 > openai', '3 x openai' or 'union(reference, openai)'"
 
 
 def is_composite(spec: str) -> bool:
@@ -31,7 +32,7 @@ def compose(spec: str, build: Callable[[str, bool], Oracle]) -> Oracle:
 
     Args:
         spec: see above.
-        build: makes the oracle of a name; with True, one whose critiques of the same response vary.
+        build: makes the oracle of a ``name`` or ``name:model``; with True, one whose critiques of a response vary.
 
     Raises:
         UsageError: the spec cannot be read, or a name is unknown.
@@ -43,7 +44,7 @@ def compose(spec: str, build: Callable[[str, bool], Oracle]) -> Oracle:
         try:
             needed = float(confidence) if at else 0.0
         except ValueError:
-            raise UsageError(f"oracle {spec!r}: {confidence.strip()!r} is no confidence; try {_EXAMPLE}") from None
+            raise UsageError(f"oracle {spec!r}: {confidence.strip()!r} is no confidence; try {_EXAMPLES}") from None
         stages.append((_vote(vote.strip(), spec, build), needed))
     return stages[0][0] if len(stages) == 1 and not stages[0][1] else Cascade(stages)
 
@@ -53,11 +54,12 @@ def _vote(text: str, spec: str, build: Callable[[str, bool], Oracle]) -> Oracle:
         count = int(repeated[1])
         if not 1 <= count <= MOST_CRITIQUES:
             raise UsageError(f"oracle {spec!r}: {count} critiques; expected 1 to {MOST_CRITIQUES}")
-        return Vote([build(repeated[2], True) for _ in range(count)])
+        return Vote([build(repeated[2], True)] * count)
     if ruled := _RULED.fullmatch(text):
         names = [name.strip() for name in ruled[2].split(",")]
         rule: Rule = ruled[1]  # type: ignore[assignment]  # the expression matches these alone
-        return Vote([build(name, names.count(name) > 1) for name in names], rule)
-    if not text or any(sign in text for sign in "(),"):
-        raise UsageError(f"oracle {spec!r} cannot be read; try {_EXAMPLE}")
+        built = {name: build(name, names.count(name) > 1) for name in dict.fromkeys(names)}
+        return Vote([built[name] for name in names], rule)
+    if re.fullmatch(_NAME, text) is None:
+        raise UsageError(f"oracle {spec!r} cannot be read; try {_EXAMPLES}")
     return build(text, False)

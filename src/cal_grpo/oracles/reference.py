@@ -36,9 +36,11 @@ class ReferenceOracle:
     """
 
     name = "reference"
+    metered = free = True
 
     def __init__(self, min_confidence: float = 0.0) -> None:
         self.min_confidence = min_confidence
+        self.identity = {"oracle": self.name, "version": "1", "min_confidence": f"{min_confidence:g}"}
 
     async def locate(self, query: Query) -> Verdict:
         return self.locate_now(query)

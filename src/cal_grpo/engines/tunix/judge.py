@@ -14,9 +14,11 @@ from cal_grpo.engines.tunix.mesh import make_mesh
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.few_shot import FewShot
 from cal_grpo.oracles.prompt import DIRECT, PromptStyle, query_prompt, read_answer, static_prompt
+from cal_grpo.oracles.replies import identity
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 from cal_grpo.policies import resolve_model
 
+_LONGEST = 768  # tokens of an answer
 _SHORTEST = 128  # tokens: prompts are padded to powers of two from here on, so that few shapes are compiled
 
 
@@ -30,14 +32,16 @@ class LocalJudge:
         temperature: of sampling; 0 is greedy.
         batch_size: questions in one generation at most.
         max_prompt_tokens: a longer question is rejected.
-        max_new_tokens: of an answer; what is longer is cut and therefore malformed.
+        max_answer_tokens: what is longer is cut and therefore malformed; None: 768.
 
     Raises:
         UsageError: no model, or one that cannot be loaded.
     """
 
     name = "local"
+    metered = True
     price = 0  # nothing to pay
+    SETTINGS = ("few_shot", "style", "temperature", "max_answer_tokens")  # those of a CALOracle that it takes
 
     def __init__(
         self,
@@ -47,17 +51,20 @@ class LocalJudge:
         temperature: float = 0.0,
         batch_size: int = 8,
         max_prompt_tokens: int = 4096,
-        max_new_tokens: int = 768,
+        max_answer_tokens: int | None = None,
     ) -> None:
         if not model:
             raise UsageError("oracle 'local' got no model; name a Hugging Face folder with --set cal_model=FOLDER")
         self.model = str(model)
         self._mesh = make_mesh()
-        self._policy = load_policy(Path(resolve_model(self.model)), self._mesh)
+        folder = Path(resolve_model(self.model))
+        self._policy = load_policy(folder, self._mesh)
         self._static, self._style, self._temperature = static_prompt(few_shot, style), style, temperature
         # Nothing makes a model here write JSON, so the answer is begun for it.
         self._opening = f'{{"{style.fields[0]}": "'
-        self._batch_size, self._max_prompt, self._max_new = batch_size, max_prompt_tokens, max_new_tokens
+        self._batch_size, self._max_prompt, self._max_new = batch_size, max_prompt_tokens, max_answer_tokens or _LONGEST
+        sampling = {"temperature": temperature, "max_tokens": self._max_new}
+        self.identity = identity(self.name, self.model, self._static, sampling, style) | {"weights": _fingerprint(folder)}
         self._samplers: dict[int, Sampler] = {}
         self._waiting: list[tuple[str, asyncio.Future[tuple[str, int]]]] = []
         self._worker: asyncio.Task[None] | None = None
@@ -143,6 +150,13 @@ class LocalJudge:
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
+
+
+def _fingerprint(folder: Path) -> str:
+    """Tells one checkpoint from the next in the same folder, without reading gigabytes."""
+    files = sorted(folder.glob("*.safetensors"))
+    told = [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
 def _object_in(text: str) -> str:

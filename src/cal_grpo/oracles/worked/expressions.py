@@ -236,18 +236,19 @@ def evaluate(expression: Expression) -> Value | None:
     """Exact value, linear in at most one unknown; None where it is neither, divides by zero or grows out of hand."""
     kind = expression[0]
     if kind == "number":
-        return Fraction(expression[1])
+        value: Fraction = expression[1]
+        return value
     if kind == "unknown":
         return Linear(expression[1], Fraction(1), Fraction(0))
     total: Value | None = None
     for sign, part in expression[1]:
-        value = evaluate(part)
-        if value is None:
+        term = evaluate(part)
+        if term is None:
             return None
         if total is None:
-            total = value if sign == 1 else _negated(value) if kind == "sum" else _multiply(Fraction(1), value, -1)
+            total = term if sign == 1 else _negated(term) if kind == "sum" else _multiply(Fraction(1), term, -1)
         else:
-            total = _add(total, value, sign) if kind == "sum" else _multiply(total, value, sign)
+            total = _add(total, term, sign) if kind == "sum" else _multiply(total, term, sign)
         if total is None:
             return None
     return total
