@@ -18,7 +18,7 @@ from cal_grpo.oracles.vote import Rule, Vote
 MOST_CRITIQUES = 15
 _NAME = r"[\w-]+(?::[^\s(),>@]+)?"
 _REPEATED = re.compile(rf"(\d+)\s*x\s*({_NAME})")
-_RULED = re.compile(r"(majority|intersection|union)\s*\(([^()]*)\)")
+_RULED = re.compile(rf"(majority|intersection|union)\s*\(\s*({_NAME}(?:\s*,\s*{_NAME})*)\s*\)")
 _EXAMPLES = "'reference@0.6 > openai', '3 x openai' or 'union(reference, openai)'"
 
 

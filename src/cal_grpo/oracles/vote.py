@@ -64,7 +64,7 @@ class Vote:
         if not places:
             said = f"{len(spans)} of {voters} critiques quote a place, and no place has the votes for {self._rule}"
             return Verdict(Tag.ABSTAINED, critique=said, confidence=round(max(votes, default=0) / size, 3))
-        start, end = max(places, key=lambda place: (max(votes[slice(*place)]), sum(votes[slice(*place)]), -place[0]))
+        start, end = max(places, key=lambda place: (max(votes[slice(*place)]), -place[0]))
         confidence = round(max(votes[start:end]) / size, 3)
         _, best = max(spans, key=lambda pair: min(end, pair[0][1]) - max(start, pair[0][0]))
         segment = response[start:end]
