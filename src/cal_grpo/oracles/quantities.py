@@ -29,7 +29,8 @@ class Equation:
     """One written chain ``a = b = c``.
 
     Attributes:
-        text: as written; characters [start, end) of the text it came from, or of an annotation in it.
+        text: as written.
+        start, end: its half-open characters in the text it came from; of an annotation, those of the whole.
         sides, values: the expressions and their exact values.
         decimals: written decimals of each side that is a single number, else 0.
         hundredfold: percent or cents are in play: 0.25 and 25 are alike.
@@ -105,7 +106,7 @@ def equations(text: str, tokens: list[Token] | None = None) -> Iterator[Equation
             inner = f"{match[1]}={match[2]}" if match[2] else match[1]
             tokens_inside = tokenize(inner)
             for chain in chains(tokens_inside):
-                if (equation := as_equation(chain, tokens_inside, inner)) is not None:
+                if (equation := as_equation(chain, tokens_inside, inner, match.span())) is not None:
                     yield equation
     tokens = tokenize(text) if tokens is None else tokens
     for chain in chains(tokens):
@@ -113,18 +114,19 @@ def equations(text: str, tokens: list[Token] | None = None) -> Iterator[Equation
             yield equation
 
 
-def as_equation(chain: Chain, tokens: list[Token], text: str) -> Equation | None:
-    """A chain as an equation between numbers, None when it is none."""
+def as_equation(chain: Chain, tokens: list[Token], text: str, within: tuple[int, int] | None = None) -> Equation | None:
+    """A chain as an equation between numbers, None when it is none. ``within`` is where the annotation stands."""
     sides, values = chain.sides, chain.values
     if len(sides) > 1 and _is_name(sides[0], tokens):
         sides, values = sides[1:], values[1:]
     numbers = tuple(value for value in values if isinstance(value, Fraction))
     if len(sides) < 2 or len(numbers) < len(sides) or not any(map(is_computed, sides)):
         return None
-    start, end = tokens[chain.start].start, tokens[chain.end - 1].end
+    written = text[tokens[chain.start].start : tokens[chain.end - 1].end]
+    start, end = within or (tokens[chain.start].start, tokens[chain.end - 1].end)
     decimals = tuple(tokens[side[2]].decimals if side[0] == "number" and side[2] >= 0 else 0 for side in sides)
     if all(number == numbers[0] for number in numbers):  # true as it stands: how it was meant does not matter
-        return Equation(text[start:end], start, end, sides, numbers, decimals, False, False, False, False)
+        return Equation(written, start, end, sides, numbers, decimals, False, False, False, False)
     near = tokens[chain.start : chain.end + 2]
     units = {t.text.rstrip("s") if len(t.text) > 2 else t.text for t in near if t.kind == "word"}
     measured = [_MEASURE_OF[unit] for unit in units if unit in _MEASURE_OF]
@@ -132,7 +134,7 @@ def as_equation(chain: Chain, tokens: list[Token], text: str) -> Equation | None
     hundredfold = any(t.kind == "%" for t in near) or "cent" in text
     about = chain.about or bool(_ROUNDED.search(text))
     mixed = letters or len(set(measured)) < len(measured)
-    return Equation(text[start:end], start, end, sides, numbers, decimals, hundredfold, about, bool(units), mixed)
+    return Equation(written, start, end, sides, numbers, decimals, hundredfold, about, bool(units), mixed)
 
 
 def _is_name(side: Expression, tokens: list[Token]) -> bool:

@@ -17,6 +17,7 @@ from cal_grpo.oracles.worked.statements import Statement, read
 from cal_grpo.oracles.worked.wording import Wording, bag
 
 _ANSWER = re.compile(r"\W*(?:answer|a)?\W*-?[\d.,/%]+\W*$", re.IGNORECASE)
+_LONGEST_ANSWER = 60  # characters of a step that says nothing else
 _LONG = 40  # words: a longer step counts as this long
 _LIKELY_CONVERSIONS = (1000.0, 100.0, 60.0, 12.0, 0.001, 0.01, 1 / 60, 1 / 12)
 
@@ -141,12 +142,16 @@ def _add_content(
             found["algebra_holds"] = float(algebra.get(i) is Standing.HOLDS)
             if algebra.get(i) is Standing.UNKNOWN and not unknown:
                 found["algebra_unknown"], unknown = 1.0, True
-        elif _ANSWER.match(statement.text) or not statement.mentions:
+        elif _is_answer(statement) or not statement.mentions:
             found["idle"] = 1.0
         elif statement.mentions[-1] not in seen:
             found["idle"] = float(not any(_is_news(value, seen, reference) for value in statement.mentions))
         seen.update(quantity.value for quantity in quantities)
         seen.update(statement.mentions)
+
+
+def _is_answer(statement: Statement) -> bool:
+    return len(statement.text) <= _LONGEST_ANSWER and _ANSWER.match(statement.text) is not None
 
 
 def _has_other_operation(quantity: Quantity, reference: ReferenceGraph) -> bool:
@@ -177,7 +182,7 @@ def _add_repairs(
             naming = [
                 i
                 for i, statement in enumerate(statements[: quantity.step])
-                if not graph.by_step[i] and number in statement.mentions and not _ANSWER.match(statement.text)
+                if not graph.by_step[i] and number in statement.mentions and not _is_answer(statement)
             ]
             if naming:
                 features[naming[-1]]["introduces"] = 1.0
