@@ -6,7 +6,8 @@ DATA.jsonl has question, reference_solution, response, step_spans, first_error_s
 whose sha256(solution_key) is even are used; the odd half is for `cal-grpo oracle bench --half odd`. The model is a
 conditional logit: each step scores the weighted sum of its evidence, and the probability of being the first error is the
 softmax of the scores over the steps of the response. Its penalised likelihood is maximised by Newton's method. Ten-fold
-cross-validation, by solution, is printed; the weights are written to the package, rounded to two decimals.
+cross-validation, by solution, is printed for several weights of a step's neighbours (the one in use is in
+`cal_grpo.oracles.reference`); the weights are written to the package, rounded to two decimals.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import cal_grpo.oracles
+from cal_grpo.oracles.reference import likeliest
 from cal_grpo.oracles.steps import Step
 from cal_grpo.oracles.worked.evidence import NAMES, gather
 
@@ -55,6 +57,15 @@ def probabilities(x_SF: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return exp_S / exp_S.sum()
 
 
+def report(held_out: list[np.ndarray], labels: list[int], neighbours: float) -> None:
+    blamed = [likeliest(p_S.tolist(), neighbours) for p_S in held_out]
+    off = np.array(blamed) - np.array(labels)
+    sure = np.array([p_S[step] for p_S, step in zip(held_out, blamed, strict=True)])
+    half = sure.argsort()[::-1][: len(off) // 2]
+    print(f"  neighbours {neighbours:.2f}: exact {np.mean(off == 0):.3f}, within one {np.mean(abs(off) <= 1):.3f}, "
+          f"exact on the surer half {np.mean(off[half] == 0):.3f} (confidence from {sure[half[-1]]:.2f})")  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
@@ -64,19 +75,15 @@ def main() -> None:
     rows = [row for row in rows if digest(row["solution_key"]) % 2 == 0]
     features, labels = [evidence(row) for row in rows], [row["first_error_step"] for row in rows]
     folds = [digest("fold/" + row["solution_key"]) % FOLDS for row in rows]
-    guesses, sure = [], []
+    held_out: list[np.ndarray] = [np.empty(0)] * len(rows)
     for fold in range(FOLDS):
         inside = [i for i, f in enumerate(folds) if f != fold]
         weights = fit([features[i] for i in inside], [labels[i] for i in inside])
         for i in (i for i, f in enumerate(folds) if f == fold):
-            p_S = probabilities(features[i], weights)
-            guesses.append(int(p_S.argmax()) - labels[i])
-            sure.append(float(p_S.max()))
-    order = np.argsort(sure)[::-1][: len(rows) // 2]
-    print(f"{len(rows)} rows, cross-validated: exact {np.mean([g == 0 for g in guesses]):.3f}, "
-          f"within one {np.mean([abs(g) <= 1 for g in guesses]):.3f}, "
-          f"exact on the surer half {np.mean([guesses[i] == 0 for i in order]):.3f} "
-          f"(confidence from {sure[order[-1]]:.2f})")  # fmt: skip
+            held_out[i] = probabilities(features[i], weights)
+    print(f"{len(rows)} rows, cross-validated")
+    for neighbours in (0.0, 0.3, 0.4, 0.45, 0.5, 0.6, 0.8):
+        report(held_out, labels, neighbours)
     weights = {name: round(float(weight), 2) for name, weight in zip(NAMES, fit(features, labels), strict=True)}
     for name, weight in sorted(weights.items(), key=lambda pair: -pair[1]):
         print(f"  {name:16} {weight:+.2f}")

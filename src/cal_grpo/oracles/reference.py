@@ -9,6 +9,7 @@ weighed by a small model whose weights are in ``reference_weights.json`` (fitted
 
 import json
 import math
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from cal_grpo.oracles.worked.evidence import Evidence, gather, is_off
 from cal_grpo.oracles.worked.reference_graph import reference_graph
 
 _MAX_STEPS = 200  # of a response that are compared, from the start
-_NEIGHBOURS = 0.35  # weight of a neighbour's probability; on the even half of the labels 0.3 to 0.4 cost no exact hit
+_NEIGHBOURS = 0.45  # weight of a neighbour's probability; scripts/fit_reference_oracle.py shows what others do
 _FOLLOWED = 0.98  # confidence where the reference is a running total
 _NO_REASON = "every value before it is right, and the answer is not"
 
@@ -54,7 +55,7 @@ class ReferenceOracle:
         if not any(e.reason for e in found) and _same_answer(query):
             return Verdict(Tag.ABSTAINED, critique="the response never leaves the reference solution")
         probabilities = _followed(found) if _is_bare(query) else _probabilities(found)
-        blamed = _likeliest(probabilities)
+        blamed = likeliest(probabilities)
         critique, confidence = found[blamed].reason or _NO_REASON, round(probabilities[blamed], 3)
         if confidence < self.min_confidence:
             return Verdict(Tag.ABSTAINED, critique=critique, confidence=confidence)
@@ -83,10 +84,10 @@ def _probabilities(found: list[Evidence]) -> list[float]:
     return [share / sum(shares) for share in shares]
 
 
-def _likeliest(probabilities: list[float]) -> int:
+def likeliest(probabilities: Sequence[float], neighbours: float = _NEIGHBOURS) -> int:
     """The step with most probability on it and, at less weight, on its neighbours: being one off is better than far off."""
     padded = [0.0, *probabilities, 0.0]
-    near = [padded[i] + _NEIGHBOURS * (padded[i - 1] + padded[i + 1]) for i in range(1, len(padded) - 1)]
+    near = [padded[i] + neighbours * (padded[i - 1] + padded[i + 1]) for i in range(1, len(padded) - 1)]
     return max(range(len(near)), key=near.__getitem__)
 
 
