@@ -21,7 +21,7 @@ from cal_grpo.oracles.worked.evidence import Evidence, gather, is_off
 from cal_grpo.oracles.worked.reference_graph import reference_graph
 
 _MAX_STEPS = 200  # of a response that are compared, from the start
-_NEIGHBOURS = 0.45  # weight of a neighbour's probability; scripts/fit_reference_oracle.py shows what others do
+_NEIGHBOURS = 0.5  # weight of a neighbour's probability; scripts/fit_reference_oracle.py shows what others do
 _FOLLOWED = 0.98  # confidence where the reference is a running total
 _NO_REASON = "every value before it is right, and the answer is not"
 

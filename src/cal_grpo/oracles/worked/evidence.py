@@ -32,9 +32,10 @@ NAMES = (
     "introduces",  # names a number that a later step uses and that would have to be another
     "repeats",  # computes only what was computed before
     "algebra_holds",
-    "algebra_unknown",  # the first term with an unknown that the reference does not have, before the algebra breaks
     "idle",  # states nothing that is new: words, a given number, the bare answer
     "opening",  # the first step
+    "leads_astray",  # computes what the first suspect step uses
+    "recovers",  # a later step comes to something new that is right
     "length",  # its words, 1 at twenty
     "agrees",  # likeness to the wording of the reference's steps with the same value
     "agrees_soundly",  # the same, where its computations are the reference's
@@ -70,6 +71,7 @@ def gather(question: str, reference: str, steps: Sequence[Step], response: str) 
         found["opening"] = float(i == 0)
         found["length"] = min(len(statements[i].text.split()), _LONG) / 20
     _add_content(features, statements, graph, algebra)
+    _add_course(features, graph, suspects)
     _add_repairs(features, statements, graph, repairs(graph))
     _add_wording(features, statements, graph, question)
     quantities = graph.by_step
@@ -129,7 +131,6 @@ def _add_content(
 ) -> None:
     reference = graph.reference
     seen: set[float] = set()
-    unknown = False
     for i, (statement, found) in enumerate(zip(statements, features, strict=True)):
         quantities = graph.by_step[i]
         new = [quantity for quantity in quantities if not quantity.repeated]
@@ -140,14 +141,23 @@ def _add_content(
             found["repeats"] = 1.0
         elif statement.algebra:
             found["algebra_holds"] = float(algebra.get(i) is Standing.HOLDS)
-            if algebra.get(i) is Standing.UNKNOWN and not unknown:
-                found["algebra_unknown"], unknown = 1.0, True
         elif _is_answer(statement) or not statement.mentions:
             found["idle"] = 1.0
         elif statement.mentions[-1] not in seen:
             found["idle"] = float(not any(_is_news(value, seen, reference) for value in statement.mentions))
         seen.update(quantity.value for quantity in quantities)
         seen.update(statement.mentions)
+
+
+def _add_course(features: list[dict[str, float]], graph: ResponseGraph, suspects: Sequence[int]) -> None:
+    last_right = max((q.step for q in graph.quantities if q.sound and q.new), default=0)
+    for found in features[:last_right]:
+        found["recovers"] = 1.0
+    if suspects:
+        for quantity in graph.by_step[suspects[0]]:
+            for source in quantity.inputs:
+                if source.step < suspects[0]:
+                    features[source.step]["leads_astray"] = 1.0
 
 
 def _is_answer(statement: Statement) -> bool:

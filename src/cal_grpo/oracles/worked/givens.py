@@ -42,7 +42,23 @@ class Givens:
         for turn in _TURNS:
             for value in written:
                 self._disguises.setdefault(rounded(turn(value)), self._bits[value])
+        self._given = (1 << len(self._bits)) - 1
+        self.common = self._common()
         self._foreign = 0
+
+    def _common(self) -> int:
+        """The mask of givens that anybody may use without having read the question."""
+        mask = 0
+        for value, bit in self._bits.items():
+            mask |= bit if value in (1.0, 2.0) else 0
+        return mask
+
+    def told(self, mask: int) -> int:
+        """The part of a mask that stands for given numbers."""
+        return mask & self._given
+
+    def is_foreign(self, bit: int) -> bool:
+        return bit > self._given
 
     def close(self) -> None:
         """From now on, all numbers that are not known yet are one: foreign to question and reference."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from fractions import Fraction
 from functools import lru_cache
 
 from cal_grpo.grading.extract import extract_answer, parse_number
@@ -30,11 +31,15 @@ class Match(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One way to a value: from the givens in ``mask``, by the computation with ``operands`` or by regrouping."""
+    """One way to a value: from the givens in ``mask``, by the computation with ``operands`` or by regrouping.
+
+    ``open``: the reference does not say where all its numbers come from, so there may be more givens behind it.
+    """
 
     mask: int
     kind: Match
     operands: tuple[float, ...]
+    open: bool = False
 
 
 class ReferenceGraph:
@@ -65,7 +70,7 @@ class ReferenceGraph:
         for kind, found in ((Match.GROUP, groups), (Match.TERM, terms)):
             for tree in found:
                 if (value := evaluate(tree)) == value:
-                    self._add(rounded(value), Known(self._mask(tree), kind, ()))
+                    self._add(rounded(value), self._way(tree, kind))
         self.givens.close()
         self._fractional = [value for value in self._known if value != int(value)]
 
@@ -80,14 +85,17 @@ class ReferenceGraph:
                     self.stated.add(solution)
                     if algebra.is_solved:
                         self.line_values[number].add(solution)
-                    self._add(solution, Known(0, Match.EQUAL, ()))
+                    self._add(solution, Known(0, Match.EQUAL, (), open=True))
+                for side in algebra.sides:
+                    if isinstance(side, Fraction) and (value := rounded(side)) not in self.givens:
+                        self._add(value, Known(0, Match.EQUAL, (), open=True))
             for computation in statement.computations:
                 tree = expand(computation.expression, known)
                 trees.append(tree)
                 self.computations.append(computation)
                 self.line_values[number].add(computation.value)
                 self.stated.update((*computation.operands, computation.value))
-                self._add(computation.value, Known(self._mask(tree), Match.EQUAL, computation.operands))
+                self._add(computation.value, self._way(tree, Match.EQUAL, computation.operands))
                 value = evaluate(tree)
                 if abs(value - computation.value) < 0.02 * max(1.0, abs(value)):
                     known[computation.value] = tree
@@ -103,22 +111,24 @@ class ReferenceGraph:
     def _add(self, value: float, known: Known) -> None:
         self._known.setdefault(value, []).append(known)
 
-    def _mask(self, tree: Tree) -> int:
-        mask = 0
+    def _way(self, tree: Tree, kind: Match, operands: tuple[float, ...] = ()) -> Known:
+        mask, unexplained = 0, False
         for leaf in leaves(tree):
             if leaf == leaf:
-                mask |= self.givens.bit(rounded(leaf))
-        return mask
+                bit = self.givens.bit(rounded(leaf))
+                mask |= bit
+                unexplained |= self.givens.is_foreign(bit)
+        return Known(mask, kind, operands, unexplained)
 
     def reaches(self, value: float) -> bool:
         """Whether a value is a result of the reference, or of its arithmetic in another order."""
         return value in self._known
 
-    def match(self, value: float, masks: list[int], operands: tuple[float, ...]) -> Match:
+    def match(self, value: float, masks: list[int], operands: tuple[float, ...], new: bool = True) -> Match:
         """How a quantity matches; ``masks`` are the givens it may depend on."""
         best, share = Match.STRAY, -1.0
         for known in self._ways(value):
-            overlap = max((_overlap(known.mask, mask) for mask in masks), default=0.0)
+            overlap = max((self._overlap(known, mask, new) for mask in masks), default=0.0)
             found: Match
             if known.kind is not Match.EQUAL:
                 found = known.kind if overlap == 1 else Match.STRAY
@@ -130,6 +140,15 @@ class ReferenceGraph:
                 found = Match.PARTLY if overlap >= 0.5 else Match.ELSEWHERE
             best, share = max((best, share), (found, overlap))
         return best
+
+    def _overlap(self, known: Known, mask: int, new: bool) -> float:
+        """Share of the givens of two ways that both have; 1 where they differ in what cannot be told."""
+        ours, theirs = known.mask & ~self.givens.common, mask & ~self.givens.common
+        if known.kind is not Match.EQUAL or not new:
+            return _share(known.mask, mask)
+        if ours == theirs or (known.open and not self.givens.told(ours) & ~theirs):
+            return 1.0
+        return _share(known.mask, mask)
 
     def is_final(self, value: float, masks: list[int], operands: tuple[float, ...]) -> bool:
         """Whether a quantity is the answer, by the reference's last way to its value and not by chance."""
@@ -151,7 +170,7 @@ class ReferenceGraph:
         return found
 
 
-def _overlap(a: int, b: int) -> float:
+def _share(a: int, b: int) -> float:
     union = a | b
     return (a & b).bit_count() / union.bit_count() if union else 1.0
 

@@ -106,7 +106,7 @@ class ResponseGraph:
         quantity = Quantity(c.value, c.operands, c.operator, step, c.expression, c.start, c.end)
         quantity.masks = self._link(quantity)
         quantity.repeated = (c.value, c.operands) in self._computed
-        quantity.match = self.reference.match(c.value, quantity.masks, c.operands)
+        quantity.match = self.reference.match(c.value, quantity.masks, c.operands, c.value not in self._established)
         if c.solving and not quantity.matched:
             self._take_from_equation(quantity)
         elif quantity.match <= Match.PARTLY:

@@ -9,6 +9,7 @@ from cal_grpo.oracles.quantities import ANNOTATION, Equation, as_equation
 from cal_grpo.oracles.worked.expressions import Chain, Expression, Linear, Value, chains, is_computed, operands
 from cal_grpo.oracles.worked.lexer import Token, tokenize
 
+_UNCOMPUTED = re.compile(r"<<[\d.,$% ]*(?:=[\d.,$% ]*)?>>")  # <<400=400>> hides what is computed before it
 _QUANTITY = re.compile(r"[\d=½⅓⅔¼¾]|\b[^\W\d_]\s*[-+*/]")
 
 
@@ -77,6 +78,7 @@ def read(text: str) -> Statement:
     if not _QUANTITY.search(text):
         return statement
     if "<<" in text:
+        text = _UNCOMPUTED.sub(lambda match: " " * len(match[0]), text)
         for match in ANNOTATION.finditer(text):
             inner = f"{match[1]}={match[2]}" if match[2] else match[1]
             tokens = tokenize(inner)
