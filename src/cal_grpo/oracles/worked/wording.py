@@ -28,6 +28,8 @@ class Wording:
         counts = Counter(word for words in bags for word in words)
         self._n = len(bags)
         self._weights = {word: self._weight(count) for word, count in counts.items()}
+        self._unseen = self._weight(0)
+        self._sizes: dict[Bag, float] = {}
 
     def _weight(self, count: int) -> float:
         return math.log(1 + (self._n + 1) / (count + 0.5)) ** 2
@@ -36,6 +38,12 @@ class Wording:
         """0 to 1; two texts without words are alike."""
         if not a or not b:
             return float(a == b)
-        unseen = self._weight(0)
-        shared, left, right = (sum(self._weights.get(word, unseen) for word in words) for words in (a & b, a, b))
-        return shared / math.sqrt(left * right)
+        return self._total(a & b) / math.sqrt(self._size(a) * self._size(b))
+
+    def _size(self, words: Bag) -> float:
+        if words not in self._sizes:
+            self._sizes[words] = self._total(words)
+        return self._sizes[words]
+
+    def _total(self, words: Bag) -> float:
+        return sum(self._weights.get(word, self._unseen) for word in words)
