@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 EXAMPLES = """
 [bold]Examples[/bold]
 
-  cal-grpo oracle bench --data first_error.jsonl                                the free reference oracle
+  cal-grpo oracle bench --data rows.jsonl
 
-  cal-grpo oracle bench --data first_error.jsonl --show 20                      with twenty of its misses
+  cal-grpo oracle bench --data rows.jsonl --show 20 [dim]with misses[/dim]
 
-  cal-grpo oracle bench --data first_error.jsonl --oracle openai --model gpt-4o-mini --limit 100
+  cal-grpo oracle bench --data rows.jsonl --oracle openai --model NAME --limit 100
 
-  cal-grpo oracle bench --data first_error.jsonl --oracle 'reference@0.6 > openai' --model gpt-4o-mini
+  cal-grpo oracle bench --data rows.jsonl --oracle 'reference@0.6 > openai:NAME'
 
 [bold]Data[/bold]: one JSON object a line with question, reference_solution, response, step_spans (characters [start, end) of
 each step of the response), first_error_step (0-based) and, where a solution has several labels, solution_key.
@@ -158,9 +158,9 @@ def _table(figures: dict[str, Any], name: str, data: str) -> "RenderableType":
     for label, floor in (("floor: random step", floors["random"]), (_constant(floors), floors["constant"])):
         table.add_row(label, _interval(floor["exact"]), f"within one {_percent(floor['within_one'])}")
     if shares := figures.get("shares"):
-        table.add_row("answered by", ", ".join(f"{who}: {n}" for who, n in shares["answered"].items()), "solutions")
-        table.add_row("calls saved", ", ".join(f"{who}: {n}" for who, n in shares["saved"].items()), "")
-    table.add_row("cost", _cost(figures), "")
+        table.add_row("answered by", "", ", ".join(f"{who}: {n}" for who, n in shares["answered"].items()))
+        table.add_row("calls saved", "", ", ".join(f"{who}: {n}" for who, n in shares["saved"].items()))
+    table.add_row("cost", *_cost(figures))
     return table
 
 
@@ -175,12 +175,12 @@ def _constant(floors: dict[str, Any]) -> str:
     return f"floor: always step {floors['constant']['step'] + 1}"
 
 
-def _cost(figures: dict[str, Any]) -> str:
+def _cost(figures: dict[str, Any]) -> tuple[str, str]:
     latency = f"{_seconds(figures['latency_p50_s'])} a row (95 %: {_seconds(figures['latency_p95_s'])})"
     if not figures["calls"]:
-        return f"no calls, {latency}"
+        return "no calls", latency
     usd = "price unknown" if figures["usd"] is None else f"${figures['usd']:.4f}"
-    return f"{figures['calls']} calls, {figures['tokens']} tokens, {usd}, {latency}"
+    return f"{figures['calls']} calls, {usd}", f"{figures['tokens']} tokens, {latency}"
 
 
 def _seconds(value: float) -> str:

@@ -74,16 +74,17 @@ def tokenize(text: str) -> list[Token]:
     tokens: list[Token] = []
     end = -1
     for match in _TOKEN.finditer(text, label.end() if label else 0):
-        kind = match.lastgroup or "other"
-        written, start = match[kind], match.start(kind)
+        kind: str = match.lastgroup  # type: ignore[assignment]  # every alternative has a name
+        start, stop = match.span(kind)
+        written = text[start:stop]
         if kind in ("skip", "emphasis", "wrapper"):
             # currency and emphasis do not separate; a wrapper's braces stay as brackets
-            end = match.end() if start == end else end
+            end = stop if start == end else end
             continue
         if written == "." and start == end and tokens and tokens[-1].text in _ABBREVIATIONS:
             continue  # sq. ft.
-        token = Token(_KINDS.get(kind, kind), start, match.end(), written, None, 0, start == end)
-        end = match.end()
+        token = Token(_KINDS.get(kind, kind), start, stop, written, None, 0, start == end)
+        end = stop
         if kind == "number":
             _read_number(token, written)
         elif kind == "vulgar":

@@ -62,20 +62,21 @@ def regrouped(trees: list[Tree]) -> tuple[list[Tree], list[Tree]]:
     """(parts of sums and products, terms of products multiplied out) of some trees."""
     groups: list[Tree] = []
     terms: list[Tree] = []
+    seen: set[int] = set()  # a tree that others are built on is the same object in all of them
     for tree in trees:
-        if len(groups) < _MAX_TREES:
-            _regroup(tree, groups, terms)
+        _regroup(tree, groups, terms, seen)
     return groups[:_MAX_TREES], terms[:_MAX_TREES]
 
 
-def _regroup(tree: Tree, groups: list[Tree], terms: list[Tree]) -> None:
-    if tree[0] == "leaf" or len(groups) > _MAX_TREES:
+def _regroup(tree: Tree, groups: list[Tree], terms: list[Tree], seen: set[int]) -> None:
+    if tree[0] == "leaf" or len(groups) > _MAX_TREES or id(tree) in seen:
         return
+    seen.add(id(tree))
     kind, parts = tree
     for _, part in parts:
         if part[0] != "leaf":
             groups.append(part)
-            _regroup(part, groups, terms)
+            _regroup(part, groups, terms, seen)
     if len(parts) <= _MAX_PARTS:
         groups += [(kind, subset) for subset in _subsets(parts)]
     if kind == "product":

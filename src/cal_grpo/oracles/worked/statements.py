@@ -16,7 +16,7 @@ _QUANTITY = re.compile(r"[\d=½⅓⅔¼¾]|\b[^\W\d_]\s*[-+*/]")
 def rounded(value: Fraction | float) -> float:
     """A value as quantities are told apart by: to three decimals, small ones to six."""
     number = float(value)
-    return round(number, 3) if abs(number) >= 0.01 else round(number, 6)
+    return round(number, 3 if abs(number) >= 0.01 else 6)
 
 
 @dataclass(frozen=True, slots=True)
