@@ -1,21 +1,28 @@
-"""What CAL-GRPO adds to an update of plain Tunix GRPO, as JSON.
+"""What CAL-GRPO adds to an update, as JSON.
 
-    python benchmarks/step_overhead.py [--updates 15]
+    python benchmarks/step_overhead.py [--updates 15]                  # over plain Tunix GRPO, with a free oracle
+    python benchmarks/step_overhead.py --latency 1 [--updates 8]       # an oracle of a second over one of none
 
-Both learners train the embedded policy on the default task in one process, taking turns an update at a time, on the same
-questions with the same rollout noise. The learning rate is so small that both policies stay what they are and sample the
-same answers, so that only the credit differs. CAL-GRPO asks the reference oracle; plain GRPO is Tunix's own learner with
-our grading as its reward. The figure is the median over the updates of the ratio of the two times.
+Learners train the embedded policy on the default task in one process, taking turns an update at a time, on the same
+questions with the same rollout noise. The learning rate is so small that the policies stay what they are and sample the
+same answers, so that only the credit differs. The figure is the median over the updates of the ratio of two times.
+
+Without ``--latency``, CAL-GRPO asks the reference oracle and stands beside Tunix's own learner with our grading as its
+reward. With it, the reference oracle takes that many seconds to answer, an update has four micro-batches of 32 answers,
+and two learners stand beside one whose oracle answers at once: ours, and one that waits for a micro-batch's verdicts,
+all asked at once, before it goes on.
 """
 
 import argparse
+import asyncio
+import contextlib
 import json
 import logging
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 os.environ.setdefault("TQDM_DISABLE", "1")
@@ -30,7 +37,8 @@ from cal_grpo.engines.tunix.mesh import make_mesh
 from cal_grpo.engines.tunix.prompts import batches, fitting
 from cal_grpo.engines.tunix.session import algorithm
 from cal_grpo.grading import grade_answer
-from cal_grpo.oracles import CALOracle
+from cal_grpo.oracles import CALOracle, Query, Verdict
+from cal_grpo.oracles.reference import ReferenceOracle
 from cal_grpo.policies import EMBEDDED
 from cal_grpo.tasks import load_task
 
@@ -62,36 +70,84 @@ def one_update(config: TrainConfig, make_learner: Callable[[Any], GRPOLearner]) 
     return update
 
 
+class Slow:
+    """The reference oracle, after ``latency_s`` seconds."""
+
+    name = "slow"
+
+    def __init__(self, latency_s: float) -> None:
+        self._oracle, self._latency_s = ReferenceOracle(), latency_s
+
+    async def locate(self, query: Query) -> Verdict:
+        await asyncio.sleep(self._latency_s)
+        return await self._oracle.locate(query)
+
+
+class Blocking(CALGRPOLearner):
+    """Waits for a micro-batch's verdicts before it samples the next one."""
+
+    def _process_accumulated_batches(self, *args: Any, **kwargs: Any) -> list[Any]:
+        examples = super()._process_accumulated_batches(*args, **kwargs)
+        for example in examples:
+            example.redeem()
+        return examples
+
+
+def take_turns(learners: dict[str, Any], data: Iterable[dict[str, Any]], updates: int) -> dict[str, list[float]]:
+    """Seconds of each timed update by learner."""
+    seconds: dict[str, list[float]] = {name: [] for name in learners}
+    names = list(learners)
+    total = WARM_UP + updates
+    for number, batch in zip(range(total), data, strict=False):
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            seconds[name].append(learners[name](batch))
+        print(f"update {number + 1}/{total}", file=sys.stderr, flush=True)
+    return {name: times[WARM_UP:] for name, times in seconds.items()}
+
+
+def ratio(over: list[float], under: list[float]) -> dict[str, Any]:
+    ratios = [a / b for a, b in zip(over, under, strict=True)]
+    return {
+        "median": round(statistics.median(ratios), 4),
+        "quartiles": [round(q, 4) for q in statistics.quantiles(ratios, n=4)],
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--updates", type=int, default=15, help="timed updates of each learner")
+    parser.add_argument("--latency", type=float, help="seconds that the slow oracle takes")
     args = parser.parse_args()
     logging.getLogger("absl").setLevel(logging.ERROR)
-    total = WARM_UP + args.updates
-    config = load_config(overrides={"num_train_steps": total + 1, "learning_rate": 1e-12})
+    sizes = {} if args.latency is None else {"batch_size": 16, "micro_batch_size": 4}
+    config = load_config(overrides={"num_train_steps": WARM_UP + args.updates + 1, "learning_rate": 1e-12} | sizes)
     task = load_task(config)
     config = config.fitted(task.prompt_tokens, task.answer_tokens)
-    with CALOracle("reference") as oracle:
-        learners = {
-            "plain": one_update(config, lambda cluster: plain(cluster, config)),
-            "cal": one_update(config, lambda cluster: CALGRPOLearner(cluster, algorithm(config), oracle=oracle)),
-        }
-        pairs, _ = fitting(task.train, load_policy(EMBEDDED, make_mesh()).tokenizer, task.prompt_tokens, "training")
-        seconds: dict[str, list[float]] = {name: [] for name in learners}
-        for number, batch in zip(range(total), batches(pairs, config.batch_size, config.seed), strict=False):
-            for name in sorted(learners, reverse=bool(number % 2)):
-                seconds[name].append(learners[name](batch))
-            print(f"update {number + 1}/{total}", file=sys.stderr, flush=True)
-    timed = {name: times[WARM_UP:] for name, times in seconds.items()}
-    ratios = [cal / base for cal, base in zip(timed["cal"], timed["plain"], strict=True)]
+    pairs, _ = fitting(task.train, load_policy(EMBEDDED, make_mesh()).tokenizer, task.prompt_tokens, "training")
+    with contextlib.ExitStack() as stack:
+
+        def learner(oracle: Any, kind: type[CALGRPOLearner] = CALGRPOLearner) -> Callable[[dict[str, Any]], float]:
+            asked = stack.enter_context(CALOracle(oracle, concurrency=256))
+            return one_update(config, lambda cluster: kind(cluster, algorithm(config), oracle=asked))
+
+        if args.latency is None:
+            learners = {"plain": one_update(config, lambda cluster: plain(cluster, config)), "cal": learner("reference")}
+        else:
+            learners = {
+                "at once": learner(Slow(0)),
+                "slow": learner(Slow(args.latency)),
+                "slow, blocking": learner(Slow(args.latency), Blocking),
+            }
+        timed = take_turns(learners, batches(pairs, config.batch_size, config.seed), args.updates)
+    base, *others = timed
     result = {
         "updates": args.updates,
         "rollouts_per_update": config.batch_size * config.num_generations,
+        "micro_batches": config.batch_size // (config.micro_batch_size or config.batch_size),
+        "oracle_latency_s": args.latency,
         "median_s": {name: round(statistics.median(times), 4) for name, times in timed.items()},
-        "ratio": {
-            "median": round(statistics.median(ratios), 4),
-            "quartiles": [round(q, 4) for q in statistics.quantiles(ratios, n=4)],
-        },
+        "ratio": {f"{name} / {base}": ratio(timed[name], timed[base]) for name in others},
     }
     print(json.dumps(result, indent=2))
 

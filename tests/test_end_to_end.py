@@ -52,12 +52,13 @@ def test_metrics_have_one_row_an_update_and_samples_one_a_rollout(finished):
     rows = lines(output / "metrics.jsonl")
     assert [row["step"] for row in rows] == [1, 2]
     for row in rows:
-        assert np.isfinite([row["loss"], row["kl"], row["grad_norm"], row["cal/advantage_variance_grpo"]]).all()
+        assert np.isfinite([row["loss"], row["kl"], row["entropy"], row["grad_norm"], row["cal/advantage_variance_grpo"]]).all()
         assert row["accuracy"] == pytest.approx(row["reward"])
     samples = lines(output / "samples.jsonl")
     assert [s["step"] for s in samples] == [1] * 16 + [2] * 16  # 4 questions x 4 answers
     for sample in samples:
         assert sum(count for _, count in sample["advantages"]) == sample["tokens"]
+        assert sum(sample["advantage_characters"]) == len(sample["response"])
         assert ("verdict" in sample) == (not sample["correct"])
         if "span" in sample:
             start, end = sample["span"]["characters"]
@@ -87,6 +88,15 @@ def test_the_final_policy_loads_as_a_hugging_face_folder_and_has_moved(finished)
     assert 1e-4 < np.abs(after - before).max() < 5
 
 
+@pytest.fixture
+def interruptible():
+    """Children that hear SIGINT: a job in the background of a script inherits, and hands on, that it is ignored."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_keeps_the_updates_so_far(tmp_path):
     arguments = command(tmp_path / "run", num_train_steps=500)
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:

@@ -20,7 +20,9 @@ def test_the_package_itself_imports_nothing():
     assert not modules_after("import cal_grpo") & (ENGINE | LAZY | {"numpy", "pydantic", "typer", "rich"})
 
 
-@pytest.mark.parametrize("room", ["grading", "oracles", "alignment", "credit", "tasks", "pipeline", "config", "cli.app"])
+@pytest.mark.parametrize(
+    "room", ["grading", "oracles", "alignment", "credit", "tasks", "pipeline", "config", "cli.app", "seeing.report"]
+)
 def test_the_core_imports_no_engine_and_nothing_heavy(room):
     assert not modules_after(f"import cal_grpo.{room}") & (ENGINE | LAZY)
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cal_grpo.alignment import Miss, TokenSpan
+from cal_grpo.alignment import Decoded, Miss, TokenSpan
 from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import Tag, Verdict
 from cal_grpo.pipeline import Completion, Credited, Judged
-from cal_grpo.run_folder import RunFolder, run_lengths, sample_record
+from cal_grpo.run_folder import RunFolder, run_characters, run_lengths, sample_record
 
 
 def config(tmp_path, **changes):
@@ -26,7 +26,8 @@ def lines(file):
 def credited(rows=1):
     completion = Completion("q", "1+1=2\n#### 2", [4, 5, 6], Grade(False, "3", "2", "number"), 0.0)
     verdict = Verdict(Tag.FOUND, "1+1 is 2", "=3", confidence=0.9)
-    judged = Judged(completion, "1+1=3", verdict, TokenSpan(1, 3, 3, 5, "exact", 1.0))
+    decoded = Decoded("1+1=3", np.array([0, 3, 4]), np.array([3, 4, 5]), np.zeros(3, bool))  # 1+1, =, 3
+    judged = Judged(completion, decoded, verdict, TokenSpan(1, 3, 3, 5, "exact", 1.0))
     return Credited(np.tile(np.float32([0.3, -1, -1]), (rows, 1)), {}, {}, [judged] * rows)
 
 
@@ -41,11 +42,12 @@ def test_a_sample_holds_all_that_led_to_its_advantages(tmp_path):
     }  # fmt: skip
     assert row["span"] == {"tokens": [1, 3], "characters": [3, 5], "method": "exact", "score": 1.0}
     assert row["advantages"] == [[0.3, 1], [-1.0, 2]]
+    assert row["advantage_characters"] == [3, 2]
 
 
 def test_a_quote_that_could_not_be_mapped_says_why():
     judged = credited().judged[0]
-    missed = Judged(judged.completion, judged.text, judged.verdict, Miss("too_long", "70 tokens"))
+    missed = Judged(judged.completion, judged.decoded, judged.verdict, Miss("too_long", "70 tokens"))
     record = sample_record(missed, np.zeros(3, np.float32))
     assert (record["miss"], record["verdict"]["missed"]) == ("too_long", "quote_too_long")
     assert "span" not in record
@@ -92,3 +94,15 @@ def test_run_lengths_spell_out_the_values(values):
     coded = run_lengths(np.array(values, np.float32))
     assert [value for value, count in coded for _ in range(int(count))] == values
     assert all(a[0] != b[0] for a, b in itertools.pairwise(coded))
+
+
+def test_a_character_that_two_tokens_share_is_the_first_one_s():
+    ends_T = np.array([1, 2, 2, 2, 4])  # a, half of é, its other half, nothing, "bc"
+    assert run_characters([[0.5, 2], [-1.0, 2], [0.0, 1]], ends_T) == [2, 0, 2]
+    assert run_characters([], np.zeros(0, np.int64)) == []
+
+
+def test_half_a_surrogate_pair_is_written_as_json_spells_it(tmp_path):
+    with RunFolder(config(tmp_path)) as folder:
+        folder.write_evaluation("after", [{"question": "a \ud800 b"}])
+    assert lines(tmp_path / "run" / "eval.jsonl")[0]["question"] == "a \ud800 b"

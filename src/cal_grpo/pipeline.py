@@ -42,9 +42,14 @@ class Judged:
     """What became of one completion. ``verdict`` is None for a right answer, which no oracle sees."""
 
     completion: Completion
-    text: str
+    decoded: Decoded
     verdict: Verdict | None
     outcome: TokenSpan | Miss | None
+
+    @property
+    def text(self) -> str:
+        """The response as the oracle read it."""
+        return self.decoded.text
 
 
 @dataclass(frozen=True)
@@ -127,12 +132,12 @@ class CreditPipeline:
 
     def _judge(self, completion: Completion, decoded: Decoded, future: Future[Verdict] | None) -> Judged:
         if future is None:
-            return Judged(completion, decoded.text, None, None)
+            return Judged(completion, decoded, None, None)
         verdict = future.result()
         if not verdict.segment:
-            return Judged(completion, decoded.text, verdict, None)
+            return Judged(completion, decoded, verdict, None)
         outcome = self.aligner.map(decoded, verdict.segment, hint=verdict.hint)
-        return Judged(completion, decoded.text, verdict, outcome)
+        return Judged(completion, decoded, verdict, outcome)
 
     def _fallback(self, judged: Judged) -> Fallback | None:
         if judged.verdict is None or isinstance(judged.outcome, TokenSpan):

@@ -10,14 +10,15 @@ policy/         the final policy as a Hugging Face folder
 summary.json    the run in one object
 """
 
+import itertools
 import json
 import math
 import random
 import shutil
+from collections.abc import Sequence
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 
@@ -48,8 +49,8 @@ class RunFolder:
         (self.path / "config.yaml").write_text(config.to_yaml())
         self._share = config.sample_share
         self._draw = random.Random(f"samples/{config.seed}")
-        self._metrics = (self.path / "metrics.jsonl").open("w")
-        self._samples = (self.path / "samples.jsonl").open("w")
+        self._metrics = _open(self.path / "metrics.jsonl", "w")
+        self._samples = _open(self.path / "samples.jsonl", "w")
         self._events: Any = None
 
     def __enter__(self) -> Self:
@@ -79,7 +80,7 @@ class RunFolder:
                 _write_line(self._samples, {"step": step} | sample_record(judged, advantages_T))
 
     def write_evaluation(self, part: str, rows: list[dict[str, Any]]) -> None:
-        with (self.path / "eval.jsonl").open("a") as f:
+        with _open(self.path / "eval.jsonl", "a") as f:
             for row in rows:
                 _write_line(f, {"when": part} | row)
 
@@ -107,8 +108,9 @@ def _held(path: Path) -> list[str]:
 
 
 def sample_record(judged: Judged, advantages_T: np.ndarray) -> dict[str, Any]:
-    """One rollout as JSON. Advantages are run-length coded: ``[[value, tokens], ...]``."""
+    """One rollout as JSON. Advantages are run-length coded: ``[[value, tokens], ...]``, and each run has its characters."""
     completion, verdict, outcome = judged.completion, judged.verdict, judged.outcome
+    advantages = run_lengths(advantages_T[: len(completion.token_ids)])
     record: dict[str, Any] = {
         "question": completion.question,
         "response": judged.text,
@@ -117,7 +119,8 @@ def sample_record(judged: Judged, advantages_T: np.ndarray) -> dict[str, Any]:
         "extracted": completion.grade.extracted,
         "expected": completion.grade.expected,
         "reward": completion.reward,
-        "advantages": run_lengths(advantages_T[: len(completion.token_ids)]),
+        "advantages": advantages,
+        "advantage_characters": run_characters(advantages, judged.decoded.ends_T),
     }
     if verdict is not None:
         record["verdict"] = {
@@ -141,9 +144,25 @@ def sample_record(judged: Judged, advantages_T: np.ndarray) -> dict[str, Any]:
 
 def run_lengths(values: np.ndarray) -> list[list[float]]:
     """``[0, 0, -1]`` as ``[[0.0, 2], [-1.0, 1]]``, values rounded to six digits."""
-    return [[value, len(list(run))] for value, run in groupby(round(float(v), 6) for v in values)]
+    return [[value, len(list(run))] for value, run in itertools.groupby(round(float(v), 6) for v in values)]
 
 
-def _write_line(file: Any, record: dict[str, Any]) -> None:
+def run_characters(runs: Sequence[Sequence[float]], ends_T: np.ndarray) -> list[int]:
+    """How many characters of the text each run of tokens adds; a character that two share is the first one's.
+
+    Args:
+        runs: ``[[value, tokens], ...]``, T tokens in all.
+        ends_T: where each token's characters end, never decreasing.
+    """
+    ends = [int(ends_T[last - 1]) for last in itertools.accumulate(int(tokens) for _, tokens in runs)]
+    return [end - start for start, end in itertools.pairwise([0, *ends])]
+
+
+def _open(path: Path, mode: str) -> IO[str]:
+    # A lone surrogate, which JSON can spell but UTF-8 cannot, is written as its backslash escape: JSON's own.
+    return path.open(mode, encoding="utf-8", errors="backslashreplace")
+
+
+def _write_line(file: IO[str], record: dict[str, Any]) -> None:
     file.write(json.dumps(record, ensure_ascii=False) + "\n")
     file.flush()

@@ -282,7 +282,7 @@ def test_an_oracle_in_the_background_changes_no_bit(build, num_iterations):
                     c, oracle, lambda step, credited: seen.append((step, credited.advantages_BT.tolist())),
                     credit="random_span", num_iterations=num_iterations,
                 ),
-                micro_batch_size=1,
+                micro_batch_size=1, num_train_steps=2 * num_iterations,
             )  # fmt: skip
             learner.train(data)
         ends.append(parameters(cluster))

@@ -1,10 +1,12 @@
 """Verdicts on disk: addressed by content, shared by processes, and never in the way of a run."""
 
+import contextlib
 import json
-import multiprocessing
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import time
 
 import pytest
@@ -191,26 +193,36 @@ def test_texts_that_utf8_cannot_encode_are_stored(make):
     assert cache.get(request_digest(odd)) is not None
 
 
-def write_many(file, worker, ready):
-    told = []
-    ready.wait()
-    cache = VerdictCache(file, IDENTITY, told.append)
-    for i in range(40):
-        put(cache, worker * 20 + i)  # half of them are the next worker's too
-    cache.close()
-    os._exit(len(told))
+WRITE_MANY = """
+import sys
+from cal_grpo.oracles import Query, Tag, Verdict
+from cal_grpo.oracles.cache import VerdictCache
+from cal_grpo.oracles.records import request_digest
+
+told = []
+print("ready", flush=True)
+sys.stdin.readline()
+cache = VerdictCache(sys.argv[1], {"oracle": "openai", "model": "m"}, told.append)
+for i in range(40):
+    query = Query(f"q{int(sys.argv[2]) * 20 + i}", "r", "x")  # half of them are the next worker's too
+    cache.put(request_digest(query), query, Verdict(Tag.FOUND, "critique", "segment"))
+cache.close()
+sys.exit(len(told))
+"""
 
 
 def test_several_processes_share_one_file(tmp_path, make):
-    context = multiprocessing.get_context("fork")
-    ready = context.Event()
-    workers = [context.Process(target=write_many, args=(tmp_path / "c.db", n, ready)) for n in range(4)]
-    for worker in workers:
-        worker.start()
-    ready.set()
-    for worker in workers:
-        worker.join(30)
-    assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]  # nobody was told of trouble
+    command = [sys.executable, "-c", WRITE_MANY, str(tmp_path / "c.db")]
+    with contextlib.ExitStack() as stack:
+        workers = [
+            stack.enter_context(subprocess.Popen([*command, str(n)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            for n in range(4)
+        ]
+        for worker in workers:
+            worker.stdout.readline()
+        for worker in workers:
+            worker.communicate("go\n", timeout=30)
+    assert [worker.returncode for worker in workers] == [0, 0, 0, 0]  # nobody was told of trouble
     cache = make()
     assert all(get(cache, i) is not None for i in range(100))
     assert cache_stats(tmp_path / "c.db")["verdicts"] == 100

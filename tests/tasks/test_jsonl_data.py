@@ -122,7 +122,7 @@ def test_a_file_that_leaves_nothing_to_train_on(tmp_path):
 
 
 def test_jsonl_without_data_and_an_unknown_task():
-    with pytest.raises(UsageError, match="data=FILE"):
+    with pytest.raises(UsageError, match=r"--data FILE\.jsonl"):
         load_task(TrainConfig(task="jsonl"))
     with pytest.raises(UsageError, match="did you mean 'ledger'"):
         load_task(TrainConfig(task="leger"))

@@ -6,7 +6,10 @@ from typing import Annotated
 import typer
 
 from cal_grpo.cli.cache import cache_app
+from cal_grpo.cli.compare import compare_command
+from cal_grpo.cli.inspect import inspect_command
 from cal_grpo.cli.oracle import oracle_app
+from cal_grpo.cli.report import report_command
 from cal_grpo.cli.train import train_command
 
 app = typer.Typer(
@@ -18,6 +21,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("train")(train_command)
+app.command("inspect")(inspect_command)
+app.command("report")(report_command)
+app.command("compare")(compare_command)
 app.add_typer(oracle_app, name="oracle")
 app.add_typer(cache_app, name="cache")
 

@@ -63,6 +63,8 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
                 f"jax runs {jax.process_count()} processes; expected one: each would ask the oracle for itself, get answers of "
                 "its own and diverge. Use one process (Pathways has one controller and works)"
             )
+        # Tunix computes the entropy with every loss but logs only the other two (tunix 0.1.7, rl/grpo/grpo_learner.py).
+        rl_cluster.actor_trainer.with_rl_metrics_to_log({"kl": np.mean, "pg_clipfrac": np.mean, "entropy": np.mean})
         seed_rollouts(self.rl_cluster, config.seed)
         # Evaluation can run on the main thread while training data is prepared on another.
         self._last = threading.local()

@@ -1,0 +1,1 @@
+"""What became of a run? Run folders read back, drawn and compared."""
