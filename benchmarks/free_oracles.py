@@ -55,9 +55,7 @@ def alarms(solutions: Sequence[str]) -> dict[str, Any]:
 
 
 def suspected(queries: Sequence[Query]) -> dict[str, Any]:
-    count = sum(
-        any(e.reason for e in gather(q.question, q.reference, split_steps(q.response), q.response)) for q in queries
-    )
+    count = sum(any(e.reason for e in gather(q.question, q.reference, split_steps(q.response), q.response)) for q in queries)
     return {"n": len(queries), "suspected": count, "share": wilson(count, len(queries)).as_dict()}
 
 

@@ -60,3 +60,31 @@ def test_the_number_that_would_have_to_be_another_is_traced_to_the_words_that_na
     response = "She needs 5 pens and 4 books.\nPens: 5 * 2 = 10\nBooks: 4 * 9 = 36\n10 + 36 = 46\n60 - 46 = 14"
     found = gather(PRICES, PRICES_SOLUTION, split_steps(response), response)
     assert [evidence.features.get("introduces", 0) for evidence in found] == [1, 0, 0, 0, 0]
+
+
+AGES = "Tim walks 7 km to school and back on 5 days, and 2 km more on one. How far?"
+AGES_SOLUTION = "A day has 2 * 7 = 14 km.\n5 days have 14 * 5 = 70 km.\nWith the 2 km, 70 + 2 = 72 km.\n#### 72"
+
+
+def test_twice_may_be_written_as_a_sum():
+    # 2 is given as kilometres, too: the reference's "2 * 7" does not take it from there
+    assert suspects(AGES, AGES_SOLUTION, "7 + 7 = 14", "14 * 5 = 70", "70 - 2 = 68") == [2]
+
+
+def test_a_reference_that_does_not_say_where_a_number_comes_from_is_met_by_who_says():
+    question, reference = "The film has 1.25 hours. A half of it?", "That is 75 minutes.\nA half is 75 / 2 = 37.5.\n#### 37.5"
+    assert suspects(question, reference, "1.25 * 60 = 75", "75 / 2 = 37.5") == []
+
+
+def test_an_annotation_without_a_computation_does_not_hide_the_one_before_it():
+    question, reference = "He has 65, 94 and 81. How many?", "He has 65 + 94 + 81 = <<240=240>>240.\nHalf is 240 / 2 = 120."
+    assert suspects(question, reference, "65 + 94 + 81 = 240", "240 / 2 = 120") == []
+
+
+def test_a_step_that_leads_astray_and_one_after_which_it_is_right_again():
+    response = "6 + 2 = 8\n4 * 9 = 36\n8 * 5 = 40\n36 + 12 = 48"
+    found = gather(PRICES, PRICES_SOLUTION, split_steps(response), response)
+    assert [e.features.get("recovers", 0) for e in found] == [1, 1, 1, 0]
+    response = "4 * 9 = 36\n36 * 60 = 2160"
+    found = gather(PRICES, PRICES_SOLUTION, split_steps(response), response)
+    assert [e.features.get("leads_astray", 0) for e in found] == [1, 0]

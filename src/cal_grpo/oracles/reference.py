@@ -3,7 +3,7 @@
 Both solutions are read as graphs of quantities: each result with the numbers it was computed from, down to those that the
 question gives. A response's quantity is sound when the reference has it, by the same computation or from the same given
 numbers in another order, or when it leads to something that the reference has. Steps that establish anything else are
-suspect. Which step is blamed is then a matter of sixteen pieces of evidence, see ``cal_grpo.oracles.worked.evidence``,
+suspect. Which step is blamed is then a matter of seventeen pieces of evidence, see ``cal_grpo.oracles.worked.evidence``,
 weighed by a small model whose weights are in ``reference_weights.json`` (fitted by ``scripts/fit_reference_oracle.py``).
 """
 
