@@ -91,7 +91,10 @@ def _evaluate(tree: Any, values: dict[int, float]) -> float:
         return values.get(tree.source, tree.value) * tree.scale if tree.source is not None else tree.value
     kind, parts = tree
     if kind == "sum":
-        return float(sum(sign * _evaluate(part, values) for sign, part in parts))
+        total = 0.0
+        for sign, part in parts:
+            total += sign * _evaluate(part, values)
+        return total
     total = 1.0
     for exponent, part in parts:
         value = _evaluate(part, values)
@@ -104,8 +107,10 @@ def _evaluate(tree: Any, values: dict[int, float]) -> float:
 def _rerun(values: dict[int, float], later: list[Quantity], trees: dict[int, Any], answer: Quantity) -> float:
     """The answer when some quantities have other values."""
     for quantity in later:
-        if any(id(source) in values for source in quantity.inputs):
-            values[id(quantity)] = _evaluate(trees[id(quantity)], values)
+        for source in quantity.inputs:
+            if id(source) in values:
+                values[id(quantity)] = _evaluate(trees[id(quantity)], values)
+                break
     return values.get(id(answer), answer.value)
 
 
