@@ -82,6 +82,7 @@ class OracleSection(_Section):
     concurrency: int = Field(16, ge=1, description="Calls in flight at most.")
     attempts: int = Field(4, ge=1, description="Calls for one question at most; only what may pass is tried again.")
     few_shot: Path | None = Field(None, description="JSON file of examples for an LLM oracle.")
+    style: Literal["direct", "repair"] = Field("direct", description="LLM: quote the error, or repair and compare.")
     max_answer_tokens: int | None = Field(None, ge=1, description="An LLM's answer is cut off there, thinking included.")
     cache: bool | Path = Field(True, description="Keep an LLM's verdicts: true in the user's cache, false, or a file.")
     replay: Path | None = Field(None, description="A run's judge.jsonl to answer from; nothing is asked.")
@@ -141,8 +142,10 @@ class TrainConfig(_Section):
     on_failure: Literal["drop", "grpo", "raise"] | None = Field(None, description="The same for a failed call.")
     max_span_tokens: int = Field(64, ge=1, description="A longer span is refused.")
     on_ambiguous: Literal["first", "miss"] = Field("first", description="A quote that occurs twice and no hint decides.")
-    cal_provider: str = Field("reference", description="Oracle: reference, arithmetic, openai or gemini.")
-    cal_model: str | None = Field(None, description="Model name for openai and gemini.")
+    cal_provider: str = Field(
+        "reference", description="Oracle: reference, arithmetic, openai, gemini, local, or 'reference@0.6 > openai'."
+    )
+    cal_model: str | None = Field(None, description="Model name for openai and gemini; folder for local.")
     cal_base_url: str | None = Field(None, description="Server for openai; default OPENAI_BASE_URL.")
 
     num_generations: int = Field(8, description="Answers a question, the group.")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_Z = 1.959963984540054  # two-sided 95 % of the normal distribution
+Z = 1.959963984540054  # two-sided 95 % of the normal distribution
 
 
 class Estimate(NamedTuple):
@@ -15,7 +15,7 @@ class Estimate(NamedTuple):
     high: float
 
 
-def share(count: float, total: int) -> Estimate:
+def share(count: float, total: float) -> Estimate:
     """``count`` of ``total``, with Wilson's score interval (JASA 22, 1927, 209-212).
 
     Raises:
@@ -23,9 +23,9 @@ def share(count: float, total: int) -> Estimate:
     """
     if not 0 <= count <= total or total == 0:
         raise ValueError(f"got {count} of {total}; expected 0 <= count <= total and total > 0")
-    p, z2 = count / total, _Z * _Z
+    p, z2 = count / total, Z * Z
     centre = (p + z2 / (2 * total)) / (1 + z2 / total)
-    half = _Z * math.sqrt(p * (1 - p) / total + z2 / (4 * total * total)) / (1 + z2 / total)
+    half = Z * math.sqrt(p * (1 - p) / total + z2 / (4 * total * total)) / (1 + z2 / total)
     return Estimate(p, max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half)))
 
 

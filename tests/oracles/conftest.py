@@ -31,7 +31,12 @@ def connect(server, protocol, told):
     opened = []
 
     def build(provider=protocol, **settings):
-        defaults = {"model": "m", "base_url": getattr(server, provider), "api_key": KEY, "tell": told.append}
+        defaults = {
+            "model": "m",
+            "base_url": getattr(server, provider if provider in ("openai", "gemini") else protocol),
+            "api_key": KEY,
+            "tell": told.append,
+        }
         oracle = CALOracle(provider, **defaults | settings)
         opened.append(oracle)
         return oracle

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from cal_grpo.alignment.atoms import Atoms
 from cal_grpo.alignment.choose import OnAmbiguous, choose
 from cal_grpo.alignment.decoded import Decoded, decode
@@ -60,13 +62,7 @@ class Aligner:
         first.
         """
         decoded = response if isinstance(response, Decoded) else self.decode(response)
-        if not segment.strip():
-            return Miss("empty", "the quote is empty")
-        if not decoded.text.strip():
-            return Miss("empty", "the response is empty")
-        if not any(c.isalnum() for c in segment):
-            return Miss("junk", f"no letter or digit in {segment[:40]!r}")
-        found = self._find(decoded, segment.strip(), hint)
+        found = _find(decoded, segment, hint, self._threshold, self._on_ambiguous)
         if isinstance(found, Miss):
             return found
         span, method, score = found
@@ -94,27 +90,37 @@ class Aligner:
         decoded = [r if isinstance(r, Decoded) else self.decode(r) for r in responses]
         return [[self.map(d, quote, hint) for quote, hint in row] for d, row in zip(decoded, quotes, strict=True)]
 
-    def _find(self, decoded: Decoded, quote: str, hint: str | None) -> tuple[CharSpan, Method, float] | Miss:
-        spans = verbatim(decoded, quote)
-        if spans:
-            return _with(choose(decoded, spans, hint, self._on_ambiguous), "exact", 1.0)
-        atoms = Atoms.scan(quote)
-        spans = same_atoms(decoded, quote, atoms) or elided(decoded, quote)
-        if spans:
-            return _with(choose(decoded, spans, hint, self._on_ambiguous), "normalized", 1.0)
 
-        from cal_grpo.alignment.fuzzy import resembling  # rapidfuzz is needed by loose quotes only
+def _find(
+    decoded: Decoded, segment: str, hint: str | None, threshold: float, on_ambiguous: OnAmbiguous
+) -> tuple[CharSpan, Method, float] | Miss:
+    if not segment.strip():
+        return Miss("empty", "the quote is empty")
+    if not decoded.text.strip():
+        return Miss("empty", "the response is empty")
+    if not any(c.isalnum() for c in segment):
+        return Miss("junk", f"no letter or digit in {segment[:40]!r}")
+    quote = segment.strip()
+    spans = verbatim(decoded, quote)
+    if spans:
+        return _with(choose(decoded, spans, hint, on_ambiguous), "exact", 1.0)
+    atoms = Atoms.scan(quote)
+    spans = same_atoms(decoded, quote, atoms) or elided(decoded, quote)
+    if spans:
+        return _with(choose(decoded, spans, hint, on_ambiguous), "normalized", 1.0)
 
-        passages = resembling(decoded, quote, atoms, self._threshold)
-        if passages is None:
-            return Miss("ambiguous", f"the numbers of {quote[:60]!r} are all over the response")
-        if not passages:
-            return Miss("not_found", f"{quote[:60]!r} is not in the response")
-        score = passages[0].score
-        rivals = [p for p in passages if p.score > score - _MARGIN]
-        # Passages that say the same are repetitions; of merely similar ones the first would be a guess.
-        cautious: OnAmbiguous = self._on_ambiguous if len({p.says for p in rivals}) == 1 else "miss"
-        return _with(choose(decoded, sorted(p.span for p in rivals), hint, cautious), "fuzzy", score)
+    from cal_grpo.alignment.fuzzy import resembling  # rapidfuzz is needed by loose quotes only
+
+    passages = resembling(decoded, quote, atoms, threshold)
+    if passages is None:
+        return Miss("ambiguous", f"the numbers of {quote[:60]!r} are all over the response")
+    if not passages:
+        return Miss("not_found", f"{quote[:60]!r} is not in the response")
+    score = passages[0].score
+    rivals = [p for p in passages if p.score > score - _MARGIN]
+    # Passages that say the same are repetitions; of merely similar ones the first would be a guess.
+    cautious: OnAmbiguous = on_ambiguous if len({p.says for p in rivals}) == 1 else "miss"
+    return _with(choose(decoded, sorted(p.span for p in rivals), hint, cautious), "fuzzy", score)
 
 
 def _with(chosen: CharSpan | Miss, method: Method, score: float) -> tuple[CharSpan, Method, float] | Miss:
@@ -152,6 +158,14 @@ def map_segment_to_token_indices(
         UsageError: another kind of tokenizer, a negative id, or a setting out of its range.
     """
     return Aligner(tokenizer, max_span_tokens, threshold, on_ambiguous).map(token_ids, segment, hint)
+
+
+def find_quote(text: str, segment: str, hint: str | None = None) -> tuple[int, int] | Miss:
+    """The half-open characters of a quote in a plain text, found as ``map_segment_to_token_indices`` finds them."""
+    edges = np.arange(len(text) + 1)
+    one_each = Decoded(text, edges[:-1], edges[1:], np.zeros(len(text), dtype=bool))
+    found = _find(one_each, segment, hint, THRESHOLD, "first")
+    return found if isinstance(found, Miss) else (found[0].start, found[0].end)
 
 
 def char_spans_to_tokens(decoded: Decoded, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int] | None]:

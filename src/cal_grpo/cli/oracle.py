@@ -3,8 +3,10 @@
 import typer
 
 from cal_grpo.cli.oracle_ask import ask_command
+from cal_grpo.cli.oracle_bench import bench_command
 from cal_grpo.cli.oracle_check import check_command
 
-oracle_app = typer.Typer(help="Ask an oracle, and see whether one can be asked.", no_args_is_help=True)
+oracle_app = typer.Typer(help="Ask an oracle, see whether one can be asked, and how good it is.", no_args_is_help=True)
 oracle_app.command("ask")(ask_command)
 oracle_app.command("check")(check_command)
+oracle_app.command("bench")(bench_command)

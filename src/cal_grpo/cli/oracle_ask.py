@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
     from cal_grpo.oracles import Query, Usage, Verdict
 
-OracleName = Annotated[str, typer.Option("--oracle", help="reference, arithmetic, openai or gemini.")]
-Model = Annotated[str | None, typer.Option(help="Model name for openai and gemini.")]
+OracleName = Annotated[
+    str, typer.Option("--oracle", help="reference, arithmetic, openai, gemini, local, or several: 'reference@0.6 > openai'.")
+]
+Model = Annotated[str | None, typer.Option(help="Model name for openai and gemini; folder for local.")]
 BaseUrl = Annotated[str | None, typer.Option(help="Server for openai or gemini.", show_default="the provider's")]
 Timeout = Annotated[float, typer.Option(help="Seconds to wait for an answer.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -57,21 +59,11 @@ ask_command.__doc__ = f"{ask_command.__doc__}\n{EXAMPLE}"
 
 
 def _span(query: "Query", verdict: "Verdict") -> tuple[int, int] | None:
-    """Characters of the response that the quote maps to, found as training finds them."""
-    if not verdict.segment:
-        return None
-    from tokenizers import Tokenizer
+    """Characters of the response that the quote stands for, found as training finds them."""
+    from cal_grpo.alignment import Miss, find_quote
 
-    from cal_grpo.alignment import Aligner, TokenSpan
-    from cal_grpo.policies import EMBEDDED
-
-    tokenizer = Tokenizer.from_file(str(EMBEDDED / "tokenizer.json"))
-    aligner = Aligner(tokenizer, max_span_tokens=len(query.response) + 1)
-    decoded = aligner.decode(tokenizer.encode(query.response, add_special_tokens=False).ids)
-    mapped = aligner.map(decoded, verdict.segment, hint=verdict.hint)
-    if not isinstance(mapped, TokenSpan) or decoded.text != query.response:
-        return None
-    return mapped.char_start, mapped.char_end
+    found = find_quote(query.response, verdict.segment, verdict.hint)
+    return None if isinstance(found, Miss) else found
 
 
 def _record(verdict: "Verdict", span: tuple[int, int] | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ _QUESTION = ("Tom has 2 apples and buys 3. How many has he?", "2 + 3 = 5\n#### 5
 
 
 def check_command(
-    oracle: Annotated[str, typer.Option("--oracle", help="openai, gemini, reference or arithmetic.")],
+    oracle: Annotated[str, typer.Option("--oracle", help="openai, gemini, local, reference or arithmetic.")],
     model: Model = None,
     base_url: BaseUrl = None,
     timeout: Timeout = 60.0,

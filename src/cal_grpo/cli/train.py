@@ -39,7 +39,8 @@ def train_command(
     task: Annotated[str | None, typer.Option(help="ledger, gsm_symbolic, gsm8k, math or jsonl.", show_default="ledger")] = None,
     data: Annotated[Path | None, typer.Option(help="JSONL file with question and answer, instead of the hub.")] = None,
     oracle: Annotated[
-        str | None, typer.Option(help="reference, arithmetic, openai or gemini.", show_default="reference")
+        str | None,
+        typer.Option(help="reference, arithmetic, openai, gemini, local, or several in one line.", show_default="reference"),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Run folder.", show_default="a fresh one under runs/")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same numbers.", show_default="0")] = None,

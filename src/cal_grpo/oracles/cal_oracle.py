@@ -14,15 +14,18 @@ from cal_grpo.errors import UsageError
 from cal_grpo.oracles.breaker import Breaker
 from cal_grpo.oracles.budget import Budget
 from cal_grpo.oracles.cache import VerdictCache, default_cache
+from cal_grpo.oracles.compose import compose, is_composite
 from cal_grpo.oracles.conduct import Conduct
 from cal_grpo.oracles.few_shot import load_few_shot
 from cal_grpo.oracles.judge_log import JudgeLog, Replay
 from cal_grpo.oracles.limits import Limits
 from cal_grpo.oracles.recall import Recall
+from cal_grpo.oracles.repair import style_of
 from cal_grpo.oracles.retry import Retry
 from cal_grpo.oracles.types import Oracle, Query, Tag, Usage, Verdict
 
-PROVIDERS = ("reference", "arithmetic", "openai", "gemini")
+PROVIDERS = ("reference", "arithmetic", "openai", "gemini", "local")
+_VARIED = 0.7  # temperature of critiques that are to differ
 _LOG = logging.getLogger("cal_grpo.oracles")
 
 
@@ -30,11 +33,16 @@ class CALOracle:
     """Locates first errors through a provider.
 
     Args:
-        provider: ``"reference"``, ``"arithmetic"``, ``"openai"``, ``"gemini"``, or an object with
+        provider: ``"reference"``, ``"arithmetic"``, ``"openai"``, ``"gemini"``, ``"local"``, one with its model
+            (``"openai:gpt-5-mini"``), several in one line (``"reference@0.6 > openai"``, see
+            ``cal_grpo.oracles.compose``), or an object with
             ``async locate(query) -> Verdict``. Such an object's ``locate`` counts as one call unless its verdicts'
             usage says more, or it has ``metered = True``.
-        model, base_url, api_key: for the LLM providers; the key normally comes from the environment.
+        model, base_url, api_key: for the LLM providers; the key normally comes from the environment. ``local`` takes a
+            Hugging Face folder as its model.
         few_shot: JSON file of examples for an LLM.
+        style: how an LLM is asked: ``"direct"`` for the quote, ``"repair"`` for the corrected response, which is then
+            compared.
         timeout_s: time limit of one call, in seconds.
         concurrency: calls in flight at most.
         attempts: calls for one query at most. Rate limits, unavailable servers, dropped connections and time-outs are
@@ -68,6 +76,7 @@ class CALOracle:
         base_url: str | None = None,
         api_key: str | None = None,
         few_shot: Path | str | None = None,
+        style: str = "direct",
         timeout_s: float = 60.0,
         concurrency: int = 16,
         attempts: int = 4,
@@ -96,7 +105,7 @@ class CALOracle:
             examples = load_few_shot(few_shot) if few_shot is not None else ()
             settings = {
                 "base_url": base_url, "api_key": api_key, "few_shot": examples, "timeout_s": timeout_s, "prices": prices,
-                "max_answer_tokens": max_answer_tokens,
+                "max_answer_tokens": max_answer_tokens, "style": style_of(style),
             }  # fmt: skip
             self._oracle = _build(provider, model, settings)
         elif callable(getattr(provider, "locate", None)):
@@ -185,6 +194,12 @@ class CALOracle:
         return self._conduct.retried
 
     @property
+    def shares(self) -> dict[str, Any]:
+        """Of a cascade: who answered how many queries, and the calls saved; else empty."""
+        told: dict[str, Any] = getattr(self._oracle, "shares", dict)()
+        return told
+
+    @property
     def on_spent(self) -> Callable[[str], None] | None:
         """Called once, from the oracle's thread, with the limit that was reached: for a run that wants to stop then."""
         return self._conduct.on_spent
@@ -199,10 +214,12 @@ class CALOracle:
     def _open_cache(self, cache: Path | str | bool | None, is_ours: bool) -> VerdictCache | None:
         if cache is None or cache is False:
             return None
+        if getattr(self._oracle, "free", False):
+            return None
         identity = self._identity()
         if identity is None:
             if is_ours or cache is True:
-                return None  # free to ask again
+                return None
             raise UsageError(
                 f"cache is {cache}, but oracle {self.name!r} has no identity; expected a mapping of all that decides its "
                 "answers, such as {'oracle': name, 'model': version}"
@@ -253,22 +270,36 @@ class _Silent:
 
 
 def _build(provider: str, model: str | None, settings: dict[str, Any]) -> Oracle:
-    if provider == "reference":
+    if is_composite(provider):
+        return compose(
+            provider, lambda name, varied: _build_one(name, model, settings | ({"temperature": _VARIED} if varied else {}))
+        )
+    return _build_one(provider, model, settings)
+
+
+def _build_one(provider: str, model: str | None, settings: dict[str, Any]) -> Oracle:
+    name, _, own_model = provider.partition(":")
+    model = own_model or model
+    if name == "reference":
         from cal_grpo.oracles.reference import ReferenceOracle
 
         return ReferenceOracle()
-    if provider == "arithmetic":
+    if name == "arithmetic":
         from cal_grpo.oracles.arithmetic import ArithmeticOracle
 
         return ArithmeticOracle()
-    if provider == "openai":
+    if name == "openai":
         from cal_grpo.oracles.openai import OpenAIOracle
 
         return OpenAIOracle(model, **settings)
-    if provider == "gemini":
+    if name == "gemini":
         from cal_grpo.oracles.gemini import GeminiOracle
 
         return GeminiOracle(model, **settings)
-    near = difflib.get_close_matches(provider, PROVIDERS, n=1)
+    if name == "local":
+        from cal_grpo.engines.tunix.judge import LocalJudge  # an engine: loaded only where it is asked for
+
+        return LocalJudge(model, **{name: settings[name] for name in LocalJudge.SETTINGS if name in settings})
+    near = difflib.get_close_matches(name, PROVIDERS, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else ""
-    raise UsageError(f"oracle is {provider!r}; expected one of {', '.join(PROVIDERS)}{guess}")
+    raise UsageError(f"oracle is {name!r}; expected one of {', '.join(PROVIDERS)}{guess}")

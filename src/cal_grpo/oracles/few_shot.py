@@ -7,17 +7,20 @@ from pathlib import Path
 from cal_grpo.errors import UsageError
 
 _REQUIRED = ("question", "correct_solution", "incorrect_solution", "error_segment")
+_OPTIONAL = ("critique", "corrected_solution")
 
 
 @dataclass(frozen=True, slots=True)
 class FewShot:
-    """One example. ``error_segment`` is an exact quote from ``incorrect_solution``."""
+    """One example. ``error_segment`` is an exact quote from ``incorrect_solution``; ``corrected_solution`` is the latter
+    with what had to be changed, for the repair style."""
 
     question: str
     correct_solution: str
     incorrect_solution: str
     error_segment: str
     critique: str = ""
+    corrected_solution: str = ""
 
     @property
     def hint(self) -> str:
@@ -27,7 +30,7 @@ class FewShot:
 
 def load_few_shot(file: Path | str) -> list[FewShot]:
     """Read and check a file: a JSON list of objects with question, correct_solution, incorrect_solution, error_segment
-    and, if wanted, critique.
+    and, if wanted, critique and corrected_solution.
 
     Raises:
         UsageError: unreadable, or an item is incomplete or quotes what its solution does not say; with its number.
@@ -46,11 +49,12 @@ def load_few_shot(file: Path | str) -> list[FewShot]:
         for name in _REQUIRED:
             if not isinstance(item.get(name), str) or not item[name].strip():
                 raise UsageError(f"{where}: {name} is {item.get(name)!r}; expected text")
-        if not isinstance(item.get("critique", ""), str):
-            raise UsageError(f"{where}: critique is {item['critique']!r}; expected text")
+        for name in _OPTIONAL:
+            if not isinstance(item.get(name, ""), str):
+                raise UsageError(f"{where}: {name} is {item[name]!r}; expected text")
         if item["error_segment"] not in item["incorrect_solution"]:
             raise UsageError(f"{where}: error_segment is not in incorrect_solution; copy it character by character")
-        if unknown := sorted(set(item) - {*_REQUIRED, "critique"}):
-            raise UsageError(f"{where}: unknown field {unknown[0]!r}; expected {', '.join(_REQUIRED)} and critique")
+        if unknown := sorted(set(item) - {*_REQUIRED, *_OPTIONAL}):
+            raise UsageError(f"{where}: unknown field {unknown[0]!r}; expected {', '.join((*_REQUIRED, *_OPTIONAL))}")
         examples.append(FewShot(**item))
     return examples

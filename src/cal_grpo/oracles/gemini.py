@@ -11,7 +11,7 @@ from typing import Any
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.few_shot import FewShot
 from cal_grpo.oracles.prices import price_of
-from cal_grpo.oracles.prompt import SCHEMA, query_prompt, read_answer, static_prompt
+from cal_grpo.oracles.prompt import DIRECT, PromptStyle, query_prompt, read_answer, static_prompt
 from cal_grpo.oracles.replies import failed, identity, retry_after, retry_delay, tag_of_status, without_secret
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
@@ -20,7 +20,7 @@ _BLOCKED = ("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "RECITATION", "SPII")
 
 
 class GeminiOracle:
-    """Asks for JSON of our schema at temperature 0.
+    """Asks for JSON of our schema.
 
     Args:
         model: default ``gemini-2.5-flash``.
@@ -29,6 +29,8 @@ class GeminiOracle:
         few_shot: worked examples for the prompt.
         timeout_s: time limit of one call.
         prices: YAML file whose prices win over the package's.
+        style: how the error is asked for.
+        temperature: of sampling; above 0, several answers to one question differ.
         max_answer_tokens: an answer is cut off there, thinking included; None: the server decides.
 
     Raises:
@@ -45,6 +47,8 @@ class GeminiOracle:
         few_shot: Sequence[FewShot] = (),
         timeout_s: float = 60.0,
         prices: Path | str | None = None,
+        style: PromptStyle = DIRECT,
+        temperature: float = 0.0,
         max_answer_tokens: int | None = None,
     ) -> None:
         api_key = api_key or os.environ.get("GEMINI_API_KEY") or os.environ.get("GOOGLE_API_KEY") or None
@@ -55,18 +59,18 @@ class GeminiOracle:
         self.model, self.timeout_s = model or DEFAULT_MODEL, timeout_s
         self.endpoint = base_url or "https://generativelanguage.googleapis.com"
         self.price = price_of(self.model, prices)
-        self._static = static_prompt(few_shot)
-        sampling = {"temperature": 0} | ({"max_tokens": max_answer_tokens} if max_answer_tokens else {})
-        self.identity = identity(self.name, self.model, self._static, sampling)
+        self._style, self._static = style, static_prompt(few_shot, style)
+        sampling = {"temperature": temperature} | ({"max_tokens": max_answer_tokens} if max_answer_tokens else {})
+        self.identity = identity(self.name, self.model, self._static, sampling, style)
         self._genai = genai
         self._api_key = api_key
         self._client: Any = None
         self._config = genai.types.GenerateContentConfig(
             system_instruction=self._static,
-            temperature=0.0,
+            temperature=temperature,
             max_output_tokens=max_answer_tokens,
             response_mime_type="application/json",
-            response_json_schema=SCHEMA,
+            response_json_schema=style.schema,
         )
         self._transport_errors = _transport_errors()
 
@@ -87,7 +91,7 @@ class GeminiOracle:
                 reply = await self._client.aio.models.generate_content(
                     model=self.model, contents=query_prompt(query), config=self._config
                 )
-            return self._read(reply, time.monotonic() - began)
+            return self._read(reply, time.monotonic() - began, query)
         except self._genai.errors.APIError as e:
             pause = retry_after(getattr(e.response, "headers", None))
             return self._failed(tag_of_status(e.code or 0), e, began, retry_delay(e.details) if pause is None else pause)
@@ -101,7 +105,7 @@ class GeminiOracle:
     def _failed(self, tag: Tag, error: Exception | str, began: float, retry_after_s: float | None = None) -> Verdict:
         return failed(tag, error, began, None if self.price is None else 0.0, self._api_key, retry_after_s)
 
-    def _read(self, reply: Any, latency_s: float) -> Verdict:
+    def _read(self, reply: Any, latency_s: float, query: Query) -> Verdict:
         counted = reply.usage_metadata
         prompt_tokens = (counted and counted.prompt_token_count) or 0
         completion_tokens = (counted and (counted.candidates_token_count or 0) + (counted.thoughts_token_count or 0)) or 0
@@ -117,7 +121,7 @@ class GeminiOracle:
             return Verdict(Tag.REFUSED, usage=usage, detail=f"answer blocked: {reason.name}")
         parts = (reply.candidates[0].content and reply.candidates[0].content.parts) or []
         text = "".join(part.text or "" for part in parts if not part.thought)
-        return read_answer(without_secret(text, self._api_key), usage)
+        return read_answer(without_secret(text, self._api_key), usage, query, self._style)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -14,11 +14,10 @@ from pydantic import BaseModel, Field
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.few_shot import FewShot
 from cal_grpo.oracles.prices import price_of
-from cal_grpo.oracles.prompt import SCHEMA, query_prompt, read_answer, static_prompt
+from cal_grpo.oracles.prompt import DIRECT, PromptStyle, query_prompt, read_answer, static_prompt
 from cal_grpo.oracles.replies import failed, identity, retry_after, tag_of_status, without_secret
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
-_FORMAT = {"type": "json_schema", "json_schema": {"name": "verdict", "schema": SCHEMA, "strict": True}}
 # What a server that does not know a setting says about it.
 _COMPLAINTS = {
     "response_format": ("response_format", "json_schema", "schema", "grammar"),
@@ -28,7 +27,7 @@ _COMPLAINTS = {
 
 
 class OpenAIOracle:
-    """Asks for JSON of our schema at temperature 0. A setting that the server does not know is left out from then on.
+    """Asks for JSON of our schema. A setting that the server does not know is left out from then on.
 
     Args:
         model: as the server names it.
@@ -37,6 +36,8 @@ class OpenAIOracle:
         few_shot: worked examples for the prompt.
         timeout_s: time limit of one call.
         prices: YAML file whose prices win over the package's.
+        style: how the error is asked for.
+        temperature: of sampling; above 0, several answers to one question differ.
         max_answer_tokens: an answer is cut off there, thinking included; None: the server decides.
 
     Raises:
@@ -53,6 +54,8 @@ class OpenAIOracle:
         few_shot: Sequence[FewShot] = (),
         timeout_s: float = 60.0,
         prices: Path | str | None = None,
+        style: PromptStyle = DIRECT,
+        temperature: float = 0.0,
         max_answer_tokens: int | None = None,
     ) -> None:
         if not model:
@@ -71,13 +74,17 @@ class OpenAIOracle:
         self.model, self.timeout_s = model, timeout_s
         self.endpoint = base_url or "https://api.openai.com/v1"
         self.price = price_of(model, prices)
-        sampling = {"temperature": 0} | ({"max_tokens": max_answer_tokens} if max_answer_tokens else {})
-        self.identity = identity(self.name, model, static_prompt(few_shot), sampling)
+        self._style, self._static = style, static_prompt(few_shot, style)
+        sampling = {"temperature": temperature} | ({"max_tokens": max_answer_tokens} if max_answer_tokens else {})
+        self.identity = identity(self.name, model, self._static, sampling, style)
         self._errors = openai
         self._api_key = api_key
-        self._static = static_prompt(few_shot)
         self._client: Any = None
-        self._settings: dict[str, Any] = {"temperature": 0.0, "response_format": _FORMAT}
+        schema = {"name": "verdict", "schema": style.schema, "strict": True}
+        self._settings: dict[str, Any] = {
+            "temperature": temperature,
+            "response_format": {"type": "json_schema", "json_schema": schema},
+        }
         if max_answer_tokens:
             self._settings["max_tokens"] = max_answer_tokens
 
@@ -98,7 +105,7 @@ class OpenAIOracle:
                     ],
                     **settings,
                 )
-            return self._read(raw.text, time.monotonic() - began)
+            return self._read(raw.text, time.monotonic() - began, query)
         except openai.APIStatusError as e:
             if e.status_code == 400 and (setting := _unknown_setting(str(e), settings)):
                 value = self._settings.pop(setting, None)
@@ -116,7 +123,7 @@ class OpenAIOracle:
     def _failed(self, tag: Tag, error: Exception | str, began: float, retry_after_s: float | None = None) -> Verdict:
         return failed(tag, error, began, None if self.price is None else 0.0, self._api_key, retry_after_s)
 
-    def _read(self, body: str, latency_s: float) -> Verdict:
+    def _read(self, body: str, latency_s: float, query: Query) -> Verdict:
         reply = _Reply.model_validate(json.loads(body))
         counted = reply.usage or _Counted()
         prompt_tokens, completion_tokens = counted.prompt_tokens or 0, counted.completion_tokens or 0
@@ -128,7 +135,7 @@ class OpenAIOracle:
         if choice.message.refusal or choice.finish_reason == "content_filter":
             why = without_secret(choice.message.refusal or "content filter", self._api_key)
             return Verdict(Tag.REFUSED, usage=usage, detail=why[:200])
-        return read_answer(without_secret(choice.message.content or "", self._api_key), usage)
+        return read_answer(without_secret(choice.message.content or "", self._api_key), usage, query, self._style)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -1,154 +1,148 @@
-"""Written arithmetic, recomputed exactly."""
+"""Written equations, recomputed exactly."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-_TOKEN = re.compile(r"\s*(?:(?P<number>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)|(?P<operator>[-+*/()%=]))")
-# A run of arithmetic with at least one equals sign. Currency and annotations are taken out before, see _plain.
-_RUN = re.compile(r"[-\d.(][\d\s.,()+*/%=-]*=[\d\s.,()+*/%=-]*\d[%)]*")
-_NUMBERS = re.compile(r"(?<![\w.])(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<![\w.\d])\.\d+")
-_ANNOTATION = re.compile(r"<<[^<>\n]*>>")
-_GLYPHS = str.maketrans(
-    {"×": "*", "⋅": "*", "·": "*", "∗": "*", "÷": "/", "−": "-", "–": "-", "$": " ", "€": " ", "£": " ", "¥": " "}
-)
-_PRODUCT = re.compile(r"(?<=[\d)%])\s*[xX]\s*(?=[\d(.$])")
-_OF = re.compile(r"(?<=%)\s+of\s+(?=\d)")
-_LATEX = re.compile(r"\\(times|cdot|div)(?![a-zA-Z])|\\d?frac\{(\d[\d.,]*)\}\{(\d[\d.,]*)\}|\\[()\[\],;!%$]")
-_CONTINUES = re.compile(r"\b(?:x|times|plus|minus|and)$")  # ``12 x 1 and 1/4 = 15``: the run began earlier, in words
-_MAX_DIGITS = 30  # of one number: nobody reckons with more by hand
+from cal_grpo.oracles.worked.expressions import Chain, Expression, chains, is_computed, operands
+from cal_grpo.oracles.worked.lexer import Token, tokenize
+
+# GSM8K's annotation and the number behind it, which repeats its result.
+ANNOTATION = re.compile(r"<<([^<>\n]{1,200})>>[ $]*(\d+(?:[ ,]\d{3}(?![\d-]))*(?:\.\d+)?|\.\d+)?")
+_ROUNDED = re.compile(r"\b(?:round|about|approx|nearest|roughly|remainder|whole|almost|nearly)", re.IGNORECASE)
+_NOISE, _NOISY = Fraction(1, 10**9), 9  # 0.1 * 3 = 0.30000000000000004, as a computer writes: so many decimals or more
+# Words of one line measure the same thing: 1 hour + 10 minutes = 70 minutes cannot be recomputed without its units.
+_MEASURES = """
+second minute hour day week month year min sec hr
+cent dollar penny pennies nickel dime quarter
+inch inches foot feet yard mile cm m km mm meter metre centimeter kilometer
+ounce pound oz lb gram g kg kilogram ton
+ml l liter litre cup pint quart gallon tablespoon teaspoon
+dozen pair
+"""
+_MEASURE_OF = {word: number for number, line in enumerate(_MEASURES.split("\n")) for word in line.split()}
 
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """``sides`` of one written chain ``a = b = c`` as exact values; ``text`` as recomputed from."""
+    """One written chain ``a = b = c``.
+
+    Attributes:
+        text: as written.
+        start, end: its half-open characters in the text it came from; of an annotation, those of the whole.
+        sides, values: the expressions and their exact values.
+        decimals: written decimals of each side that is a single number, else 0.
+        hundredfold: percent or cents are in play: 0.25 and 25 are alike.
+        rounded: the text says so.
+        worded: there are words, which may be units, among the numbers.
+        mixed: of one kind of unit more than one is written, or 2m may be metres or an unknown: not to be judged.
+    """
 
     text: str
-    sides: tuple[Fraction, ...]
-    decimals: tuple[int, ...]  # written decimals of each side
-    divides: bool
-    percent: bool
+    start: int
+    end: int
+    sides: tuple[Expression, ...]
+    values: tuple[Fraction, ...]
+    decimals: tuple[int, ...]
+    hundredfold: bool
+    rounded: bool
+    worded: bool
+    mixed: bool
 
     @property
     def result(self) -> Fraction:
-        return self.sides[-1]
+        return self.values[-1]
 
     def false_side(self) -> int | None:
         """Index of the first side that does not equal the one before it, None when the chain is true.
 
-        A quotient may be rounded or cut to the decimals written, at least one; with a percent sign in play, 0.25 and
-        25 are alike.
+        What people write and mean right is let through: results rounded or cut to the decimals written; quotients cut
+        to whole numbers; 25 % for 0.25; 7 - 9 for 9 - 7; and a running total, 3 * 4 = 12 + 5 = 17.
         """
-        for i in range(1, len(self.sides)):
-            left, right = self.sides[i - 1], self.sides[i]
-            if left == right:
+        if self.mixed:
+            return None
+        for i in range(1, len(self.values)):
+            left, right = self.values[i - 1], self.values[i]
+            if left == right or (self.decimals[i] >= _NOISY and abs(left - right) <= _NOISE * abs(left)):
                 continue
-            if self.percent and (left == 100 * right or right == 100 * left):
+            if self.hundredfold and (left == 100 * right or right == 100 * left):
                 continue
-            if self.divides and self.decimals[i] and abs(left - right) < Fraction(1, 10 ** self.decimals[i]):
+            if self.worded and not is_computed(self.sides[i - 1]) and not is_computed(self.sides[i]):
+                continue  # 2 hours = 120 minutes
+            if self._is_rounded(left, right, self.decimals[i]) or self._runs_on(i):
+                continue
+            side = self.sides[i - 1]
+            if left == -right and (not is_computed(side) or (side[0] == "sum" and len(side[1]) == 2)):
                 continue
             return i
         return None
 
+    def _is_rounded(self, left: Fraction, right: Fraction, decimals: int) -> bool:
+        ulp = Fraction(1, 10**decimals)
+        if not (decimals or self.rounded or any(map(_divides, self.sides))):
+            return False
+        scales = (Fraction(1), Fraction(100), Fraction(1, 100)) if self.hundredfold else (Fraction(1),)
+        return any(abs(left * scale - right) < ulp and (left * scale / ulp).denominator > 1 for scale in scales)
 
-def equations(text: str) -> Iterator[Equation]:
-    """Every chain of plain arithmetic in a text, from left to right.
+    def _runs_on(self, i: int) -> bool:
+        side = self.sides[i]
+        while side[0] in ("sum", "product"):
+            side = side[1][0][1]
+        return is_computed(self.sides[i]) and side[0] == "number" and side[1] == self.values[i - 1]
 
-    A run that hangs on something unread (``apples + 5 * 2 = 22``, ``2x = 6``) is left out: a false alarm costs more than
-    a miss.
+
+def _divides(side: Expression) -> bool:
+    return side[0] == "product" and any(exponent < 0 for exponent, _ in side[1])
+
+
+def equations(text: str, tokens: list[Token] | None = None) -> Iterator[Equation]:
+    """Every equation between plain numbers in a text: GSM8K's ``<<a*b=c>>`` annotations, then what is written.
+
+    ``tokens`` are those of the text, if they are at hand.
     """
-    plain = _plain(text)
-    for match in _RUN.finditer(plain):
-        before, after = plain[: match.start()].rstrip(), plain[match.end() :].lstrip()
-        if (
-            _CONTINUES.search(before)
-            or before[-1:] in ("+", "-", "*", "/", "(", "=", "^", "<", ">")
-            or (match.start() and plain[match.start() - 1].isalpha())
-        ):
-            continue
-        sides = match.group().split("=")
-        if re.match(r"[*/^(]|[+-]\s*[\w(]|and\s+[(\d]|[a-zA-Z](?![a-zA-Z])", after):
-            sides = sides[:-1]  # the last side goes on with something unread
-        values = [_evaluate(side) for side in sides]
-        if len(sides) < 2 or any(value is None for value in values) or not re.search(r"\d\s*%?\s*\)*\s*[-+*/]", match.group()):
-            continue
-        yield Equation(
-            match.group().strip(),
-            tuple(value for value in values if value is not None),
-            tuple(_decimals(side) for side in sides),
-            "/" in match.group(),
-            "%" in match.group(),
-        )
+    if "<<" in text:
+        for match in ANNOTATION.finditer(text):
+            inner = f"{match[1]}={match[2]}" if match[2] else match[1]
+            tokens_inside = tokenize(inner)
+            for chain in chains(tokens_inside):
+                if (equation := as_equation(chain, tokens_inside, inner, match.span())) is not None:
+                    yield equation
+    tokens = tokenize(text) if tokens is None else tokens
+    for chain in chains(tokens):
+        if (equation := as_equation(chain, tokens, text)) is not None:
+            yield equation
 
 
-def numbers(text: str) -> list[Fraction]:
-    """Every number of a text, in order, thousands separators read."""
-    found = (n.replace(",", "") for n in _NUMBERS.findall(_plain(text)))
-    return [Fraction(n) for n in found if len(n) <= _MAX_DIGITS]
-
-
-def _plain(text: str) -> str:
-    def latex(match: re.Match[str]) -> str:
-        if match[1]:
-            return "/" if match[1] == "div" else "*"
-        return f"({match[2]}/{match[3]})" if match[2] else ("%" if match.group() == "\\%" else " ")
-
-    text = _LATEX.sub(latex, _ANNOTATION.sub("", text)).translate(_GLYPHS)
-    return _OF.sub("*", _PRODUCT.sub("*", text))
-
-
-def _decimals(side: str) -> int:
-    match = re.search(r"\.(\d+)\D*$", side.strip())
-    return len(match[1]) if match else 0
-
-
-def _evaluate(text: str) -> Fraction | None:
-    """Value of an arithmetic expression, None when it is not one (or divides by zero)."""
-    tokens: list[str] = []
-    position, text = 0, text.strip().rstrip(".,").strip()
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None or len(match.group()) > _MAX_DIGITS or len(tokens) > 60:
-            return None
-        tokens.append((match["number"] or match["operator"]).replace(",", ""))
-        position = match.end()
-    try:
-        value, rest = _sum(tokens, 0)
-    except (IndexError, ValueError, ZeroDivisionError):
+def as_equation(chain: Chain, tokens: list[Token], text: str, within: tuple[int, int] | None = None) -> Equation | None:
+    """A chain as an equation between numbers, None when it is none. ``within`` is where the annotation stands."""
+    sides, values = chain.sides, chain.values
+    if len(sides) > 1 and _is_name(sides[0], tokens):
+        sides, values = sides[1:], values[1:]
+    numbers = tuple(value for value in values if isinstance(value, Fraction))
+    if len(sides) < 2 or len(numbers) < len(sides) or not any(map(is_computed, sides)):
         return None
-    return value if rest == len(tokens) else None
+    written = text[tokens[chain.start].start : tokens[chain.end - 1].end]
+    start, end = within or (tokens[chain.start].start, tokens[chain.end - 1].end)
+    decimals = tuple(tokens[side[2]].decimals if side[0] == "number" and side[2] >= 0 else 0 for side in sides)
+    if all(number == numbers[0] for number in numbers):  # true as it stands: how it was meant does not matter
+        return Equation(written, start, end, sides, numbers, decimals, False, False, False, False)
+    near = tokens[chain.start : chain.end + 2]
+    units = {t.text.rstrip("s") if len(t.text) > 2 else t.text for t in near if t.kind == "word"}
+    measured = [_MEASURE_OF[unit] for unit in units if unit in _MEASURE_OF]
+    letters = any(t.kind == "word" and t.glued and len(t.text) == 1 for t in near)
+    hundredfold = any(t.kind == "%" for t in near) or "cent" in text
+    about = chain.about or bool(_ROUNDED.search(text))
+    mixed = letters or len(set(measured)) < len(measured)
+    return Equation(written, start, end, sides, numbers, decimals, hundredfold, about, bool(units), mixed)
 
 
-def _sum(tokens: list[str], i: int) -> tuple[Fraction, int]:
-    value, i = _product(tokens, i)
-    while i < len(tokens) and tokens[i] in "+-":
-        sign = tokens[i]
-        term, i = _product(tokens, i + 1)
-        value = value + term if sign == "+" else value - term
-    return value, i
-
-
-def _product(tokens: list[str], i: int) -> tuple[Fraction, int]:
-    value, i = _factor(tokens, i)
-    while i < len(tokens) and tokens[i] in "*/":
-        sign = tokens[i]
-        factor, i = _factor(tokens, i + 1)
-        value = value * factor if sign == "*" else value / factor
-    return value, i
-
-
-def _factor(tokens: list[str], i: int) -> tuple[Fraction, int]:
-    if tokens[i] == "-":
-        value, i = _factor(tokens, i + 1)
-        return -value, i
-    if tokens[i] == "(":
-        value, i = _sum(tokens, i + 1)
-        if tokens[i] != ")":
-            raise ValueError("bracket not closed")
-        i += 1
-    else:
-        value, i = Fraction(tokens[i]), i + 1
-    if i < len(tokens) and tokens[i] == "%":
-        value, i = value / 100, i + 1
-    return value, i
+def _is_name(side: Expression, tokens: list[Token]) -> bool:
+    """Whether a first side says what is reckoned: ``5 friends = 75 + 15``, ``1/3 of Solomon = 66/3``."""
+    if not is_computed(side):
+        return True
+    written = operands(side)
+    if len(written) != 2:
+        return False
+    last = written[1][1]
+    return tokens[last].glued and last + 1 < len(tokens) and tokens[last + 1].kind == "word"

@@ -8,7 +8,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from cal_grpo.oracles.prompt import PROMPT_VERSION, SCHEMA
+from cal_grpo.oracles.prompt import PromptStyle
 from cal_grpo.oracles.records import digest
 from cal_grpo.oracles.types import Tag, Usage, Verdict
 
@@ -75,18 +75,19 @@ def seconds_or_none(value: float) -> float | None:
     return max(0.0, value) if math.isfinite(value) else None
 
 
-def identity(oracle: str, model: str, instructions: str, sampling: Mapping[str, Any]) -> dict[str, str]:
+def identity(oracle: str, model: str, instructions: str, sampling: Mapping[str, Any], style: PromptStyle) -> dict[str, str]:
     """Everything besides the query that decides an LLM oracle's answer.
 
     Args:
         oracle, model: names.
         instructions: the static prompt, few-shot examples included; they enter as their digest.
         sampling: the settings asked for.
+        style: how the answer is asked for and read.
     """
     return {
         "oracle": oracle,
         "model": model,
-        "prompt": PROMPT_VERSION,
-        "instructions": digest([instructions, SCHEMA])[:16],
+        "prompt": style.version,
+        "instructions": digest([instructions, style.schema])[:16],
         "sampling": " ".join(f"{name}={value}" for name, value in sorted(sampling.items())),
     }

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(])")
-_LONG = 240  # characters: a longer line is cut into sentences
+_SAYS = re.compile(r"[^\W\d_]{2,}|=")  # a word or an equation; what has neither is a label, such as "2."
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +17,14 @@ class Step:
 
 
 def split_steps(response: str) -> list[Step]:
-    """The lines of a response, long ones cut into sentences; each step's text is an exact substring."""
+    """The sentences of each line of a response; each step's text is an exact substring."""
     steps: list[Step] = []
     position = 0
     for line in response.split("\n"):
         cuts = [0]
-        if len(line) > _LONG:
-            cuts += [match.end() for match in _SENTENCE_END.finditer(line)]
+        for match in _SENTENCE_END.finditer(line):
+            if _SAYS.search(line, cuts[-1], match.start()):
+                cuts.append(match.end())
         for begin, end in zip(cuts, [*cuts[1:], len(line)], strict=True):
             text = line[begin:end]
             if text.strip():

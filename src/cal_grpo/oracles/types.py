@@ -104,8 +104,14 @@ class Oracle(Protocol):
     ``locate`` returns a tagged verdict for everything the world can do to it (refusals, timeouts, rate limits);
     it raises only for bugs and for configuration that a person must fix.
 
-    An oracle may also have ``identity: Mapping[str, str]``: everything besides the query that decides its answer (name,
-    model, prompt, sampling). Only with one are its verdicts kept on disk.
+    An oracle may also have
+
+    - ``identity: Mapping[str, str]``: everything besides the query that decides its answer (name, model, prompt,
+      sampling). Only with one are its verdicts kept on disk;
+    - ``metered = True``: its verdicts' usage counts its calls; without it, each question asked is one call;
+    - ``free = True``: asking again costs nothing, so nothing is kept;
+    - ``price``: None where a limit in USD cannot be kept;
+    - ``async aclose()``: closes its connections.
     """
 
     name: str

@@ -1,0 +1,124 @@
+"""How often the free oracles accuse right solutions, whether they survive wrong ones, and what they cost.
+
+    python benchmarks/free_oracles.py GSM8K_FOLDER [--labelled FIRST_ERROR.jsonl]
+
+GSM8K_FOLDER has `train.jsonl`, `test.jsonl` (references) and `example_model_solutions.jsonl` (right and wrong answers of
+four models). Every right one is put before `arithmetic`, as written and without its `<<a*b=c>>` annotations; whatever it
+blames is a false alarm. `reference` never sees a right answer in training; how many of them hold a step that it suspects says
+how well it reads other ways to the answer. Every wrong one is put before both oracles; an exception ends the run, and what
+their quotes map to is counted. Times are each row's best of five, because other work on the machine disturbs them. JSON on
+stdout.
+"""
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from cal_grpo.alignment import Aligner, TokenSpan
+from cal_grpo.oracles import Query, Tag
+from cal_grpo.oracles.arithmetic import ArithmeticOracle
+from cal_grpo.oracles.labelled import read_labelled
+from cal_grpo.oracles.rates import percentile, wilson
+from cal_grpo.oracles.reference import ReferenceOracle
+from cal_grpo.oracles.steps import split_steps
+from cal_grpo.oracles.worked.evidence import gather
+from cal_grpo.oracles.worked.reference_graph import reference_graph
+from cal_grpo.policies import EMBEDDED
+
+MODELS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
+ANNOTATION = re.compile(r"<<[^<>\n]*>>")
+ORACLES = {"arithmetic": ArithmeticOracle(), "reference": ReferenceOracle()}
+
+
+def rows(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def answers(folder: Path, right: bool) -> Iterator[Query]:
+    for row, test in zip(rows(folder / "example_model_solutions.jsonl"), rows(folder / "test.jsonl"), strict=True):
+        for model in MODELS:
+            if row[model]["is_correct"] == right:
+                yield Query(test["question"], test["answer"], row[model]["solution"])
+
+
+def alarms(solutions: Sequence[str]) -> dict[str, Any]:
+    found = [solution for solution in solutions if ORACLES["arithmetic"].locate_now(Query("", "", solution)).tag is Tag.FOUND]
+    return {"n": len(solutions), "alarms": len(found), "share": wilson(len(found), len(solutions)).as_dict()}
+
+
+def suspected(queries: Sequence[Query]) -> dict[str, Any]:
+    count = sum(any(e.reason for e in gather(q.question, q.reference, split_steps(q.response), q.response)) for q in queries)
+    return {"n": len(queries), "suspected": count, "share": wilson(count, len(queries)).as_dict()}
+
+
+def on_wrong(queries: Sequence[Query], ask: Callable[[Query], Any], aligner: Aligner, tokenizer: Tokenizer) -> dict[str, int]:
+    outcomes: Counter[str] = Counter()
+    for query in queries:
+        verdict = ask(query)
+        if verdict.segment:
+            ids = tokenizer.encode(query.response, add_special_tokens=False).ids
+            mapped = aligner.map(ids, verdict.segment, hint=verdict.hint)
+            outcomes["mapped" if isinstance(mapped, TokenSpan) else f"quote_{mapped.reason}"] += 1
+        else:
+            outcomes[str(verdict.tag)] += 1
+    return {"n": len(queries), "exceptions": 0} | dict(outcomes)
+
+
+def cost(queries: Sequence[Query], ask: Callable[[Query], Any]) -> dict[str, float]:
+    """Milliseconds a row, each row's best of five; ``first``: on a question that was not seen before."""
+    first, again = [], []
+    for query in queries:
+        times = []
+        for i in range(10):
+            if i < 5:
+                reference_graph.cache_clear()
+            began = time.perf_counter()
+            ask(query)
+            times.append(1e3 * (time.perf_counter() - began))
+        first.append(min(times[:5]))
+        again.append(min(times[5:]))
+    shares = {"first": first, "again": again}
+    return {f"{name}_p{p}_ms": round(percentile(of, p / 100), 3) for name, of in shares.items() for p in (50, 95)}
+
+
+def plain(text: str) -> str:
+    return ANNOTATION.sub("", text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("gsm8k", type=Path)
+    parser.add_argument("--labelled", type=Path)
+    args = parser.parse_args()
+    right, wrong = list(answers(args.gsm8k, True)), list(answers(args.gsm8k, False))
+    references = [row["answer"] for name in ("train.jsonl", "test.jsonl") for row in rows(args.gsm8k / name)]
+    tokenizer = Tokenizer.from_file(str(EMBEDDED / "tokenizer.json"))
+    aligner = Aligner(tokenizer)
+    print(f"{len(references)} references, {len(right)} right and {len(wrong)} wrong answers ...", file=sys.stderr)
+    unannotated = [Query(q.question, q.reference, plain(q.response)) for q in right]
+    result: dict[str, Any] = {
+        "arithmetic_on_right": {
+            "references": alarms(references),
+            "references_without_annotations": alarms([plain(text) for text in references]),
+            "models": alarms([q.response for q in right]),
+            "models_without_annotations": alarms([q.response for q in unannotated]),
+        },
+        "reference_on_right": suspected(unannotated),
+        "on_wrong": {name: on_wrong(wrong, oracle.locate_now, aligner, tokenizer) for name, oracle in ORACLES.items()},
+    }
+    if args.labelled is not None:
+        queries = [row.query for row in read_labelled(args.labelled)]
+        result["cost"] = {name: cost(queries, oracle.locate_now) for name, oracle in ORACLES.items()}
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""``cal-grpo oracle bench`` as a person or a script runs it."""
+
+import json
+
+import pytest
+from _judge_server import JudgeServer, answer, verdict
+from typer.testing import CliRunner
+
+from cal_grpo.cli.app import app
+from cal_grpo.errors import UsageError
+
+ROWS = [
+    # two people about one solution: "3 + 1 = 9" is false in the second step
+    ("1 + 1 = 2\n3 + 1 = 9\nA: 9", [[0, 9], [10, 19], [20, 24]], 1, "a"),
+    ("1 + 1 = 2\n3 + 1 = 9\nA: 9", [[0, 9], [10, 19], [20, 24]], 2, "a"),
+    ("1 + 1 = 5\nA: 5", [[0, 9], [10, 14]], 0, "b"),
+]
+
+
+@pytest.fixture
+def data(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    names = ("response", "step_spans", "first_error_step", "solution_key")
+    about = {"question": "What is [b]3+1[/b]?", "reference_solution": "3 + 1 = 4"}
+    file.write_text("\n".join(json.dumps(about | dict(zip(names, row, strict=True))) for row in ROWS))
+    return file
+
+
+@pytest.fixture
+def bench(monkeypatch, tmp_path, data):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789-secret")
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def command(*words):
+        result = CliRunner().invoke(app, ["oracle", "bench", "--data", str(data), *map(str, words)])
+        if isinstance(result.exception, UsageError):
+            return 2, str(result.exception)
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result.exit_code, result.stdout
+
+    return command
+
+
+def test_the_table_fits_80_columns(bench):
+    status, out = bench("--oracle", "arithmetic")
+    assert status == 0
+    assert "arithmetic on rows.jsonl: 3 labels of 2 solutions" in out
+    assert "exact first error          66.7%" in out
+    assert "two people: 0.0%" in out
+    assert "no calls" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_json_has_every_rate_between_0_and_1(bench):
+    status, out = bench("--oracle", "arithmetic", "--json")
+    shown = json.loads(out)
+    assert (status, shown["oracle"], shown["n"], shown["solutions"]) == (0, "arithmetic", 3, 2)
+    assert shown["exact"]["value"] == 0.6667
+    assert shown["early"]["value"] == 0.3333
+    assert {"within_one", "late", "abstained", "precision_when_answering", "label_agreement", "floors"} <= shown.keys()
+    for name in ("exact", "within_one", "early", "late", "abstained", "precision_when_answering"):
+        assert 0 <= shown[name]["low"] <= shown[name]["value"] <= shown[name]["high"] <= 1
+
+
+def test_misses_are_shown_with_both_spans_marked(bench):
+    _, out = bench("--oracle", "arithmetic", "--show", 5)
+    assert "miss 1: 1 step too early" in out
+    assert "question: What is [b]3+1[/b]?" in out  # as it is, not as markup
+    assert "⟦3 + 1 = 9⟧\n⟨A: 9⟩" in out
+    assert "miss 2" not in out
+
+
+def test_an_llm_is_asked_once_a_solution_and_its_cost_told(bench):
+    with JudgeServer() as server:
+        server.script = lambda r: answer(r, verdict(r.response.split("\n")[0]), tokens=(100, 20))
+        words = ("--oracle", "openai", "--model", "gpt-4o-mini", "--base-url", server.openai, "--no-cache")
+        _, out = bench(*words, "--json")
+        shown = json.loads(out)
+        assert (shown["calls"], shown["tokens"], shown["exact"]["value"]) == (2, 240, 0.3333)
+        assert shown["usd"] == 0.000054  # 2 x (100 x 0.15 + 20 x 0.60) per million
+        _, out = bench(*words)
+        assert "2 calls, $0.0001" in out
+
+
+def test_a_cascade_says_who_answered(bench):
+    _, out = bench("--oracle", "arithmetic > reference", "--json")
+    shares = json.loads(out)["shares"]
+    assert shares["answered"] == {"1 arithmetic": 2, "2 reference": 0, "none": 0}
+    assert shares["saved"] == {"2 reference": 2}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--oracle", "refrence"), "did you mean 'reference'"),
+        (("--oracle", "reference@x > openai"), "'x' is no confidence"),
+        (("--oracle", "0 x reference"), "0 critiques; expected 1 to 15"),
+        (("--oracle", "local"), "got no model"),
+        (("--tokenizer", "nowhere"), "tokenizer nowhere/tokenizer.json: not found"),
+    ],
+)
+def test_what_is_wrong_is_one_line(bench, words, said):
+    status, error = bench(*words)
+    assert status == 2
+    assert said in error
+    assert "\n" not in error

@@ -1,0 +1,146 @@
+"""Oracles from cheap to dear."""
+
+import asyncio
+
+import pytest
+
+from cal_grpo.errors import UsageError
+from cal_grpo.oracles import ArithmeticOracle, CALOracle, Query, ReferenceOracle, Tag, Usage, Verdict
+from cal_grpo.oracles.cascade import Cascade
+
+QUERY = Query("q", "r", "1+1=3\nso 3")
+SURE = Verdict(Tag.FOUND, "cheap", "1+1=3", confidence=0.8)
+UNSURE = Verdict(Tag.FOUND, "cheap", "1+1=3", confidence=0.3)
+DEAR = Verdict(Tag.FOUND, "dear", "so 3", usage=Usage(1, 900, 60, 0.01, 2.0))
+DOWN = Verdict(Tag.UNAVAILABLE, usage=Usage(1), detail="down")
+
+
+class Says:
+    """Answers in turn; the last answer stays."""
+
+    metered = True
+
+    def __init__(self, *verdicts, name="says", **attributes):
+        self.verdicts, self.name, self.asked = list(verdicts), name, 0
+        self.__dict__.update(attributes)
+
+    async def locate(self, query):
+        self.asked += 1
+        return self.verdicts.pop(0) if len(self.verdicts) > 1 else self.verdicts[0]
+
+
+def ask(oracle, query=QUERY):
+    return asyncio.run(oracle.locate(query))
+
+
+def test_the_first_that_is_sure_answers_and_the_dear_one_is_not_asked():
+    cheap, dear = Says(SURE), Says(DEAR)
+    assert ask(Cascade([(cheap, 0.8), (dear, 0.0)])) == SURE
+    assert dear.asked == 0
+
+
+@pytest.mark.parametrize(
+    "first", [UNSURE, Verdict(Tag.ABSTAINED), Verdict(Tag.NO_ERROR), Verdict(Tag.REFUSED), Verdict(Tag.UNAVAILABLE)]
+)
+def test_whoever_is_not_sure_hands_on(first):
+    found = ask(Cascade([(Says(first), 0.8), (Says(DEAR), 0.0)]))
+    assert (found.tag, found.segment, found.usage) == (Tag.FOUND, "so 3", DEAR.usage)
+
+
+def test_a_verdict_without_a_confidence_is_sure():
+    assert ask(Cascade([(Says(DEAR), 1.0), (Says(SURE), 0.0)])).critique == "dear"
+
+
+def test_when_none_is_sure_it_abstains_and_says_what_it_thought():
+    found = ask(Cascade([(Says(Verdict(Tag.NO_ERROR)), 0.5), (Says(UNSURE), 0.5)]))
+    assert (found.tag, found.segment, found.critique, found.confidence) == (Tag.ABSTAINED, "", "cheap", 0.3)
+    assert ask(Cascade([(Says(UNSURE), 0.5), (Says(Verdict(Tag.NO_ERROR)), 0.5)])).tag is Tag.NO_ERROR
+    assert ask(Cascade([(Says(UNSURE), 0.5), (Says(DOWN), 0.5)])).detail == "down"
+
+
+def test_usage_is_that_of_all_who_were_asked():
+    cheap = Says(Verdict(Tag.NO_ERROR, usage=Usage(1, 100, 10, 0.001, 0.5)))
+    assert ask(Cascade([(cheap, 0.0), (Says(DEAR), 0.0)])).usage == Usage(2, 1000, 70, 0.011, 2.5)
+
+
+def test_shares_count_who_answered_and_the_calls_saved():
+    first, second = Says(SURE, UNSURE, UNSURE, SURE, UNSURE), Says(DEAR, Verdict(Tag.ABSTAINED), DEAR)
+    cascade = Cascade([(first, 0.5), (second, 0.0)])
+    for i in range(5):
+        ask(cascade, Query(str(i), "r", "1+1=3\nso 3"))
+    assert cascade.shares() == {
+        "queries": 5,
+        "answered": {"1 says": 2, "2 says": 2, "none": 1},
+        "saved": {"2 says": 2},
+    }
+
+
+def test_a_failed_stage_is_tried_again_without_paying_the_others_again():
+    cheap = Says(Verdict(Tag.ABSTAINED, usage=Usage(1, 100, 10, 0.001, 0.5)))
+    cascade = Cascade([(cheap, 0.0), (Says(DOWN, DOWN, DEAR), 0.0)])
+    with CALOracle(cascade) as oracle:
+        found = oracle.locate([QUERY])[0]
+        assert (found.segment, found.usage.calls, oracle.spent.calls, oracle.retried) == ("so 3", 4, 4, 2)
+        assert cheap.asked == 1
+        assert oracle.shares["answered"] == {"1 says": 0, "2 says": 1, "none": 0}  # one query, however often it was tried
+        oracle.locate([Query("another", "r", "1+1=3\nso 3")])
+        assert cheap.asked == 2
+
+
+def test_calls_are_counted_in_the_budget_whoever_made_them():
+    free = Cascade([(ReferenceOracle(), 0.0), (ArithmeticOracle(), 0.0)])
+    with CALOracle(free, max_calls=1) as oracle:
+        oracle.locate([Query(str(i), "1+1=2", "1+1=3") for i in range(3)])
+        assert (oracle.spent.calls, oracle.outcomes) == (0, {"found": 3})
+    unmetered = Says(SURE)
+    unmetered.metered = False
+    with CALOracle(Cascade([(unmetered, 0.5)]), max_calls=2, concurrency=1) as oracle:
+        oracle.locate([Query(str(i), "r", "1+1=3") for i in range(3)])
+        assert (oracle.spent.calls, oracle.outcomes) == (2, {"found": 2, "over_budget": 1})
+
+
+def test_what_decides_the_answers_is_all_of_its_stages():
+    def identity(first, needed=0.5):
+        return Cascade([(Says(SURE, identity=first), needed), (ReferenceOracle(), 0.0)]).identity
+
+    assert identity({"oracle": "a"}) == identity({"oracle": "a"})
+    assert identity({"oracle": "a"}) != identity({"oracle": "b"})
+    assert identity({"oracle": "a"}) != identity({"oracle": "a"}, needed=0.6)
+    assert Cascade([(Says(SURE), 0.5), (ReferenceOracle(), 0.0)]).identity is None
+
+
+def test_verdicts_are_kept_on_disk_unless_all_stages_are_free(tmp_path):
+    file = tmp_path / "cache.db"
+    for _ in range(2):
+        dear = Says(DEAR, identity={"oracle": "dear"})
+        with CALOracle(Cascade([(ReferenceOracle(0.99), 0.0), (dear, 0.0)]), cache=file) as oracle:
+            assert oracle.locate([QUERY])[0].segment == "so 3"
+    assert dear.asked == 0
+    with CALOracle(Cascade([(ReferenceOracle(), 0.0)]), cache=tmp_path / "free.db") as oracle:
+        oracle.locate([QUERY])
+    assert not (tmp_path / "free.db").exists()
+
+
+def test_a_limit_in_dollars_needs_every_stages_price():
+    with pytest.raises(UsageError, match="price"):
+        CALOracle(Cascade([(Says(DEAR, price=None), 0.0), (Says(DEAR, price=1), 0.0)]), max_usd=1.0)
+    with CALOracle(Cascade([(ReferenceOracle(), 0.99), (Says(DEAR, price=1), 0.0)]), max_usd=1.0) as oracle:
+        assert oracle.locate([QUERY])[0].segment == "so 3"
+
+
+@pytest.mark.parametrize("stages", [[], [(Says(SURE), 1.5)], [(Says(SURE), -0.1)]])
+def test_a_cascade_that_cannot_be(stages):
+    with pytest.raises(UsageError, match="expected"):
+        Cascade(stages)
+
+
+def test_every_stage_is_closed_once():
+    closed = []
+
+    class Closing(Says):
+        async def aclose(self):
+            closed.append(self.name)
+
+    both = Closing(SURE, name="a")
+    asyncio.run(Cascade([(both, 0.1), (Closing(SURE, name="b"), 0.2), (both, 0.3), (Says(SURE), 0)]).aclose())
+    assert closed == ["a", "b"]
