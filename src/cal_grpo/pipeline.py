@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from cal_grpo.alignment import Aligner, Miss, TokenSpan
-from cal_grpo.credit import Batch, Fallback, Weights, assign_credit, group_relative
+from cal_grpo.credit import OUTCOME_ONLY, Batch, Fallback, Weights, assign_credit, group_relative
 from cal_grpo.credit.group import token_mask
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade
@@ -91,7 +91,7 @@ class CreditPipeline:
     def submit(self, completions: Sequence[Completion]) -> Pending:
         """Ask about the wrong answers, without waiting."""
         texts = [self.aligner.decode(c.token_ids).text for c in completions]
-        oracle = None if self.credit == "grpo" else self.oracle
+        oracle = None if self.credit in OUTCOME_ONLY else self.oracle
         verdicts = [
             oracle.submit(Query(c.question, c.reference, text)) if oracle is not None and not c.grade.correct else None
             for c, text in zip(completions, texts, strict=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cal_grpo.config import TrainConfig
+from cal_grpo.credit import OUTCOME_ONLY
 from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import Credited
 from cal_grpo.run_folder import RunFolder, check_output
@@ -73,7 +74,7 @@ def train(config: TrainConfig, watcher: Watcher | None = None, began: float | No
 
 
 def _build_oracle(config: TrainConfig) -> CALOracle | None:
-    if not config.use_cal or config.credit == "grpo":
+    if not config.use_cal or config.credit in OUTCOME_ONLY:
         return None
     return CALOracle(
         config.cal_provider,
