@@ -44,8 +44,8 @@ def plain_reward(prompts: Any, completions: Any, answer: Any, **_: Any) -> list[
 def plain(cluster: Any, config: TrainConfig) -> GRPOLearner:
     seed_rollouts(cluster, config.seed)
     ours = algorithm(config)
-    settings = GRPOConfig(num_generations=ours.num_generations, beta=ours.beta, loss_agg_mode=ours.loss_agg_mode)
-    return GRPOLearner(cluster, settings, plain_reward)
+    shared = ("num_generations", "beta", "loss_agg_mode", "kl_loss_mode")
+    return GRPOLearner(cluster, GRPOConfig(**{name: getattr(ours, name) for name in shared}), plain_reward)
 
 
 def one_update(config: TrainConfig, make_learner: Callable[[Any], GRPOLearner]) -> Callable[[dict[str, Any]], float]:

@@ -5,8 +5,8 @@
 From a seed, in this order: a byte-level BPE tokenizer with single digits is trained on the training parts of `ledger`
 and `gsm_symbolic`; a Qwen2 of random weights is written as a Hugging Face folder and loaded through the engine's own
 loader; it is taught the reference solutions by supervised learning, and stopped while it still makes mistakes: the
-room that reinforcement learning is to close. Held-out questions are never seen. On 2 CPU cores it takes about three quarters of an
-hour.
+room that reinforcement learning is to close. Held-out questions are never seen. On 2 CPU cores it takes about three
+quarters of an hour.
 """
 
 import argparse

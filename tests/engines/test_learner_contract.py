@@ -1,6 +1,7 @@
 """What the learner promises, checked on a toy policy that Tunix trains for a few updates."""
 
 import dataclasses
+import functools
 import itertools
 
 import jax
@@ -114,6 +115,42 @@ def test_zero_credit_without_kl_changes_nothing(build):
         np.testing.assert_array_equal(before[name], value, err_msg=name)
 
 
+def test_kl_pulls_a_policy_back_and_leaves_the_reference_policy_alone(build):
+    def silent(beta):
+        return lambda c: cal(c, FirstWord(Tag.NO_ERROR), credit="balanced", on_miss="drop", beta=beta)
+
+    # At the reference policy the term has no gradient.
+    cluster, learner, data = build(silent(0.04), num_train_steps=1)
+    seen = spy_on_updates(cluster)
+    learner.train(data)
+    loss = functools.partial(kl_gradient, cluster, learner, seen[0])
+    np.testing.assert_allclose(loss(shift=0.0), 0.0, atol=1e-6)
+    # A token made likelier than under the reference is pushed down again, a rarer one up: descent moves against the sign.
+    assert loss(shift=0.5) > 0 > loss(shift=-0.5)
+
+
+def kl_gradient(cluster, learner, example, shift):
+    """Derivative of the loss by a shift that is added to every sampled token's log-probability."""
+    import tunix.rl.algo_core as algo_core
+
+    original = compute_per_token_logps
+
+    def loss(by):
+        def shifted(*args, **kwargs):
+            logps, logits = original(*args, **kwargs)
+            return logps + by, logits
+
+        algo_core.common.compute_per_token_logps = shifted
+        try:
+            model = cluster.inference_worker.get_model("reference")
+            ids = cluster.rollout.pad_id(), cluster.rollout.eos_id()
+            return algo_core.grpo_loss_fn(model, example, learner.algo_config, *ids)[0]
+        finally:
+            algo_core.common.compute_per_token_logps = original
+
+    return float(jax.grad(loss)(shift))
+
+
 def test_some_credit_changes_parameters(build):
     cluster, learner, data = build(lambda c: cal(c, FirstWord(), credit="prefix"))
     before = parameters(cluster)
@@ -174,7 +211,8 @@ def test_off_is_bit_identical_to_tunix_own_learner(build):
             return [float(grade_answer(text, str(a)).correct) for text, a in zip(completions, answer, strict=True)]
 
         seed_rollouts(cluster, seed=3)
-        return GRPOLearner(cluster, GRPOConfig(num_generations=4, beta=0.04, loss_agg_mode="token-mean"), reward)
+        settings = GRPOConfig(num_generations=4, beta=0.04, loss_agg_mode="token-mean", kl_loss_mode="low_var_kl")
+        return GRPOLearner(cluster, settings, reward)
 
     cluster, learner, data = build(tunix_learner)
     learner.train(data)

@@ -25,6 +25,9 @@ class CALGRPOConfig(GRPOConfig):
         max_span_tokens: a longer span is refused.
         seed: of the rollouts' noise and of formulas that draw.
         loss_agg_mode: the only place where credit is scaled.
+        kl_loss_mode: estimator of the KL term. The default is GRPO's own (arXiv 2402.03300, equation 4). Tunix's default,
+            ``kl``, is ``logp - ref_logp``: as a loss its gradient is that of ``logp`` alone, which is zero in expectation
+            however far the policy has moved, so that it holds nothing.
 
     Raises:
         UsageError: unknown credit or fallback, a number of the wrong sign, fewer than two generations.
@@ -39,6 +42,7 @@ class CALGRPOConfig(GRPOConfig):
     max_span_tokens: int = 64
     seed: int = 0
     loss_agg_mode: str = "token-mean"
+    kl_loss_mode: str = "low_var_kl"
 
     def __post_init__(self) -> None:
         if self.num_generations < 2:
