@@ -50,7 +50,22 @@ class OracleSection(_Section):
 
     timeout_s: float = Field(60.0, gt=0, description="Time limit of one answer, in seconds.")
     concurrency: int = Field(16, ge=1, description="Calls in flight at most.")
+    attempts: int = Field(4, ge=1, description="Calls for one question at most; only what may pass is tried again.")
     few_shot: Path | None = Field(None, description="JSON file of examples for an LLM oracle.")
+    max_answer_tokens: int | None = Field(None, ge=1, description="An LLM's answer is cut off there, thinking included.")
+    cache: bool | Path = Field(True, description="Keep an LLM's verdicts: true in the user's cache, false, or a file.")
+    replay: Path | None = Field(None, description="A run's judge.jsonl to answer from; nothing is asked.")
+    rpm: float | None = Field(None, gt=0, description="Requests a minute at most.")
+    tpm: float | None = Field(None, gt=0, description="Tokens a minute at most, as measured.")
+    max_calls: int | None = Field(None, ge=1, description="Budget: calls, failed ones included.")
+    max_tokens: int | None = Field(None, ge=1, description="Budget: tokens of prompts and answers.")
+    max_usd: float | None = Field(None, gt=0, description="Budget: dollars; needs the model's price.")
+    prices: Path | None = Field(None, description="YAML of prices per million tokens; adds to the package's.")
+    on_budget: Literal["on_failure", "stop"] = Field(
+        "on_failure", description="When the budget is spent: on_failure for the rows, or stop with a checkpoint."
+    )
+    breaker_failures: int = Field(10, ge=0, description="Questions failed in a row until the oracle rests; 0: never.")
+    breaker_pause_s: float = Field(60.0, gt=0, description="Seconds until a resting oracle is tried again.")
 
 
 class LedgerSection(_Section):

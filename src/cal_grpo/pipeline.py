@@ -17,7 +17,7 @@ from cal_grpo.credit import OUTCOME_ONLY, Batch, Fallback, Weights, assign_credi
 from cal_grpo.credit.group import token_mask
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade
-from cal_grpo.oracles import CALOracle, Query, Verdict
+from cal_grpo.oracles import CALOracle, Query, Tag, Verdict
 
 OnTrouble = Literal["drop", "grpo", "raise"]
 
@@ -54,6 +54,10 @@ class Pending:
     completions: Sequence[Completion]
     texts: Sequence[str]
     verdicts: Sequence[Future[Verdict] | None]
+
+    def part(self, rows: slice) -> "Pending":
+        """Some of the rows, whole groups."""
+        return Pending(self.completions[rows], self.texts[rows], self.verdicts[rows])
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,8 @@ class CreditPipeline:
             return None
         policy = self.on_failure if judged.verdict.tag.is_failure else self.on_miss
         if policy == "raise":
+            if judged.verdict.tag is Tag.OVER_BUDGET and self.oracle is not None and self.oracle.on_spent is not None:
+                return "drop"  # the run stops in good order instead
             detail = judged.verdict.detail or f"its quote was {judged.verdict.segment[:60]!r}"
             option = "on_failure" if judged.verdict.tag.is_failure else "on_miss"
             raise OracleFailed(

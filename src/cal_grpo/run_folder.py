@@ -2,6 +2,7 @@
 
 config.yaml     the resolved config
 metrics.jsonl   an object an optimizer update
+judge.jsonl     every call of the oracle: verdict, tokens, price, latency
 samples.jsonl   question, response, grade, verdict, spans and advantages of a share of the rollouts
 tensorboard/    the metrics again, as events
 checkpoints/    parameters and optimizer state
@@ -26,7 +27,8 @@ from cal_grpo.errors import UsageError
 from cal_grpo.pipeline import Credited, Judged, miss_reason
 
 _OURS = (
-    "config.yaml", "metrics.jsonl", "samples.jsonl", "eval.jsonl", "tensorboard", "checkpoints", "policy", "summary.json"
+    "config.yaml", "metrics.jsonl", "judge.jsonl", "samples.jsonl", "eval.jsonl", "tensorboard", "checkpoints", "policy",
+    "summary.json",
 )  # fmt: skip
 
 
@@ -89,8 +91,11 @@ def check_output(config: TrainConfig) -> None:
     """Refuse an output folder that holds a run, unless the config says to overwrite it.
 
     Raises:
-        UsageError: it does.
+        UsageError: it does, or overwriting it would destroy the judge log that is to be replayed.
     """
+    replay = config.oracle.replay
+    if replay is not None and config.output_dir is not None and replay.resolve().parent == config.output_dir.resolve():
+        raise UsageError(f"replay {replay} lies in the output folder and would be overwritten; choose another --output")
     if config.output_dir is not None and not config.overwrite and (held := _held(config.output_dir)):
         raise UsageError(
             f"{config.output_dir} already holds a run ({held[0]}); choose another --output, or pass --overwrite to replace it"

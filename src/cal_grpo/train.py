@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from cal_grpo.config import TrainConfig
+from cal_grpo.config import OracleSection, TrainConfig
 from cal_grpo.credit import OUTCOME_ONLY
-from cal_grpo.oracles import CALOracle
+from cal_grpo.oracles import CALOracle, Usage
 from cal_grpo.pipeline import Credited
 from cal_grpo.run_folder import RunFolder, check_output
 from cal_grpo.tasks import load_task
@@ -36,7 +36,7 @@ def train(config: TrainConfig, watcher: Watcher | None = None, began: float | No
     watcher = watcher or Watcher()
     watcher.stage("reading the task")
     check_output(config)
-    oracle = _build_oracle(config)
+    oracle = _build_oracle(config, watcher)
     task = load_task(config)
     config = config.fitted(task.prompt_tokens, task.answer_tokens)
     # jax takes seconds to import: the cheap mistakes above are reported before
@@ -49,6 +49,11 @@ def train(config: TrainConfig, watcher: Watcher | None = None, began: float | No
         session = Session.open(config, task, oracle)
         folder = stack.enter_context(RunFolder(config))
         stop = stack.enter_context(_stop_on_interrupt(watcher))
+        spent = threading.Event()
+        if oracle is not None:
+            oracle.log_to(folder.path / "judge.jsonl")
+            if config.oracle.on_budget == "stop":
+                oracle.on_spent = lambda limit: spent.set()
         record = _Record(config, folder, watcher, began)
         with warnings.catch_warnings(record=True) as caught:
             session.start(folder.path, record.on_credit, folder.write_metrics)
@@ -61,28 +66,30 @@ def train(config: TrainConfig, watcher: Watcher | None = None, began: float | No
                 watcher.note(f"{skipped} {part} questions skipped: longer than {config.rollout.max_prompt_tokens} tokens")
         record.evaluate("before", session, stop)
         watcher.stage("training", config.num_train_steps)
-        record.steps = session.learn(stop)
+        record.steps = session.learn(lambda: stop.is_set() or spent.is_set())
         watcher.stage("saving the policy")
         session.save_policy(folder.path / "policy")
+        if spent.is_set():
+            watcher.note(f"stopped by the budget after {record.steps} of {config.num_train_steps} updates")
         if stop.is_set():
             watcher.note(f"stopped after {record.steps} of {config.num_train_steps} updates; checkpoint and policy are saved")
         else:
             record.evaluate("after", session, stop)
-        summary = record.summary(session, oracle, interrupted=stop.is_set())
+        stopped = "interrupt" if stop.is_set() else "budget" if spent.is_set() else None
+        summary = record.summary(session, oracle, stopped)
         folder.write_summary(summary)
     return summary | {"output": str(folder.path)}
 
 
-def _build_oracle(config: TrainConfig) -> CALOracle | None:
+def _build_oracle(config: TrainConfig, watcher: Watcher) -> CALOracle | None:
     if not config.use_cal or config.credit in OUTCOME_ONLY:
         return None
     return CALOracle(
         config.cal_provider,
         model=config.cal_model,
         base_url=config.cal_base_url,
-        timeout_s=config.oracle.timeout_s,
-        concurrency=config.oracle.concurrency,
-        few_shot=config.oracle.few_shot,
+        tell=watcher.note,
+        **{name: getattr(config.oracle, name) for name in OracleSection.model_fields if name != "on_budget"},
     )
 
 
@@ -117,13 +124,11 @@ class _Record:
         self.questions = 0
         self.counts: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
-        self.usd = 0.0
 
     def on_credit(self, tally: UpdateTally, credited: Credited) -> None:
         """Called by the engine for each credited micro-batch."""
         self.counts.update({name: int(credited.metrics[name]) for name in ("asked", "found", "cached")})
         self.missed.update(credited.missed)
-        self.usd += credited.metrics["usd"]
         self.folder.write_samples(tally.step, credited)
         self.watcher.update(tally)
 
@@ -142,21 +147,27 @@ class _Record:
         self.accuracy[when] = sum(bool(row["correct"]) for row in rows) / len(rows)
         self.questions = len(rows)
 
-    def summary(self, session: Any, oracle: CALOracle | None, interrupted: bool) -> dict[str, Any]:
+    def summary(self, session: Any, oracle: CALOracle | None, stopped: str | None) -> dict[str, Any]:
+        spent = oracle.spent if oracle is not None else Usage()
         return {
             "seed": self.config.seed,
             "engine": "tunix",
             "credit": self.config.credit if self.config.use_cal else "grpo",
             "steps": self.steps,
-            "interrupted": interrupted,
+            "interrupted": stopped == "interrupt",
+            "stopped": stopped,
             "eval": {"before": self.accuracy.get("before"), "after": self.accuracy.get("after"), "n": self.questions},
             "wall_s": round(time.monotonic() - self.began, 2),
             "compile_s": round(session.compile_s, 2),
             "oracle": {
+                "name": oracle.name if oracle is not None else None,
                 "asked": self.counts["asked"],
                 "found": self.counts["found"],
                 "missed": dict(self.missed),
                 "cached": self.counts["cached"],
-                "usd": round(self.usd, 6),
+                "calls": spent.calls,
+                "retried": oracle.retried if oracle is not None else 0,
+                "tokens": spent.tokens,
+                "usd": None if spent.usd is None else round(spent.usd, 6),
             },
         }

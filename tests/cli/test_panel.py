@@ -66,7 +66,7 @@ def summary(**changes):
     return {
         "seed": 0, "credit": "prefix", "steps": 3, "output": "runs/x", "wall_s": 12.3, "compile_s": 4.5,
         "eval": {"before": 0.25, "after": 0.5, "n": 64},
-        "oracle": {"asked": 10, "found": 8, "missed": {"abstained": 2}, "cached": 1, "usd": 0.0123},
+        "oracle": {"asked": 10, "found": 8, "missed": {"abstained": 2}, "cached": 1, "calls": 9, "usd": 0.0123},
     } | changes  # fmt: skip
 
 
@@ -74,7 +74,8 @@ def summary(**changes):
     ("changes", "expected"),
     [
         ({}, "25.0% -> 50.0% (+25.0 points) on 64 questions"),
-        ({}, "10 judged, 8 spans found (80%); missed: abstained 2; $0.01"),
+        ({}, "10 judged, 8 spans found (80%); missed: abstained 2"),
+        ({}, "9 calls, 1 of 10 answers cached, $0.0123"),
         ({"eval": {"before": 0.25, "after": None, "n": 64}}, "25.0% on 64 questions"),
         ({"eval": {"before": None, "after": None, "n": 0}}, "runs/x"),
     ],
@@ -83,4 +84,4 @@ def test_the_summary_fits_a_few_lines(changes, expected):
     target = console(terminal=False)
     print_summary(summary(**changes), target)
     assert expected in target.file.getvalue()
-    assert target.file.getvalue().count("\n") <= 5
+    assert target.file.getvalue().count("\n") <= 6

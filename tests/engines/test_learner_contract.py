@@ -1,5 +1,6 @@
 """What the learner promises, checked on a toy policy that Tunix trains for a few updates."""
 
+import asyncio
 import dataclasses
 import functools
 import itertools
@@ -20,7 +21,7 @@ from cal_grpo.engines.tunix.mesh import make_mesh
 from cal_grpo.engines.tunix.prompts import batches, fitting
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import grade_answer
-from cal_grpo.oracles import Query, Tag, Verdict
+from cal_grpo.oracles import CALOracle, Query, Tag, Verdict
 from cal_grpo.tasks.ledger import stories
 
 ROLLOUT = {"max_prompt_tokens": 96, "max_new_tokens": 24}
@@ -39,6 +40,23 @@ class FirstWord:
         self.asked.append(query)
         segment = query.response[:5] if self.tag is Tag.FOUND else ""
         return Verdict(self.tag, segment=segment) if segment.strip() or self.tag is not Tag.FOUND else Verdict(Tag.ABSTAINED)
+
+
+class Thinks(FirstWord):
+    """``FirstWord`` after a while that depends on the response."""
+
+    async def locate(self, query):
+        await asyncio.sleep(0.05 * (len(query.response) % 5))
+        return await super().locate(query)
+
+
+class Blocking(CALOracle):
+    """Waits for each verdict before it takes the next query, as training stacks do without an overlap."""
+
+    def submit(self, query):
+        future = super().submit(query)
+        future.exception()
+        return future
 
 
 class Raises:
@@ -249,6 +267,43 @@ def test_evaluation_asks_the_oracle_nothing(build):
 
 def test_an_oracle_that_raises_surfaces_and_nothing_hangs(build):
     _cluster, learner, data = build(lambda c: cal(c, Raises()))
+    with pytest.raises(RuntimeError, match="the oracle's own bug"):
+        learner.train(data)
+
+
+@pytest.mark.parametrize("num_iterations", [1, 2])
+def test_an_oracle_in_the_background_changes_no_bit(build, num_iterations):
+    ends, batches_seen = [], []
+    for kind in (CALOracle, Blocking):
+        with kind(Thinks()) as oracle:
+            seen = []
+            cluster, learner, data = build(
+                lambda c, oracle=oracle, seen=seen: cal(
+                    c, oracle, lambda step, credited: seen.append((step, credited.advantages_BT.tolist())),
+                    credit="random_span", num_iterations=num_iterations,
+                ),
+                micro_batch_size=1,
+            )  # fmt: skip
+            learner.train(data)
+        ends.append(parameters(cluster))
+        batches_seen.append(seen)
+    assert batches_seen[0] == batches_seen[1]
+    assert [step for step, _ in batches_seen[0]] == [0, 0, 1, 1]
+    for name, value in ends[0].items():
+        np.testing.assert_array_equal(value, ends[1][name], err_msg=name)
+
+
+class RaisesLater(FirstWord):
+    """Answers the first micro-batch's queries and fails on all later ones."""
+
+    async def locate(self, query):
+        if len(self.asked) >= 4:
+            raise RuntimeError("the oracle's own bug")
+        return await super().locate(query)
+
+
+def test_an_oracle_that_raises_between_two_micro_batches_surfaces_too(build):
+    _cluster, learner, data = build(lambda c: cal(c, RaisesLater()), micro_batch_size=1, num_train_steps=5)
     with pytest.raises(RuntimeError, match="the oracle's own bug"):
         learner.train(data)
 

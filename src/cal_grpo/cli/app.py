@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from cal_grpo.cli.cache import cache_app
+from cal_grpo.cli.oracle import oracle_app
 from cal_grpo.cli.train import train_command
 
 app = typer.Typer(
@@ -16,6 +18,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("train")(train_command)
+app.add_typer(oracle_app, name="oracle")
+app.add_typer(cache_app, name="cache")
 
 
 def _print_version(wanted: bool) -> None:

@@ -152,7 +152,11 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
         share = oracle["found"] / oracle["asked"]
         table.add_row(
             "wrong answers", f"{oracle['asked']} judged, {oracle['found']} spans found ({share:.0%})"
-            + (f"; missed: {missed}" if missed else "") + f"; ${oracle['usd']:.2f}",
+            + (f"; missed: {missed}" if missed else ""),
+        )  # fmt: skip
+        table.add_row(
+            "oracle", f"{oracle['calls']} calls, {oracle['cached']} of {oracle['asked']} answers cached, "
+            + ("price unknown" if oracle["usd"] is None else f"${oracle['usd']:.4f}"),
         )  # fmt: skip
     table.add_row("time", f"{summary['wall_s']:.0f} s, of which {summary['compile_s']:.0f} s compiling")
     table.add_row("run folder", summary["output"])

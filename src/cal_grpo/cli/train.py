@@ -20,6 +20,10 @@ EXAMPLES = """
 
   cal-grpo train --model ./SmolLM2 --task gsm8k --data train.jsonl
 
+  cal-grpo train --oracle openai --set cal_model=NAME --set oracle.max_usd=5 --set oracle.on_budget=stop
+
+  cal-grpo train --oracle openai --replay runs/first/judge.jsonl    the same training again, without a call
+
   cal-grpo train --keys                                every config key, its default and what it does
 """
 
@@ -34,6 +38,7 @@ def train_command(
     output: Annotated[Path | None, typer.Option(help="Run folder.", show_default="a fresh one under runs/")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same numbers.", show_default="0")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with any of the keys that --keys lists.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Answer from a run's judge.jsonl; ask nothing.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any key; repeatable.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that the output folder holds.")] = False,
     keys: Annotated[bool, typer.Option("--keys", help="List every config key and exit.")] = False,
@@ -47,6 +52,7 @@ def train_command(
         return
     overrides: dict[str, Any] = dict(parse_override(text) for text in set_ or [])
     named = {"model_id": model, "task": task, "data": data, "cal_provider": oracle, "output_dir": output, "seed": seed}
+    named["oracle.replay"] = replay
     overrides |= {key: value for key, value in named.items() if value is not None}
     if overwrite:
         overrides["overwrite"] = True

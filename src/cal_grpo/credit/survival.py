@@ -20,11 +20,7 @@ def survival(batch: Batch, weights: Weights) -> np.ndarray:
         raise ValueError("survival needs the steps of each answer; got none: pass step_ends")
     advantages_BT = np.zeros((len(batch.spans), batch.width), dtype=np.float32)
     for start in range(0, len(batch.spans), batch.group_size):
-        rows = [
-            row
-            for row in range(start, start + batch.group_size)
-            if batch.correct_B[row] or batch.spans[row] is not None
-        ]
+        rows = [row for row in range(start, start + batch.group_size) if batch.correct_B[row] or batch.spans[row] is not None]
         values = _values(batch, rows)
         for row in rows:
             begin = 0

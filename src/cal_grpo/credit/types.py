@@ -50,7 +50,9 @@ class Batch:
                 raise ValueError(f"row {row}: step ends {list(ends)} do not rise to its {self.lengths_B[row]} tokens")
         for row, logprobs_T in enumerate(self.logprobs or ()):
             if len(logprobs_T) != self.lengths_B[row]:
-                raise ValueError(f"row {row}: {len(logprobs_T)} log-probs for {self.lengths_B[row]} tokens; expected one a token")
+                raise ValueError(
+                    f"row {row}: {len(logprobs_T)} log-probs for {self.lengths_B[row]} tokens; expected one a token"
+                )
 
     @property
     def width(self) -> int:

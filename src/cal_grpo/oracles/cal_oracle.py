@@ -1,22 +1,28 @@
-"""The oracle that a training loop holds: any provider, asked concurrently, each question once, from any thread."""
+"""The oracle that a training loop holds: any provider, asked concurrently and within limits, from any thread."""
 
 import asyncio
 import difflib
-import random
+import logging
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 from cal_grpo.errors import UsageError
+from cal_grpo.oracles.breaker import Breaker
+from cal_grpo.oracles.budget import Budget
+from cal_grpo.oracles.cache import VerdictCache, default_cache
+from cal_grpo.oracles.conduct import Conduct
 from cal_grpo.oracles.few_shot import load_few_shot
-from cal_grpo.oracles.types import Oracle, Query, Tag, Verdict
+from cal_grpo.oracles.judge_log import JudgeLog, Replay
+from cal_grpo.oracles.limits import Limits
+from cal_grpo.oracles.retry import Retry
+from cal_grpo.oracles.types import Oracle, Query, Tag, Usage, Verdict
 
 PROVIDERS = ("reference", "arithmetic", "openai", "gemini")
-_RETRIED = (Tag.RATE_LIMITED, Tag.UNAVAILABLE, Tag.TIMEOUT)
+_LOG = logging.getLogger("cal_grpo.oracles")
 
 
 class CALOracle:
@@ -24,20 +30,33 @@ class CALOracle:
 
     Args:
         provider: ``"reference"``, ``"arithmetic"``, ``"openai"``, ``"gemini"``, or an object with
-            ``async locate(query) -> Verdict``.
+            ``async locate(query) -> Verdict``. Such an object's ``locate`` counts as one call unless its verdicts'
+            usage says more, or it has ``metered = True``.
         model, base_url, api_key: for the LLM providers; the key normally comes from the environment.
         few_shot: JSON file of examples for an LLM.
         timeout_s: time limit of one call, in seconds.
         concurrency: calls in flight at most.
-        attempts: calls for one query at most. Rate limits, unavailable servers and time-outs are tried again with
-            exponential back-off and jitter, or after what the server asks for; nothing else is.
+        attempts: calls for one query at most. Rate limits, unavailable servers, dropped connections and time-outs are
+            tried again, after what the server asks for or with exponential back-off and jitter; nothing else is.
+        rpm, tpm: requests and tokens a minute at most.
+        max_calls, max_tokens, max_usd: the budget. When it is spent, verdicts are tagged ``over_budget``.
+        prices: YAML file of prices that win over the package's; see ``prices.yaml``.
+        max_answer_tokens: an LLM's answer is cut off there, thinking included; None: the server decides.
+        breaker_failures, breaker_pause_s: after so many failed questions in a row (0: never) the oracle is left alone,
+            and tried again every so many seconds.
+        cache: file in which verdicts are kept for later runs, or True for the user's own; None keeps them in memory.
+            Verdicts of the free providers are never written.
+        log: file to which every call is appended as JSON.
+        replay: judge log of an earlier run, from which every query is answered; nothing is asked.
+        tell: hears, in one line each, what a person should know; default: a warning of the ``cal_grpo.oracles`` logger.
 
     Raises:
-        UsageError: unknown provider, missing key or model, unreadable examples.
+        UsageError: unknown provider, missing key or model, unreadable examples, prices or replay, a USD limit without a
+            price, a cache file that is something else.
 
-    Verdicts are kept in memory: the same query is asked once, also while it is in flight; failures are not kept. An
-    exception that an oracle object raises reaches whoever waits for its verdict. Use it as a context manager, or let
-    ``close`` (or the interpreter's end) stop its thread.
+    The same query is asked once, also while it is in flight; failures are not kept. An exception that an oracle object
+    raises reaches whoever waits for its verdict. Use it as a context manager, or let ``close`` (or the interpreter's end)
+    stop its thread.
     """
 
     def __init__(
@@ -51,24 +70,57 @@ class CALOracle:
         timeout_s: float = 60.0,
         concurrency: int = 16,
         attempts: int = 4,
+        rpm: float | None = None,
+        tpm: float | None = None,
+        max_calls: int | None = None,
+        max_tokens: int | None = None,
+        max_usd: float | None = None,
+        prices: Path | str | None = None,
+        max_answer_tokens: int | None = None,
+        breaker_failures: int = 10,
+        breaker_pause_s: float = 60.0,
+        cache: Path | str | bool | None = None,
+        log: Path | str | None = None,
+        replay: Path | str | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
-        if isinstance(provider, str):
+        self._tell = tell or _LOG.warning
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._replay = Replay(Path(replay)) if replay is not None else None
+        if self._replay is not None:
+            self._oracle: Oracle = _Silent(provider if isinstance(provider, str) else provider.name)
+        elif isinstance(provider, str):
             examples = load_few_shot(few_shot) if few_shot is not None else ()
-            settings = {"base_url": base_url, "api_key": api_key, "few_shot": examples, "timeout_s": timeout_s}
+            settings = {
+                "base_url": base_url, "api_key": api_key, "few_shot": examples, "timeout_s": timeout_s, "prices": prices,
+                "max_answer_tokens": max_answer_tokens,
+            }  # fmt: skip
             self._oracle = _build(provider, model, settings)
         elif callable(getattr(provider, "locate", None)):
             self._oracle = provider
         else:
             raise UsageError(f"oracle is a {type(provider).__name__}; expected a name or an object with async locate(query)")
         self.name = str(getattr(self._oracle, "name", type(self._oracle).__name__))
-        self._concurrency, self._attempts = concurrency, attempts
-        self._lock = threading.Lock()
-        self._verdicts: dict[Query, Future[Verdict]] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._slots: asyncio.Semaphore | None = None
-        self._jitter = random.Random("oracle-back-off")
-        self.outcomes: Counter[str] = Counter()
+        if max_usd is not None and getattr(self._oracle, "price", 0) is None:
+            raise UsageError(
+                f"max_usd is {max_usd}, but the price of model {getattr(self._oracle, 'model', '?')!r} is not known; "
+                "expected it in a YAML file given with prices, such as {input: 0.1, output: 0.4} (USD per million tokens)"
+            )
+        self._conduct = Conduct(
+            self._oracle,
+            metered=isinstance(provider, str) or bool(getattr(provider, "metered", False)),
+            concurrency=concurrency,
+            retry=Retry(attempts),
+            limits=Limits(rpm, tpm),
+            budget=Budget(max_calls, max_tokens, max_usd),
+            breaker=Breaker(breaker_failures, breaker_pause_s),
+            cache=self._open_cache(cache, isinstance(provider, str)),
+            tell=self._tell,
+        )
+        if log is not None:
+            self.log_to(Path(log))
 
     def __enter__(self) -> Self:
         return self
@@ -81,27 +133,67 @@ class CALOracle:
         return [future.result() for future in [self.submit(query) for query in queries]]
 
     def submit(self, query: Query) -> Future[Verdict]:
-        """Ask without waiting."""
+        """Ask without waiting. From any thread."""
         with self._lock:
-            known = self._verdicts.get(query)
-            if known is not None and not (known.done() and _unusable(known)):
-                return _cached(known)
-            future = asyncio.run_coroutine_threadsafe(self._ask(query), self._running_loop())
-            self._verdicts[query] = future
-            return future
+            return asyncio.run_coroutine_threadsafe(self._answer(query), self._running_loop())
 
-    async def _ask(self, query: Query) -> Verdict:
-        if self._slots is None:
-            self._slots = asyncio.Semaphore(self._concurrency)
-        async with self._slots:
-            for attempt in range(1, self._attempts + 1):
-                verdict = await self._oracle.locate(query)
-                if verdict.tag not in _RETRIED or attempt == self._attempts:
-                    break
-                pause = min(30.0, 0.5 * 2 ** (attempt - 1)) * self._jitter.uniform(0.5, 1.0)
-                await asyncio.sleep(pause if verdict.retry_after_s is None else min(verdict.retry_after_s, 120.0))
-        self.outcomes[str(verdict.tag)] += 1
-        return verdict
+    def log_to(self, file: Path) -> None:
+        """Append every call from now on to a judge log."""
+        identity = self._identity() or {"oracle": self.name}
+        self._conduct.log = JudgeLog(file, identity, self._tell)
+
+    @property
+    def model(self) -> str | None:
+        """The model that is asked, where there is one."""
+        return getattr(self._oracle, "model", None)
+
+    @property
+    def endpoint(self) -> str | None:
+        """The server that is asked, where there is one."""
+        return getattr(self._oracle, "endpoint", None)
+
+    @property
+    def spent(self) -> Usage:
+        """Calls, tokens, USD (None: the price is not known) and seconds of all calls so far, failed ones included."""
+        return self._conduct.budget.spent
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """How often each tag was the answer to a query."""
+        return self._conduct.outcomes
+
+    @property
+    def retried(self) -> int:
+        """Calls that were made because an earlier one for the same query had failed."""
+        return self._conduct.retried
+
+    @property
+    def on_spent(self) -> Callable[[str], None] | None:
+        """Called once, from the oracle's thread, with the limit that was reached: for a run that wants to stop then."""
+        return self._conduct.on_spent
+
+    @on_spent.setter
+    def on_spent(self, callback: Callable[[str], None] | None) -> None:
+        self._conduct.on_spent = callback
+
+    def _identity(self) -> Mapping[str, str] | None:
+        return getattr(self._oracle, "identity", None)
+
+    def _open_cache(self, cache: Path | str | bool | None, is_ours: bool) -> VerdictCache | None:
+        if cache is None or cache is False:
+            return None
+        identity = self._identity()
+        if identity is None:
+            if is_ours or cache is True:
+                return None  # free to ask again
+            raise UsageError(
+                f"cache is {cache}, but oracle {self.name!r} has no identity; expected a mapping of all that decides its "
+                "answers, such as {'oracle': name, 'model': version}"
+            )
+        return VerdictCache(default_cache() if cache is True else Path(cache), identity, self._tell)
+
+    async def _answer(self, query: Query) -> Verdict:
+        return await self._conduct.answer(query) if self._replay is None else self._conduct.repeat(query, self._replay)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -111,13 +203,13 @@ class CALOracle:
         return self._loop
 
     def close(self) -> None:
-        """Cancel what is in flight, close the connections and stop the thread. The verdicts stay."""
+        """Cancel what is in flight, close the connections and files and stop the thread. The verdicts stay."""
         with self._lock:
             loop, thread = self._loop, self._thread
-            self._loop = self._thread = self._slots = None
+            self._loop = self._thread = None
         if loop is None or thread is None:
             return
-        asyncio.run_coroutine_threadsafe(self._wind_down(), loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(self._wind_down(), loop).result(timeout=30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=10)
         loop.close()
@@ -127,30 +219,18 @@ class CALOracle:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        aclose = getattr(self._oracle, "aclose", None)
-        if aclose is not None:
-            await aclose()
+        await self._conduct.aclose()
+        await asyncio.get_running_loop().shutdown_default_executor()
 
 
-def _unusable(done: Future[Verdict]) -> bool:
-    return done.cancelled() or done.exception() is not None or done.result().tag.is_failure
+class _Silent:
+    """Stands where an oracle would be asked, in a replay; so that it needs no key."""
 
+    def __init__(self, name: str) -> None:
+        self.name = name
 
-def _cached(known: Future[Verdict]) -> Future[Verdict]:
-    """The same outcome once more, marked as not asked for again."""
-    copy: Future[Verdict] = Future()
-
-    def pass_on(done: Future[Verdict]) -> None:
-        if done.cancelled():
-            copy.cancel()
-        elif (error := done.exception()) is not None:
-            copy.set_exception(error)
-        else:
-            verdict = done.result()
-            copy.set_result(verdict if verdict.tag.is_failure else replace(verdict, cached=True))
-
-    known.add_done_callback(pass_on)
-    return copy
+    async def locate(self, query: Query) -> Verdict:
+        return Verdict(Tag.ABSTAINED, critique="a replay asks nothing")
 
 
 def _build(provider: str, model: str | None, settings: dict[str, Any]) -> Oracle:

@@ -34,7 +34,7 @@ def load_few_shot(file: Path | str) -> list[FewShot]:
     """
     try:
         items = json.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise UsageError(f"few_shot {file}: cannot be read as JSON ({e}); expected a list of examples") from e
     if not isinstance(items, list):
         raise UsageError(f"few_shot {file}: holds a {type(items).__name__}; expected a list of examples")
@@ -46,6 +46,8 @@ def load_few_shot(file: Path | str) -> list[FewShot]:
         for name in _REQUIRED:
             if not isinstance(item.get(name), str) or not item[name].strip():
                 raise UsageError(f"{where}: {name} is {item.get(name)!r}; expected text")
+        if not isinstance(item.get("critique", ""), str):
+            raise UsageError(f"{where}: critique is {item['critique']!r}; expected text")
         if item["error_segment"] not in item["incorrect_solution"]:
             raise UsageError(f"{where}: error_segment is not in incorrect_solution; copy it character by character")
         if unknown := sorted(set(item) - {*_REQUIRED, "critique"}):

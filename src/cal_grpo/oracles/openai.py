@@ -1,21 +1,34 @@
 """An oracle behind any OpenAI-compatible server: OpenAI, vLLM, Ollama, llama.cpp."""
 
+import asyncio
+import json
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+from pydantic import BaseModel, Field
+
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.few_shot import FewShot
+from cal_grpo.oracles.prices import price_of
 from cal_grpo.oracles.prompt import SCHEMA, query_prompt, read_answer, static_prompt
+from cal_grpo.oracles.replies import failed, identity, retry_after, tag_of_status, without_secret
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
-_STATUS_TAGS = {429: Tag.RATE_LIMITED, 408: Tag.TIMEOUT, 409: Tag.UNAVAILABLE}
+_FORMAT = {"type": "json_schema", "json_schema": {"name": "verdict", "schema": SCHEMA, "strict": True}}
+# What a server that does not know a setting says about it.
+_COMPLAINTS = {
+    "response_format": ("response_format", "json_schema", "schema", "grammar"),
+    "temperature": ("temperature",),
+    "max_tokens": ("max_tokens",),
+}
 
 
 class OpenAIOracle:
-    """Asks for JSON at temperature 0; a server that refuses the schema is asked once more without it.
+    """Asks for JSON of our schema at temperature 0. A setting that the server does not know is left out from then on.
 
     Args:
         model: as the server names it.
@@ -23,9 +36,11 @@ class OpenAIOracle:
         api_key: default ``OPENAI_API_KEY``; a server on this machine needs none.
         few_shot: worked examples for the prompt.
         timeout_s: time limit of one call.
+        prices: YAML file whose prices win over the package's.
+        max_answer_tokens: an answer is cut off there, thinking included; None: the server decides.
 
     Raises:
-        UsageError: no model, or no key for a server that is not local.
+        UsageError: no model, no key for a server that is not local, or unreadable prices.
     """
 
     name = "openai"
@@ -37,6 +52,8 @@ class OpenAIOracle:
         api_key: str | None = None,
         few_shot: Sequence[FewShot] = (),
         timeout_s: float = 60.0,
+        prices: Path | str | None = None,
+        max_answer_tokens: int | None = None,
     ) -> None:
         if not model:
             raise UsageError("oracle 'openai' got no model; name one with CAL_MODEL or --set cal_model=NAME")
@@ -49,49 +66,69 @@ class OpenAIOracle:
                     "or OPENAI_BASE_URL to a local server"
                 )
             api_key = "none"  # the client wants one even where the server does not (openai 3.57)
+        import openai  # a second or two: here, not while the first questions wait
+
         self.model, self.timeout_s = model, timeout_s
-        self._base_url, self._api_key = base_url, api_key
+        self.endpoint = base_url or "https://api.openai.com/v1"
+        self.price = price_of(model, prices)
+        sampling = {"temperature": 0} | ({"max_tokens": max_answer_tokens} if max_answer_tokens else {})
+        self.identity = identity(self.name, model, static_prompt(few_shot), sampling)
+        self._errors = openai
+        self._api_key = api_key
         self._static = static_prompt(few_shot)
         self._client: Any = None
-        self._schema = True
+        self._settings: dict[str, Any] = {"temperature": 0.0, "response_format": _FORMAT}
+        if max_answer_tokens:
+            self._settings["max_tokens"] = max_answer_tokens
 
     async def locate(self, query: Query) -> Verdict:
-        import openai
-
         if self._client is None:
-            self._client = openai.AsyncOpenAI(
-                base_url=self._base_url, api_key=self._api_key, max_retries=0, timeout=self.timeout_s
+            self._client = self._errors.AsyncOpenAI(
+                base_url=self.endpoint, api_key=self._api_key, max_retries=0, timeout=self.timeout_s
             )
-        began = time.monotonic()
+        openai, began, settings = self._errors, time.monotonic(), dict(self._settings)
         try:
-            reply = await self._ask(query)
-        except openai.BadRequestError as e:
-            if not self._schema:
-                return _failed(Tag.REJECTED, e, began)
-            self._schema = False
-            return await self.locate(query)
-        except openai.APITimeoutError as e:
-            return _failed(Tag.TIMEOUT, e, began)
-        except openai.APIConnectionError as e:
-            return _failed(Tag.UNAVAILABLE, e, began)
+            # The client's limit is one between two bytes; this one is on the whole call.
+            async with asyncio.timeout(self.timeout_s):
+                raw = await self._client.chat.completions.with_raw_response.create(
+                    model=self.model,
+                    messages=[
+                        {"role": "system", "content": self._static},
+                        {"role": "user", "content": query_prompt(query)},
+                    ],
+                    **settings,
+                )
+            return self._read(raw.text, time.monotonic() - began)
         except openai.APIStatusError as e:
-            fallback = Tag.UNAVAILABLE if e.status_code >= 500 else Tag.REJECTED
-            return _failed(_STATUS_TAGS.get(e.status_code, fallback), e, began, retry_after(e.response.headers))
-        except (openai.APIError, ValueError) as e:  # a body that is not the protocol's
-            return _failed(Tag.MALFORMED, e, began)
-        return _read(reply, time.monotonic() - began)
+            if e.status_code == 400 and (setting := _unknown_setting(str(e), settings)):
+                value = self._settings.pop(setting, None)
+                if setting == "max_tokens" and value:  # as OpenAI's reasoning models have it
+                    self._settings["max_completion_tokens"] = value
+                return self._failed(Tag.UNAVAILABLE, f"the server does not know {setting}; asked again without", began, 0.0)
+            return self._failed(tag_of_status(e.status_code), e, began, retry_after(e.response.headers))
+        except (openai.APITimeoutError, TimeoutError) as e:
+            return self._failed(Tag.TIMEOUT, e, began)
+        except openai.APIConnectionError as e:
+            return self._failed(Tag.UNAVAILABLE, f"{e} {e.__cause__ or ''}", began)
+        except (openai.APIError, ValueError, RecursionError) as e:  # a body that is not the protocol's
+            return self._failed(Tag.MALFORMED, f"the reply is off the protocol: {e}", began)
 
-    async def _ask(self, query: Query) -> Any:
-        extra: dict[str, Any] = {}
-        if self._schema:
-            schema = {"name": "verdict", "schema": SCHEMA, "strict": True}
-            extra["response_format"] = {"type": "json_schema", "json_schema": schema}
-        return await self._client.chat.completions.create(
-            model=self.model,
-            temperature=0.0,
-            messages=[{"role": "system", "content": self._static}, {"role": "user", "content": query_prompt(query)}],
-            **extra,
-        )
+    def _failed(self, tag: Tag, error: Exception | str, began: float, retry_after_s: float | None = None) -> Verdict:
+        return failed(tag, error, began, None if self.price is None else 0.0, self._api_key, retry_after_s)
+
+    def _read(self, body: str, latency_s: float) -> Verdict:
+        reply = _Reply.model_validate(json.loads(body))
+        counted = reply.usage or _Counted()
+        prompt_tokens, completion_tokens = counted.prompt_tokens or 0, counted.completion_tokens or 0
+        usd = None if self.price is None else self.price.usd(prompt_tokens, completion_tokens)
+        usage = Usage(1, prompt_tokens, completion_tokens, usd, latency_s)
+        if not reply.choices:
+            return Verdict(Tag.MALFORMED, usage=usage, detail="the reply has no choices")
+        choice = reply.choices[0]
+        if choice.message.refusal or choice.finish_reason == "content_filter":
+            why = without_secret(choice.message.refusal or "content filter", self._api_key)
+            return Verdict(Tag.REFUSED, usage=usage, detail=why[:200])
+        return read_answer(without_secret(choice.message.content or "", self._api_key), usage)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -100,37 +137,31 @@ class OpenAIOracle:
             self._client = None
 
 
-def _read(reply: Any, latency_s: float) -> Verdict:
-    counted = getattr(reply, "usage", None)
-    usage = Usage(
-        calls=1,
-        prompt_tokens=getattr(counted, "prompt_tokens", 0) or 0,
-        completion_tokens=getattr(counted, "completion_tokens", 0) or 0,
-        usd=None,
-        latency_s=latency_s,
-    )
-    choices = getattr(reply, "choices", None)
-    if not choices:
-        return Verdict(Tag.MALFORMED, usage=usage, detail="the reply has no choices")
-    message = choices[0].message
-    if getattr(message, "refusal", None) or choices[0].finish_reason == "content_filter":
-        return Verdict(Tag.REFUSED, usage=usage, detail=str(getattr(message, "refusal", None) or "content filter")[:200])
-    return read_answer(message.content, usage)
+class _Counted(BaseModel):
+    prompt_tokens: int | None = Field(None, ge=0)
+    completion_tokens: int | None = Field(None, ge=0)
 
 
-def _failed(tag: Tag, error: Exception, began: float, retry_after_s: float | None = None) -> Verdict:
-    usage = Usage(calls=1, usd=None, latency_s=time.monotonic() - began)
-    first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return Verdict(tag, usage=usage, detail=first_line[:200], retry_after_s=retry_after_s)
+class _Message(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
 
 
-def retry_after(headers: Any) -> float | None:
-    """Seconds that a server asks to wait, None when it does not say."""
-    value = headers.get("retry-after") if headers is not None else None
-    try:
-        return max(0.0, float(value)) if value is not None else None
-    except ValueError:
-        return None  # a date: rare, and our own back-off does as well
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Reply(BaseModel):
+    """The part of a chat completion that is read here."""
+
+    choices: list[_Choice] | None = None
+    usage: _Counted | None = None
+
+
+def _unknown_setting(complaint: str, sent: dict[str, Any]) -> str | None:
+    complaint = complaint.lower()
+    return next((name for name, words in _COMPLAINTS.items() if name in sent and any(w in complaint for w in words)), None)
 
 
 def _is_local(base_url: str | None) -> bool:

@@ -13,6 +13,7 @@ from cal_grpo.oracles.few_shot import FewShot
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
 PROMPT_VERSION = "direct-1"
+_LONGEST_ANSWER = 65_536  # characters
 
 SYSTEM = """You are a careful grader of worked solutions. You get a question, a correct reference solution and a \
 student's response whose final answer is wrong. Find the first place where the response goes wrong: the earliest step \
@@ -61,8 +62,9 @@ def _answer(shot: FewShot) -> str:
 
 
 def _case(question: str, reference: str, response: str) -> str:
-    # A fence that the response contains would contain its own hash.
-    fence = hashlib.sha256(response.encode("utf-8", "replace")).hexdigest()[:16]
+    fence = ""
+    while not fence or fence in response:  # to contain its fence, a text would have to contain its own hash
+        fence = hashlib.sha256(f"{fence}{response}".encode("utf-8", "replace")).hexdigest()[:16]
     return (
         f"Question:\n{question}\n\nReference solution:\n{reference}\n\n"
         f"Response, from the line BEGIN {fence} to the line END {fence}:\nBEGIN {fence}\n{response}\nEND {fence}"
@@ -73,12 +75,15 @@ def read_answer(text: str | None, usage: Usage) -> Verdict:
     """A model's answer as a verdict; anything off the schema is ``MALFORMED``, never "no error"."""
     if not text or not text.strip():
         return Verdict(Tag.MALFORMED, usage=usage, detail="the answer is empty")
+    if len(text) > _LONGEST_ANSWER:
+        detail = f"the answer has {len(text)} characters; expected at most {_LONGEST_ANSWER}"
+        return Verdict(Tag.MALFORMED, usage=usage, detail=detail)
     body = text.strip()
     if body.startswith("```"):
         body = body.strip("`").removeprefix("json").strip()
     try:
-        answer = json.loads(body)
-    except ValueError:
+        answer = _encodable(json.loads(body))
+    except (ValueError, RecursionError):
         return Verdict(Tag.MALFORMED, usage=usage, detail=f"the answer is not JSON: {body[:80]!r}")
     if not isinstance(answer, dict) or not all(isinstance(answer.get(k), str) for k in ("critique", "segment")):
         return Verdict(Tag.MALFORMED, usage=usage, detail=f"the answer is off the schema: {body[:80]!r}")
@@ -88,3 +93,10 @@ def read_answer(text: str | None, usage: Usage) -> Verdict:
     return Verdict(
         Tag.FOUND, answer["critique"], answer["segment"], hint if isinstance(hint, str) and hint else None, usage=usage
     )
+
+
+def _encodable(answer: Any) -> Any:
+    """The answer's own texts without lone surrogates, which JSON can spell but UTF-8 cannot."""
+    if not isinstance(answer, dict):
+        return answer
+    return {k: v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for k, v in answer.items()}

@@ -39,6 +39,20 @@ class Usage:
     usd: float | None = 0.0  # None: the price of the model is unknown
     latency_s: float = 0.0
 
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Both together; the price is unknown where either's is."""
+        return Usage(
+            self.calls + other.calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            None if self.usd is None or other.usd is None else self.usd + other.usd,
+            self.latency_s + other.latency_s,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -59,8 +73,9 @@ class Verdict:
         segment: the exact quote from the response where it first goes wrong; "" unless ``FOUND``.
         hint: the text just before the quote, or the step's 0-based index as digits; decides between repetitions.
         confidence: 0 to 1 where the oracle has one.
-        usage: calls, tokens, dollars, seconds.
-        cached: True when the answer came from a cache.
+        usage: calls, tokens, dollars, seconds; all attempts together.
+        cached: True when the answer cost no call of its own: it came from a cache or a replay, or the same question was
+            already in flight.
         detail: one line about a failure; never a key or a header.
         retry_after_s: how long a server that refused asked to wait.
     """
@@ -88,6 +103,9 @@ class Oracle(Protocol):
 
     ``locate`` returns a tagged verdict for everything the world can do to it (refusals, timeouts, rate limits);
     it raises only for bugs and for configuration that a person must fix.
+
+    An oracle may also have ``identity: Mapping[str, str]``: everything besides the query that decides its answer (name,
+    model, prompt, sampling). Only with one are its verdicts kept on disk.
     """
 
     name: str

@@ -1,9 +1,11 @@
 """The learner: Tunix's GRPO with per-token advantages from the credit pipeline.
 
-Tunix's GRPO loss already takes a (B, T) advantage, so nothing of the loop is copied: two hooks are overridden, one to
-see the grades and one to swap the advantages (tunix 0.1.7, rl/grpo/grpo_learner.py).
+Tunix's GRPO loss already takes a (B, T) advantage, so nothing of the loop is copied: hooks are overridden to see the
+grades, to ask about the wrong answers, and to swap the advantages once the verdicts are there (tunix 0.1.7,
+rl/grpo/grpo_learner.py; ``overlap`` has the reasons for the last two).
 """
 
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,10 +19,11 @@ from cal_grpo.alignment import Aligner
 from cal_grpo.credit import OUTCOME_ONLY
 from cal_grpo.engines.tunix.config import CALGRPOConfig
 from cal_grpo.engines.tunix.noise import seed_rollouts
+from cal_grpo.engines.tunix.overlap import PendingExample, Redeemer
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade, grade_answer
 from cal_grpo.oracles import CALOracle, Oracle
-from cal_grpo.pipeline import Completion, Credited, CreditPipeline
+from cal_grpo.pipeline import Completion, Credited, CreditPipeline, Pending
 
 COLUMNS = ("prompts", "question", "answer", "reference")
 OnCredit = Callable[[int, Credited], None]
@@ -35,7 +38,7 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         oracle: a ``CALOracle`` or any object with ``async locate(query) -> Verdict``. Not asked when ``use_cal`` is
             off, for right answers, and in evaluation.
         reward_fns: replaces grading as the source of rewards; grading still decides which rows are wrong.
-        on_credit: called with the global step and what became of each training batch, on the thread that prepares data.
+        on_credit: called with the global step and what became of each training micro-batch, in order, on one thread.
         metric_fns, data_shuffle_seed: as in Tunix.
 
     Batches need the columns ``prompts`` (ready for the model), ``question``, ``answer`` and ``reference``, each a numpy
@@ -99,17 +102,40 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
 
     def _generate_and_compute_advantage(self, training_input: Any, mode: Mode = Mode.TRAIN) -> Any:
         example = super()._generate_and_compute_advantage(training_input, mode)
+        if mode == Mode.TRAIN:
+            self._last.pending = self._pipeline.submit(self._completions(example, training_input))
+        return example
+
+    def _process_accumulated_batches(self, micro_batches: Any, micro_batch_sizes: Any, mode: Any) -> list[Any]:
+        examples = super()._process_accumulated_batches(micro_batches, micro_batch_sizes, mode)
+        if mode != Mode.TRAIN or not examples:
+            return examples
+        step, ends = self.rl_cluster.global_steps, np.cumsum(micro_batch_sizes)
+        return [
+            PendingExample(functools.partial(self._redeem, example, self._last.pending.part(rows), step, self._next_stream()))
+            for example, rows in zip(examples, map(slice, ends - micro_batch_sizes, ends), strict=True)
+        ]
+
+    def _prepare_data(self, iterator: Any, *args: Any, data_queue: Any, mode: Any = Mode.TRAIN, **kwargs: Any) -> None:
         if mode != Mode.TRAIN:
-            return example
-        pending = self._pipeline.submit(self._completions(example, training_input))
-        credited = self._pipeline.redeem(pending, self._next_stream())
-        self._log(credited)
+            super()._prepare_data(iterator, *args, data_queue=data_queue, mode=mode, **kwargs)
+            return
+        redeemer = Redeemer(data_queue)
+        try:
+            super()._prepare_data(iterator, *args, data_queue=redeemer.pending, mode=mode, **kwargs)
+        finally:
+            redeemer.join()
+
+    def _redeem(self, example: Any, pending: Pending, step: int, stream: np.random.Generator) -> Any:
+        """The example with its credit, once the verdicts are there. Runs beside rollouts and updates."""
+        credited = self._pipeline.redeem(pending, stream)
+        self._log(step, credited)
         if not self.algo_config.use_cal:
             return example
         return example.replace(advantages=self._on_grid(credited.advantages_BT, np.asarray(example.completion_mask)))
 
     def _next_stream(self) -> np.random.Generator:
-        """For formulas that draw: keyed by step and batch within it, as the rollouts' noise is."""
+        """For formulas that draw: keyed by step and micro-batch within it, as the rollouts' noise is."""
         step = self.rl_cluster.global_steps
         self._drawn = (step, self._drawn[1] + 1 if step == self._drawn[0] else 0)
         return np.random.default_rng([self.algo_config.seed, *self._drawn])
@@ -138,7 +164,7 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         wide_BT[:, : advantages_BT.shape[1]] = advantages_BT
         return wide_BT * mask_BT
 
-    def _log(self, credited: Credited) -> None:
+    def _log(self, step: int, credited: Credited) -> None:
         summed = {"asked", "found", "cached", "usd"}
         metrics: dict[str, Any] = {
             f"cal/{name}": (value, np.sum if name in summed else np.mean) for name, value in credited.metrics.items()
@@ -146,4 +172,4 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         metrics |= {f"cal/missed/{reason}": (count, np.sum) for reason, count in credited.missed.items()}
         self.rl_cluster.buffer_metrics(metrics, mode=Mode.TRAIN)
         if self._on_credit is not None:
-            self._on_credit(self.rl_cluster.global_steps, credited)
+            self._on_credit(step, credited)

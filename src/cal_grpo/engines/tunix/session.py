@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -93,13 +92,13 @@ class Session:
         """Greedy answers to the held-out questions, a batch at a time."""
         return answers(self._learner.rl_cluster, self.held_out, self.config.eval.batch_size, on_done)
 
-    def learn(self, stop: threading.Event) -> int:
-        """Train for ``num_train_steps`` updates, or until ``stop`` is set. Returns the updates made."""
-        if stop.is_set():  # Tunix wants at least one batch
+    def learn(self, should_stop: Callable[[], bool]) -> int:
+        """Train for ``num_train_steps`` updates, or until ``should_stop`` says so. Returns the updates made."""
+        if should_stop():  # Tunix wants at least one batch
             return 0
         data = batches(self.training, self.config.batch_size, self.config.seed)
         self._seen = time.monotonic()
-        self._learner.train(itertools.takewhile(lambda _: not stop.is_set(), data))
+        self._learner.train(itertools.takewhile(lambda _: not should_stop(), data))
         return int(self._learner.rl_cluster.actor_trainer.train_steps)
 
     def save_policy(self, output: Path) -> None:
@@ -107,8 +106,10 @@ class Session:
         save_policy(self.policy, output, self._learner.rl_cluster.actor_trainer.model)
 
     def close(self) -> None:
-        """Flush the metrics; Tunix keeps listeners of a run that failed."""
+        """Flush the metrics, for Tunix keeps listeners of a run that failed; wait for a checkpoint that is being written."""
         self._rows.close()
+        if self._learner is not None:
+            self._learner.rl_cluster.actor_trainer.checkpoint_manager.close()
 
     def _credited(self, step: int, credited: Credited, on_credit: Callable[[UpdateTally, Credited], None]) -> None:
         now = time.monotonic()

@@ -1,0 +1,114 @@
+"""One training of the study: the same policy, questions, rollout noise and budget whatever the credit."""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cal_grpo.config import load_config
+from cal_grpo.credit import OUTCOME_ONLY, Weights
+from cal_grpo.engines.simulator import Learner, LossSettings
+from cal_grpo.engines.tunix.cluster import adam
+from cal_grpo.oracles import CALOracle, ReferenceOracle
+from cal_grpo.pipeline import Credited
+from cal_grpo.study.misjudge import Misjudging
+from cal_grpo.study.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What tells one training from another.
+
+    Attributes:
+        credit: formula.
+        steps: changes in a story, the length of the chain.
+        learning_rate, beta: of the update.
+        seed: of questions and rollout noise.
+        misjudged: share of verdicts that are moved to another step.
+        updates: length of the training.
+        batch_size: questions an update.
+        evaluate_every: updates between two held-out evaluations; also before the first and after the last.
+        pass_questions, pass_k: pass@k at the end on so many held-out questions; 0: not measured.
+        prefix_reward, negative_reward: see ``Weights``.
+    """
+
+    credit: str
+    steps: int
+    learning_rate: float
+    seed: int
+    beta: float = 0.02
+    misjudged: float = 0.0
+    updates: int = 100
+    batch_size: int = 8
+    evaluate_every: int = 10
+    pass_questions: int = 0
+    pass_k: int = 16
+    prefix_reward: float = 0.3
+    negative_reward: float = -1.0
+
+    @property
+    def key(self) -> str:
+        """All that decides the result, as a file name."""
+        extra = "".join(
+            f"_{field.name}{getattr(self, field.name):g}"
+            for field in dataclasses.fields(self)
+            if field.name not in ("credit", "steps", "learning_rate", "seed") and getattr(self, field.name) != field.default
+        )
+        return f"{self.credit}_{self.steps}steps_lr{self.learning_rate:g}_seed{self.seed}{extra}"
+
+
+def run(world: World, trial: Trial) -> Iterator[dict[str, Any]]:
+    """The training, as one row an update: numbers of the batch, and of the held-out evaluation where there was one.
+
+    ``held_out`` is a string of 0 and 1, which questions were right; the last row also has ``pass_at_k``, the right answers
+    of k to each question.
+    """
+    config = load_config(overrides={"learning_rate": trial.learning_rate, "beta": trial.beta})
+    learner = Learner(world.model, adam(config), LossSettings(beta=trial.beta))
+    judge = Misjudging(ReferenceOracle(), trial.misjudged, trial.seed) if trial.misjudged else ReferenceOracle()
+    batches = world.training(trial.seed, trial.batch_size)
+    weights = Weights(trial.negative_reward, trial.prefix_reward)
+    with CALOracle(judge) as oracle:
+        pipeline = world.pipeline(trial.credit, oracle, weights)
+        yield {"update": 0, "held_out": _bits(world.accuracy(learner.params))}
+        for update in range(1, trial.updates + 1):
+            began = time.perf_counter()
+            questions = next(batches)
+            prompts, rollouts = world.roll_out(learner.params, questions, trial.seed, update)
+            completions = world.completions(questions, rollouts, world.group_size)
+            rng = np.random.default_rng([trial.seed, update])
+            credited = pipeline.redeem(pipeline.submit(completions, _logprobs(rollouts)), rng)
+            numbers = learner.update(prompts, rollouts, credited.advantages_BT, world.group_size)
+            row = {"update": update} | numbers | _batch_numbers(credited) | {"seconds": time.perf_counter() - began}
+            if update % trial.evaluate_every == 0 or update == trial.updates:
+                row["held_out"] = _bits(world.accuracy(learner.params))
+            if update == trial.updates and trial.pass_questions:
+                right_QK = world.right_of_k(learner.params, trial.pass_k, trial.pass_questions, seed=0)
+                row["right_of_k"] = " ".join(map(str, right_QK.sum(axis=1)))
+            yield row
+
+
+def _batch_numbers(credited: Credited) -> dict[str, float]:
+    rows = credited.judged
+    steps, errors = 0, 0
+    for judged, ends in zip(rows, credited.step_ends, strict=True):
+        span = judged.outcome
+        wrong = None if span is None or not hasattr(span, "start") else int(np.searchsorted(ends, span.start, side="right"))
+        steps += len(ends) if wrong is None else wrong + 1
+        errors += wrong is not None
+    return {
+        "accuracy": sum(j.completion.grade.correct for j in rows) / len(rows),
+        "tokens": sum(len(j.completion.token_ids) for j in rows),
+        "judged": credited.metrics["asked"],
+        "step_error_rate": errors / max(steps, 1),
+        "credit_share": credited.metrics["credit_share"],
+        "advantage_variance": credited.metrics["advantage_variance"],
+        "advantage_variance_grpo": credited.metrics["advantage_variance_grpo"],
+    }
+
+
+def _bits(right: list[bool]) -> str:
+    return "".join("01"[r] for r in right)
