@@ -102,6 +102,7 @@ class TrainConfig(_Section):
     )
     on_failure: Literal["drop", "grpo", "raise"] | None = Field(None, description="The same for a failed call.")
     max_span_tokens: int = Field(64, ge=1, description="A longer span is refused.")
+    on_ambiguous: Literal["first", "miss"] = Field("first", description="A quote that occurs twice and no hint decides.")
     cal_provider: str = Field("reference", description="Oracle: reference, arithmetic, openai or gemini.")
     cal_model: str | None = Field(None, description="Model name for openai and gemini.")
     cal_base_url: str | None = Field(None, description="Server for openai; default OPENAI_BASE_URL.")

@@ -7,7 +7,7 @@ from cal_grpo.alignment.atoms import Atoms
 from cal_grpo.alignment.choose import OnAmbiguous, choose
 from cal_grpo.alignment.decoded import Decoded, decode
 from cal_grpo.alignment.find import CharSpan, elided, same_atoms, verbatim
-from cal_grpo.alignment.table import token_table
+from cal_grpo.alignment.table import backend, token_table
 from cal_grpo.alignment.types import Method, Miss, TokenSpan
 from cal_grpo.errors import UsageError
 
@@ -43,7 +43,7 @@ class Aligner:
             raise UsageError(f"got threshold={threshold}; expected 0 to 1; the default is {THRESHOLD}")
         if on_ambiguous not in ("first", "miss"):
             raise UsageError(f"got on_ambiguous={on_ambiguous!r}; expected 'first' or 'miss'; choose one of them")
-        token_table(tokenizer)
+        token_table(backend(tokenizer))
         self._tokenizer = tokenizer
         self._max_span_tokens = max_span_tokens
         self._threshold = threshold
@@ -95,31 +95,30 @@ class Aligner:
         return [[self.map(d, quote, hint) for quote, hint in row] for d, row in zip(decoded, quotes, strict=True)]
 
     def _find(self, decoded: Decoded, quote: str, hint: str | None) -> tuple[CharSpan, Method, float] | Miss:
-        method: Method = "exact"
-        spans = verbatim(decoded.text, quote)
-        if not spans:
-            method = "normalized"
-            atoms = Atoms.scan(quote)
-            spans = same_atoms(decoded, quote, atoms) or elided(decoded, quote)
-        score = 1.0
-        if not spans:
-            from cal_grpo.alignment.fuzzy import resembling  # rapidfuzz is needed by loose quotes only
+        spans = verbatim(decoded, quote)
+        if spans:
+            return _with(choose(decoded, spans, hint, self._on_ambiguous), "exact", 1.0)
+        atoms = Atoms.scan(quote)
+        spans = same_atoms(decoded, quote, atoms) or elided(decoded, quote)
+        if spans:
+            return _with(choose(decoded, spans, hint, self._on_ambiguous), "normalized", 1.0)
 
-            method = "fuzzy"
-            passages = resembling(decoded, quote, atoms, self._threshold)
-            if not passages:
-                return Miss("not_found", f"{quote[:60]!r} is not in the response")
-            score = passages[0].score
-            if any(score - _MARGIN < p.score < score and _apart(p.span, passages[0].span) for p in passages):
-                return Miss("ambiguous", f"{quote[:60]!r} resembles several passages")
-            spans = [p.span for p in passages if p.score == score]
-            spans.sort()
-        chosen = choose(decoded, spans, hint, self._on_ambiguous)
-        return chosen if isinstance(chosen, Miss) else (chosen, method, score)
+        from cal_grpo.alignment.fuzzy import resembling  # rapidfuzz is needed by loose quotes only
+
+        passages = resembling(decoded, quote, atoms, self._threshold)
+        if passages is None:
+            return Miss("ambiguous", f"the numbers of {quote[:60]!r} are all over the response")
+        if not passages:
+            return Miss("not_found", f"{quote[:60]!r} is not in the response")
+        score = passages[0].score
+        rivals = [p for p in passages if p.score > score - _MARGIN]
+        # Passages that say the same are repetitions; of merely similar ones the first would be a guess.
+        cautious: OnAmbiguous = self._on_ambiguous if len({p.says for p in rivals}) == 1 else "miss"
+        return _with(choose(decoded, sorted(p.span for p in rivals), hint, cautious), "fuzzy", score)
 
 
-def _apart(a: CharSpan, b: CharSpan) -> bool:
-    return a.end <= b.start or b.end <= a.start
+def _with(chosen: CharSpan | Miss, method: Method, score: float) -> tuple[CharSpan, Method, float] | Miss:
+    return chosen if isinstance(chosen, Miss) else (chosen, method, score)
 
 
 def map_segment_to_token_indices(

@@ -1,5 +1,6 @@
 """A completion as text, with the characters that each sampled token contributed to."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from cal_grpo.alignment.atoms import Atoms
-from cal_grpo.alignment.folding import is_visible
-from cal_grpo.alignment.table import TokenTable, backend, characters_of_bytes, token_table
+from cal_grpo.alignment.folding import ink, is_visible
+from cal_grpo.alignment.offsets import by_prefix, by_table
+from cal_grpo.alignment.table import TokenTable, backend, special_ids, token_table
 from cal_grpo.errors import UsageError
 
 
@@ -21,7 +23,7 @@ class Decoded:
         text: the tokenizer's own decoding, special tokens included; what an oracle must be shown.
         starts_T, ends_T: int64; token t contributed to the characters [starts_T[t], ends_T[t]). Both never decrease
             and cover the text. Tokens that share a character overlap there; a token that adds nothing is empty.
-        special_T: bool; special tokens, whose text no quote contains.
+        special_T: bool; special tokens, which a quote has whole or not at all.
     """
 
     text: str
@@ -33,13 +35,28 @@ class Decoded:
         return len(self.starts_T)
 
     @cached_property
+    def special_spans(self) -> list[tuple[int, int]]:
+        """The characters of each special token, half-open."""
+        return [(int(self.starts_T[t]), int(self.ends_T[t])) for t in self.special_T.nonzero()[0]]
+
+    @cached_property
     def atoms(self) -> Atoms:
         """The text as words, numbers and operators; computed once, when a quote is not verbatim."""
-        text = self.text
-        for t in np.flatnonzero(self.special_T):
-            start, end = self.starts_T[t], self.ends_T[t]
-            text = text[:start] + " " * (end - start) + text[end:]
-        return Atoms.scan(text)
+        parts, done = [], 0
+        for start, end in self.special_spans:
+            parts += [self.text[done:start], " " * (end - start)]
+            done = end
+        return Atoms.scan("".join([*parts, self.text[done:]]))
+
+    @cached_property
+    def ink(self) -> tuple[str, list[int]]:
+        """What a reader sees of the text but markdown, in one spelling, and the character of the text it came from."""
+        return ink(self.text)
+
+    def is_inside_special(self, at: int) -> bool:
+        """Whether the position ``at`` has characters of one special token on both sides."""
+        before = bisect_left(self.special_spans, (at, 0)) - 1
+        return before >= 0 and at < self.special_spans[before][1]
 
     def tokens(self, char_start: int, char_end: int) -> tuple[int, int] | None:
         """The tokens, as half-open indices, that share a visible character with ``text[char_start:char_end]``.
@@ -61,8 +78,8 @@ class Decoded:
             char_end -= 1
         if char_start == char_end:
             return None
-        first = int(np.searchsorted(self.ends_T, char_start, side="right"))
-        return first, int(np.searchsorted(self.starts_T, char_end, side="left"))
+        first = int(self.ends_T.searchsorted(char_start, side="right"))
+        return first, int(self.starts_T.searchsorted(char_end, side="left"))
 
 
 def decode(token_ids: Sequence[int], tokenizer: Any) -> Decoded:
@@ -81,22 +98,29 @@ def decode(token_ids: Sequence[int], tokenizer: Any) -> Decoded:
     inner = backend(tokenizer)
     ids_T = _checked(token_ids)
     text: str = inner.decode(ids_T.tolist(), skip_special_tokens=False)
-    table = token_table(inner)
-    if table is not None:
-        joined, starts_T, ends_T = _offsets(ids_T, table)
-        # The tokenizer has the last word on its text: where the table does not reproduce it, ask for every prefix.
-        if joined == text:
-            known_T = ids_T < len(table.special_V)
-            special_T = known_T & table.special_V[np.where(known_T, ids_T, 0)] if len(table.special_V) else known_T
-            return Decoded(text, starts_T, ends_T, special_T)
-    starts_T, ends_T = _offsets_by_prefix(ids_T, inner, text)
-    special_ids = [index for index, added in inner.get_added_tokens_decoder().items() if added.special]
-    return Decoded(text, starts_T, ends_T, np.isin(ids_T, special_ids))
+    # The tokenizer has the last word on its text. Where the table does not reproduce it, the tokenizer may have been
+    # given tokens since; if that is not it, ask for every prefix.
+    starts_T, ends_T = (
+        _reproduced(text, ids_T, token_table(inner))
+        or _reproduced(text, ids_T, token_table(inner, inner.get_vocab_size(with_added_tokens=True)))
+        or by_prefix(ids_T, inner, text)
+    )
+    return Decoded(text, starts_T, ends_T, np.isin(ids_T, special_ids(inner)))
+
+
+def _reproduced(text: str, ids_T: np.ndarray, table: TokenTable | None) -> tuple[np.ndarray, np.ndarray] | None:
+    if table is None:
+        return None
+    joined, starts_T, ends_T = by_table(ids_T, table)
+    return (starts_T, ends_T) if joined == text else None
 
 
 def _checked(token_ids: Sequence[int]) -> np.ndarray:
-    ids_T = np.asarray(token_ids)
-    if ids_T.size == 0:
+    try:
+        ids_T = np.asarray(token_ids)
+    except ValueError:  # lists of different lengths
+        ids_T = np.asarray(token_ids, dtype=object)
+    if ids_T.shape == (0,):
         return np.zeros(0, np.int64)
     if ids_T.ndim != 1 or ids_T.dtype.kind not in "iu":
         raise UsageError(
@@ -109,65 +133,3 @@ def _checked(token_ids: Sequence[int]) -> np.ndarray:
             "remove masks such as -100 before aligning"
         )
     return ids_T.astype(np.int64)
-
-
-def _offsets(ids_T: np.ndarray, table: TokenTable) -> tuple[str, np.ndarray, np.ndarray]:
-    known_T = ids_T < len(table.pieces)
-    known_T[known_T] = table.known_V[ids_T[known_T]]
-    kept = ids_T if known_T.all() else ids_T[known_T]  # the tokenizer, too, skips what it does not know
-    parts = [table.pieces[i] for i in kept.tolist()]
-    lengths = table.lengths_V[kept]
-    if len(kept) and (opener := table.openers.get(int(kept[0]))) is not None:
-        parts[0], lengths[0] = opener, len(opener)
-
-    partial = np.flatnonzero(table.partial_V[kept])
-    runs = np.split(partial, np.flatnonzero(np.diff(partial) > 1) + 1) if len(partial) else []
-    inside: list[tuple[np.ndarray, list[int]]] = []
-    for run in runs:
-        raws = [table.raw[int(kept[t])] for t in run]
-        parts[run[-1]], owners = characters_of_bytes(b"".join(raws), table.all_or_nothing)
-        lengths[run[-1]] = len(parts[run[-1]])
-        inside.append((run, owners))
-
-    ends = np.cumsum(lengths)
-    starts = ends - lengths
-    for run, owners in inside:
-        base, at = int(starts[run[0]]), 0
-        for t in run:
-            size = len(table.raw[int(kept[t])])
-            starts[t], ends[t] = base + owners[at], base + owners[at + size - 1] + 1
-            at += size
-
-    text, left = _stripped("".join(parts), table.strip)
-    starts, ends = (np.clip(x - left, 0, len(text)) for x in (starts, ends))
-    if len(kept) == len(ids_T):
-        return text, starts, ends
-    # An unknown id is empty, between its neighbours; or shares the character that it stands in the middle of.
-    following = np.cumsum(known_T)
-    return text, np.append(starts, len(text))[following - known_T], np.insert(ends, 0, 0)[following]
-
-
-def _stripped(text: str, strip: tuple[str, int, int]) -> tuple[str, int]:
-    what, most_left, most_right = strip
-    left = right = 0
-    while left < min(most_left, len(text)) and text[left] == what:
-        left += 1
-    while right < min(most_right, len(text) - left) and text[len(text) - 1 - right] == what:
-        right += 1
-    return text[left : len(text) - right], left
-
-
-def _offsets_by_prefix(ids_T: np.ndarray, inner: Any, text: str) -> tuple[np.ndarray, np.ndarray]:
-    ids = ids_T.tolist()
-    ends_T = np.zeros(len(ids), np.int64)
-    for t in range(len(ids)):
-        prefix = inner.decode(ids[: t + 1], skip_special_tokens=False)
-        ends_T[t] = _agreeing(prefix, text)
-    if len(ids):
-        ends_T[-1] = len(text)
-    ends_T = np.maximum.accumulate(ends_T)
-    return np.concatenate([[0], ends_T[:-1]])[: len(ids)], ends_T
-
-
-def _agreeing(a: str, b: str) -> int:
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

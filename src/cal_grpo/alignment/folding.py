@@ -18,7 +18,7 @@ _SPELLINGS = {
 
 
 def fold(text: str) -> tuple[str, Sequence[int]]:
-    """Lower case, compatibility forms resolved, accents dropped, one sign for each operator.
+    """Lower case, compatibility forms resolved (NFKD), accents dropped, one sign for each operator.
 
     Returns:
         The folded text, and for each of its characters the index in ``text`` of the one that it came from.
@@ -48,10 +48,18 @@ def _fold_character(c: str) -> str:
     if "\uac00" <= c <= "\ud7a3":  # a Hangul syllable is one letter to its readers
         return c
     form = unicodedata.decomposition(c)
-    # Without the mark "x²" would read "x2", and "3½" would read "31/2".
-    lead = "^" if form.startswith("<super>") else " " if form.startswith("<fraction>") else ""
     plain = "".join(d for d in unicodedata.normalize("NFKD", c) if not "\u0300" <= d <= "\u036f")
+    # Without the mark "x²" would read "x2", and "3½" would read "31/2".
+    raised = form.startswith("<super>") and plain.isdecimal()
+    lead = "^" if raised else " " if form.startswith("<fraction>") else ""
     return lead + "".join(_SPELLINGS.get(d, d) for d in plain.casefold())
+
+
+def ink(text: str) -> tuple[str, list[int]]:
+    """Folded text without white space, times signs and what markdown and LaTeX are made of; origins as in ``fold``."""
+    folded, origin = fold(text)
+    kept = [i for i, c in enumerate(folded) if c not in "*×_`#$\\" and not c.isspace()]
+    return "".join(folded[i] for i in kept), [origin[i] for i in kept]
 
 
 def is_visible(c: str) -> bool:

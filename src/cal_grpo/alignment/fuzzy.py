@@ -1,50 +1,66 @@
 """A quote with words changed, dropped or added, but with its numbers and operators in place."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from math import ceil
 from typing import NamedTuple
 
-from rapidfuzz import fuzz
 from rapidfuzz.distance import Indel, LCSseq
 
-from cal_grpo.alignment.atoms import STRICT_WORDS, Atom, Atoms
+from cal_grpo.alignment.atoms import STRICT_WORDS, Atoms
 from cal_grpo.alignment.decoded import Decoded
-from cal_grpo.alignment.find import CharSpan, views, widened
+from cal_grpo.alignment.find import MIN_ATOMS, CharSpan, opens_alike, widened, without_extras
+from cal_grpo.alignment.scanner import Atom
 
-_MIN_ATOMS = 4  # a shorter quote resembles too much
-_MAX_PLACES = 64  # of equal numbers, in a response that repeats itself
+_MAX_WORK = 8  # atoms compared for each atom of the response; more if the quote's numbers repeat without end
+_COMMON = 0.4  # share of a quote's words that a stretch without numbers must have to be looked at
 _STRAY = 2  # atoms more between an outermost match and the rest than the quote has there: a coincidence
 
 
 class Resemblance(NamedTuple):
-    """A passage like the quote, with the similarity of their characters in [0, 1]."""
+    """A passage like the quote: what it says, in one spelling, and the similarity of their characters in [0, 1]."""
 
     span: CharSpan
+    says: str
     score: float
 
 
-def resembling(response: Decoded, quote: str, atoms: Atoms, threshold: float) -> list[Resemblance]:
-    """Passages that differ from the quote in words only, best first.
+def resembling(response: Decoded, quote: str, atoms: Atoms, threshold: float) -> list[Resemblance] | None:
+    """Passages that differ from the quote in words only, best first, none overlapping a better one.
 
-    Their numbers and operators are the quote's, in its order; no number word or comparison is replaced. Linear in
-    the response: its atoms are looked at once for each place where the quote's numbers are.
+    Their numbers and operators are the quote's, in its order; no number word or comparison is replaced. None if these
+    numbers are in so many places that comparing them would not be linear in the response.
     """
-    *_, (view, wanted) = views(response.atoms, atoms)
-    if len(wanted) < _MIN_ATOMS or not len(view):
+    view, wanted = without_extras(response.atoms, atoms)
+    if len(wanted) < MIN_ATOMS:
         return []
-    found: dict[CharSpan, Resemblance] = {}
-    for low, high in _zones(view.items, wanted.items):
+    zones = list(_zones(view.items, wanted.items))
+    if sum(high - low for low, high in zones) > _MAX_WORK * len(view):
+        return None
+    found: list[Resemblance] = []
+    for low, high in zones:
         pairs = _aligned(wanted.items, view.items, low, high)
         if not pairs or not _faithful(wanted.items, view.items, pairs):
             continue
         first, last = pairs[0][1], pairs[-1][1] + 1
         theirs = " ".join(a.text for a in view.items[first:last])
         score = Indel.normalized_similarity(" ".join(a.text for a in wanted.items), theirs)
-        if score >= threshold:
+        if score >= threshold and opens_alike(response.text, view, first, wanted, atoms):
             ours, kept = _cut(quote, wanted, pairs[0][0], pairs[-1][0] + 1)
-            span = widened(response.text, view, first, last, ours, kept)
-            found[span] = max(Resemblance(span, score), found.get(span, Resemblance(span, 0.0)))
-    return sorted(found.values(), key=lambda r: -r.score)
+            found.append(Resemblance(widened(response.text, view, first, last, ours, kept), theirs, score))
+    return _apart(found)
+
+
+def _apart(found: list[Resemblance]) -> list[Resemblance]:
+    taken: list[CharSpan] = []
+    best: list[Resemblance] = []
+    for one in sorted(found, key=lambda r: (-r.score, r.span)):
+        at = bisect_left(taken, one.span)
+        if (at == 0 or taken[at - 1].end <= one.span.start) and (at == len(taken) or one.span.end <= taken[at].start):
+            taken.insert(at, one.span)
+            best.append(one)
+    return best
 
 
 def _cut(quote: str, wanted: Atoms, first: int, last: int) -> tuple[str, Atoms]:
@@ -67,9 +83,7 @@ def _zones(theirs: Sequence[Atom], ours: Sequence[Atom]) -> Iterator[tuple[int, 
         return
     left, right = _slack(wanted[0]), _slack(len(ours) - 1 - wanted[-1])
     facts = Atoms([theirs[i] for i in strict])
-    for count, k in enumerate(facts.find(Atoms([ours[i] for i in wanted]))):
-        if count == _MAX_PLACES:
-            return
+    for k in facts.find(Atoms([ours[i] for i in wanted])):
         last = k + len(wanted) - 1
         yield max(bounds[k] + 1, strict[k] - left), min(bounds[last + 2], strict[last] + 1 + right)
 
@@ -79,28 +93,35 @@ def _slack(words: int) -> int:
 
 
 def _windows(theirs: Sequence[Atom], ours: Sequence[Atom], low: int, high: int) -> Iterator[tuple[int, int]]:
-    """The stretch, if it is not much longer than the quote; else its windows that are most like the quote."""
-    if high - low <= 2 * len(ours):
-        yield low, high
-        return
+    """Overlapping stretches longer than the quote by half, so that each passage like it is within one, and alone."""
     needle = [a.text for a in ours]
-    step = len(ours)
-    for at in range(low, high, step):
-        window = [a.text for a in theirs[at : min(at + 3 * step, high)]]
-        best = fuzz.partial_ratio_alignment(needle, window, score_cutoff=40)
-        if best is not None:
-            yield max(low, at + best.dest_start - 2), min(high, at + best.dest_end + 2)
+    for at in range(low, max(low + 1, high - len(ours) // 2), (len(ours) + 2) // 3):
+        end = min(at + len(ours) + len(ours) // 2 + 2, high)
+        if LCSseq.similarity(needle, [a.text for a in theirs[at:end]], score_cutoff=ceil(_COMMON * len(ours))):
+            yield at, end
 
 
 def _aligned(ours: Sequence[Atom], theirs: Sequence[Atom], low: int, high: int) -> list[tuple[int, int]]:
-    """Pairs of equal atoms, increasing in both, without coincidences at the ends."""
+    """Pairs of equal atoms, increasing in both, close together and without coincidences at the ends."""
     blocks = LCSseq.editops([a.text for a in ours], [a.text for a in theirs[low:high]]).as_matching_blocks()
     pairs = [(block.a + i, low + block.b + i) for block in blocks for i in range(block.size)]
-    while len(pairs) > 1 and _is_stray(pairs[0], pairs[1], ours[pairs[0][0]]):
-        pairs.pop(0)
-    while len(pairs) > 1 and _is_stray(pairs[-2], pairs[-1], ours[pairs[-1][0]]):
-        pairs.pop()
-    return pairs
+    if not pairs:
+        return []
+    # Of equally long alignments the one around the longest block: "the" is the next one, not one of the line before.
+    longest = max(blocks, key=lambda block: block.size)
+    anchor = pairs.index((longest.a, low + longest.b))
+    for n in range(anchor - 1, -1, -1):
+        i, j = pairs[n]
+        pairs[n] = i, next(k for k in range(pairs[n + 1][1] - 1, j - 1, -1) if theirs[k].text == ours[i].text)
+    for n in range(anchor + 1, len(pairs)):
+        i, j = pairs[n]
+        pairs[n] = i, next(k for k in range(pairs[n - 1][1] + 1, j + 1) if theirs[k].text == ours[i].text)
+    first, last = 0, len(pairs)
+    while last - first > 1 and _is_stray(pairs[first], pairs[first + 1], ours[pairs[first][0]]):
+        first += 1
+    while last - first > 1 and _is_stray(pairs[last - 2], pairs[last - 1], ours[pairs[last - 1][0]]):
+        last -= 1
+    return pairs[first:last]
 
 
 def _is_stray(left: tuple[int, int], right: tuple[int, int], outermost: Atom) -> bool:

@@ -7,31 +7,32 @@ from typing import Any
 
 import numpy as np
 
+from cal_grpo.alignment.utf8 import byte_level_alphabet
 from cal_grpo.errors import UsageError
+
+WHOLE, PARTIAL, UNKNOWN = range(3)
 
 
 @dataclass(frozen=True, eq=False)
 class TokenTable:
-    """The pieces of one tokenizer, by id (V = largest id + 1).
+    """The pieces of one tokenizer, by id (V = largest id + 2: the last one stands for every id beyond the vocabulary).
 
     Attributes:
-        pieces: the text of an id, "" for an id that stands for nothing.
+        pieces_V: object, str; the text of an id, "" where it is in ``raw`` or stands for nothing.
         openers: the text of an id as first of the sequence, where that differs.
         raw: the bytes of those ids that are no whole characters by themselves.
         lengths_V: int64, characters of each piece.
-        known_V, partial_V, special_V: bool; in the vocabulary, in ``raw``, a special token.
-        all_or_nothing: an invalid run of bytes becomes one U+FFFD a byte (byte fallback) rather than one for each
-            maximal part of a character (byte-level BPE).
-        strip: characters taken off the left and the right end of the whole text, and which.
+        kinds_V: int8; ``WHOLE``, ``PARTIAL`` for what is in ``raw``, or ``UNKNOWN``.
+        all_or_nothing: a run of bytes that is not UTF-8 becomes one U+FFFD a byte (byte fallback) rather than one for
+            each maximal part of a character (byte-level BPE).
+        strip: a character, and how many of it are taken off the left and the right end of the whole text.
     """
 
-    pieces: list[str]
+    pieces_V: np.ndarray
     openers: dict[int, str]
     raw: dict[int, bytes]
     lengths_V: np.ndarray
-    known_V: np.ndarray
-    partial_V: np.ndarray
-    special_V: np.ndarray
+    kinds_V: np.ndarray
     all_or_nothing: bool
     strip: tuple[str, int, int]
 
@@ -51,18 +52,20 @@ def backend(tokenizer: Any) -> Any:
     return inner
 
 
-def token_table(tokenizer: Any) -> TokenTable | None:
-    """The table of a tokenizer, or None if its decoder cannot be taken apart id by id (WordPiece, for one)."""
-    inner = backend(tokenizer)
-    return _cached_table(inner, inner.get_vocab_size(with_added_tokens=True))
-
-
 @lru_cache(maxsize=8)
-def _cached_table(inner: Any, _vocab_size: int) -> TokenTable | None:
-    # The size is part of the key because a tokenizer can be given more tokens after the first call.
+def token_table(inner: Any, vocab_size: int | None = None) -> TokenTable | None:
+    """The table of a ``tokenizers.Tokenizer``; None if its decoder cannot be taken apart id by id (WordPiece, for one).
+
+    It is built once, and again for another ``vocab_size``: a tokenizer can be given more tokens after the first call.
+    """
     stages = _stages(inner)
     recipe = None if stages is None else _recipe(stages)
-    return None if recipe is None else recipe.build(inner)
+    return None if recipe is None else recipe.build(inner.get_vocab(with_added_tokens=True))
+
+
+def special_ids(inner: Any) -> list[int]:
+    """The ids of a ``tokenizers.Tokenizer``'s special tokens."""
+    return [index for index, added in inner.get_added_tokens_decoder().items() if added.special]
 
 
 def _stages(inner: Any) -> list[dict[str, Any]] | None:
@@ -104,32 +107,25 @@ class _Recipe:
         self.opener_drops: str | None = None
         self.strip = ("", 0, 0)
 
-    def build(self, inner: Any) -> TokenTable:
-        vocab: dict[str, int] = inner.get_vocab(with_added_tokens=True)
-        size = max(vocab.values(), default=-1) + 1
-        pieces, openers, raw = [""] * size, {}, {}
-        known_V, special_V = np.zeros(size, bool), np.zeros(size, bool)
+    def build(self, vocab: dict[str, int]) -> TokenTable:
+        size = max(vocab.values(), default=-1) + 2
+        pieces_V, openers, raw = np.full(size, "", object), {}, {}
+        kinds_V = np.full(size, UNKNOWN, np.int8)
         for token, index in vocab.items():
-            known_V[index] = True
             piece = self._piece(token)
             if isinstance(piece, bytes):
-                raw[index] = piece
+                raw[index], kinds_V[index] = piece, PARTIAL
                 continue
-            pieces[index] = piece
+            pieces_V[index], kinds_V[index] = piece, WHOLE
             if self.opener_drops and self.opener_drops in token:
-                openers[index] = token.replace(self.opener_drops, "")
-        for index, added in inner.get_added_tokens_decoder().items():
-            special_V[index] = added.special
-        partial_V = np.zeros(size, bool)
-        partial_V[list(raw)] = True
-        lengths_V = np.fromiter(map(len, pieces), np.int64, size)
-        strip = self.strip
-        return TokenTable(pieces, openers, raw, lengths_V, known_V, partial_V, special_V, not self.byte_level, strip)
+                openers[index] = self._replaced(token.replace(self.opener_drops, ""))
+        lengths_V = np.fromiter(map(len, pieces_V), np.int64, size)
+        return TokenTable(pieces_V, openers, raw, lengths_V, kinds_V, not self.byte_level, self.strip)
 
     def _piece(self, token: str) -> str | bytes:
         if self.byte_level:
             # A token with a character outside the alphabet (an added token) stands for itself.
-            alphabet = _byte_level_alphabet()
+            alphabet = byte_level_alphabet()
             data = bytes(alphabet[c] for c in token) if all(c in alphabet for c in token) else token.encode()
             try:
                 return data.decode()
@@ -140,37 +136,9 @@ class _Recipe:
                 return bytes([int(token[3:5], 16)])
             except ValueError:
                 pass
+        return self._replaced(token)
+
+    def _replaced(self, token: str) -> str:
         for old, new in self.replacements:
             token = token.replace(old, new)
         return token
-
-
-@lru_cache(maxsize=1)
-def _byte_level_alphabet() -> dict[str, int]:
-    """GPT-2's printable stand-ins for the 256 bytes: printable Latin-1 for itself, the rest from U+0100 on."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    rest = [b for b in range(256) if b not in printable]
-    return {chr(b): b for b in printable} | {chr(0x100 + i): b for i, b in enumerate(rest)}
-
-
-def characters_of_bytes(data: bytes, all_or_nothing: bool) -> tuple[str, list[int]]:
-    """Decode a run of bytes as a tokenizer does; the text, and for each byte the character it is part of."""
-    if all_or_nothing:
-        try:
-            data.decode()
-        except UnicodeDecodeError:
-            return "\ufffd" * len(data), list(range(len(data)))
-    text, owners, at = "", [], 0
-    while at < len(data):
-        try:
-            good, bad = data[at:].decode(), 0
-        except UnicodeDecodeError as e:
-            good, bad = data[at : at + e.start].decode(), e.end - e.start
-        for c in good:
-            size = len(c.encode())
-            owners += [len(text)] * size
-            text, at = text + c, at + size
-        if bad:  # Python and the tokenizers' Rust alike write one U+FFFD for such a stretch
-            owners += [len(text)] * bad
-            text, at = text + "\ufffd", at + bad
-    return text, owners

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from cal_grpo.config import load_config
-from cal_grpo.credit import OUTCOME_ONLY, Weights
+from cal_grpo.credit import Weights
+from cal_grpo.credit.survival import error_step
 from cal_grpo.engines.simulator import Learner, LossSettings
 from cal_grpo.engines.tunix.cluster import adam
 from cal_grpo.oracles import CALOracle, ReferenceOracle
@@ -60,6 +61,9 @@ class Trial:
         return f"{self.credit}_{self.steps}steps_lr{self.learning_rate:g}_seed{self.seed}{extra}"
 
 
+_METRICS = ("asked", "found", "credit_share", "advantage_variance", "advantage_variance_grpo")
+
+
 def run(world: World, trial: Trial) -> Iterator[dict[str, Any]]:
     """The training, as one row an update: numbers of the batch, and of the held-out evaluation where there was one.
 
@@ -80,7 +84,7 @@ def run(world: World, trial: Trial) -> Iterator[dict[str, Any]]:
             prompts, rollouts = world.roll_out(learner.params, questions, trial.seed, update)
             completions = world.completions(questions, rollouts, world.group_size)
             rng = np.random.default_rng([trial.seed, update])
-            credited = pipeline.redeem(pipeline.submit(completions, _logprobs(rollouts)), rng)
+            credited = pipeline.redeem(pipeline.submit(completions), rng)
             numbers = learner.update(prompts, rollouts, credited.advantages_BT, world.group_size)
             row = {"update": update} | numbers | _batch_numbers(credited) | {"seconds": time.perf_counter() - began}
             if update % trial.evaluate_every == 0 or update == trial.updates:
@@ -92,21 +96,17 @@ def run(world: World, trial: Trial) -> Iterator[dict[str, Any]]:
 
 
 def _batch_numbers(credited: Credited) -> dict[str, float]:
-    rows = credited.judged
+    batch = credited.batch
     steps, errors = 0, 0
-    for judged, ends in zip(rows, credited.step_ends, strict=True):
-        span = judged.outcome
-        wrong = None if span is None or not hasattr(span, "start") else int(np.searchsorted(ends, span.start, side="right"))
+    for row, ends in enumerate(batch.step_ends or ()):
+        wrong = error_step(batch, row)
         steps += len(ends) if wrong is None else wrong + 1
         errors += wrong is not None
     return {
-        "accuracy": sum(j.completion.grade.correct for j in rows) / len(rows),
-        "tokens": sum(len(j.completion.token_ids) for j in rows),
-        "judged": credited.metrics["asked"],
+        "accuracy": float(batch.correct_B.mean()),
+        "tokens": int(batch.lengths_B.sum()),
         "step_error_rate": errors / max(steps, 1),
-        "credit_share": credited.metrics["credit_share"],
-        "advantage_variance": credited.metrics["advantage_variance"],
-        "advantage_variance_grpo": credited.metrics["advantage_variance_grpo"],
+        **{name: credited.metrics[name] for name in _METRICS},
     }
 
 

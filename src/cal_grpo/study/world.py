@@ -1,13 +1,10 @@
 """What every run of a study shares: a policy, its questions, and graded, judged rollouts."""
 
 import itertools
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from flax import nnx
 
@@ -20,7 +17,7 @@ from cal_grpo.engines.tunix.mesh import make_mesh
 from cal_grpo.engines.tunix.prompts import render
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import grade_answer
-from cal_grpo.oracles import CALOracle, Oracle
+from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import Completion, CreditPipeline
 from cal_grpo.policies import resolve_model
 from cal_grpo.tasks.ledger import stories
@@ -57,9 +54,7 @@ class World:
         self.model, self.tokenizer = loaded.model, loaded.tokenizer
         self.params = nnx.split(self.model, nnx.Param, ...)[1]
         self._prompt_tokens, self._answer_tokens = 28 + 11 * steps, 10 + 10 * steps
-        self.sampler = Sampler(
-            self.model, self._answer_tokens, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id or 0
-        )
+        self.sampler = Sampler(self.model, self._answer_tokens, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id or 0)
         self.aligner = Aligner(self.tokenizer)
         self.held_out = list(itertools.islice(self._questions("eval", 0), held_out))
 
@@ -81,8 +76,10 @@ class World:
     def completions(self, questions: Sequence[Question], rollouts: Rollouts, group_size: int) -> list[Completion]:
         """Graded answers, as the pipeline takes them."""
         return [
-            self._completion(questions[row // group_size].example, ids_T[:length].tolist())
-            for row, (ids_T, length) in enumerate(zip(rollouts.ids_BT, rollouts.lengths_B, strict=True))
+            self._completion(questions[row // group_size].example, ids_T[:length].tolist(), logprobs_T[:length])
+            for row, (ids_T, logprobs_T, length) in enumerate(
+                zip(rollouts.ids_BT, rollouts.logprobs_BT, rollouts.lengths_B, strict=True)
+            )
         ]
 
     def accuracy(self, params: Any, batch_size: int = 128) -> list[bool]:
@@ -104,9 +101,9 @@ class World:
             rows += [c.grade.correct for c in self.completions(batch, rollouts, k)]
         return np.array(rows).reshape(-1, k)
 
-    def _completion(self, example: Example, token_ids: list[int]) -> Completion:
+    def _completion(self, example: Example, token_ids: list[int], logprobs_T: np.ndarray) -> Completion:
         grade = grade_answer(self.aligner.decode(token_ids).text, example.answer)
-        return Completion(example.question, example.reference, token_ids, grade, float(grade.correct))
+        return Completion(example.question, example.reference, token_ids, grade, float(grade.correct), logprobs_T)
 
     def _pad(self, questions: Sequence[Question]) -> Prompts:
         ids = [question.prompt_ids for question in questions]

@@ -5,6 +5,7 @@ import warnings
 
 from tunix.rl.grpo.grpo_learner import GRPOConfig
 
+from cal_grpo.alignment import OnAmbiguous
 from cal_grpo.credit import Weights, formula
 from cal_grpo.errors import UsageError
 from cal_grpo.pipeline import OnTrouble
@@ -23,6 +24,8 @@ class CALGRPOConfig(GRPOConfig):
             ``drop`` under ``sparse``.
         on_failure: the same for a call that failed.
         max_span_tokens: a longer span is refused.
+        on_ambiguous: a quote that occurs more than once and whose hint does not decide is its "first" occurrence, or a
+            "miss".
         seed: of the rollouts' noise and of formulas that draw.
         loss_agg_mode: the only place where credit is scaled.
         kl_loss_mode: estimator of the KL term. The default is GRPO's own (arXiv 2402.03300, equation 4). Tunix's default,
@@ -40,6 +43,7 @@ class CALGRPOConfig(GRPOConfig):
     on_miss: OnTrouble | None = None
     on_failure: OnTrouble | None = None
     max_span_tokens: int = 64
+    on_ambiguous: OnAmbiguous = "first"
     seed: int = 0
     loss_agg_mode: str = "token-mean"
     kl_loss_mode: str = "low_var_kl"

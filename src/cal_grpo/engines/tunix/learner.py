@@ -78,7 +78,11 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
             raise UsageError(f"credit={credit!r} needs an oracle; pass oracle=CALOracle(...) or set use_cal=False")
         return CreditPipeline(
             oracle=oracle if oracle is None or isinstance(oracle, CALOracle) else CALOracle(oracle),
-            aligner=Aligner(self.rl_cluster.tokenizer.tokenizer, max_span_tokens=config.max_span_tokens),
+            aligner=Aligner(
+                self.rl_cluster.tokenizer.tokenizer,
+                max_span_tokens=config.max_span_tokens,
+                on_ambiguous=config.on_ambiguous,
+            ),
             credit=credit,
             weights=config.weights(),
             group_size=config.num_generations,

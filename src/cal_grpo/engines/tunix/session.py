@@ -140,5 +140,6 @@ def algorithm(config: TrainConfig) -> CALGRPOConfig:
         on_miss=config.on_miss,
         on_failure=config.on_failure,
         max_span_tokens=config.max_span_tokens,
+        on_ambiguous=config.on_ambiguous,
         seed=config.seed,
     )
