@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cal_grpo.config import load_config
-from cal_grpo.credit import Weights
+from cal_grpo.credit import Batch, Weights
 from cal_grpo.credit.survival import error_step
 from cal_grpo.engines.simulator import Learner, LossSettings
 from cal_grpo.engines.tunix.cluster import adam
@@ -75,8 +75,9 @@ def run(world: World, trial: Trial) -> Iterator[dict[str, Any]]:
     judge = Misjudging(ReferenceOracle(), trial.misjudged, trial.seed) if trial.misjudged else ReferenceOracle()
     batches = world.training(trial.seed, trial.batch_size)
     weights = Weights(trial.negative_reward, trial.prefix_reward)
-    with CALOracle(judge) as oracle:
+    with CALOracle(judge) as oracle, CALOracle(ReferenceOracle()) as truth:
         pipeline = world.pipeline(trial.credit, oracle, weights)
+        measuring = world.pipeline("sparse", truth, weights)  # where the errors are, for credit that does not ask too
         yield {"update": 0, "held_out": _bits(world.accuracy(learner.params))}
         for update in range(1, trial.updates + 1):
             began = time.perf_counter()
@@ -86,7 +87,8 @@ def run(world: World, trial: Trial) -> Iterator[dict[str, Any]]:
             rng = np.random.default_rng([trial.seed, update])
             credited = pipeline.redeem(pipeline.submit(completions), rng)
             numbers = learner.update(prompts, rollouts, credited.advantages_BT, world.group_size)
-            row = {"update": update} | numbers | _batch_numbers(credited) | {"seconds": time.perf_counter() - began}
+            row = {"update": update, "seconds": time.perf_counter() - began} | numbers | _batch_numbers(credited)
+            row["step_error_rate"] = _step_error_rate(measuring.redeem(measuring.submit(completions), rng).batch)
             if update % trial.evaluate_every == 0 or update == trial.updates:
                 row["held_out"] = _bits(world.accuracy(learner.params))
             if update == trial.updates and trial.pass_questions:
@@ -97,17 +99,18 @@ def run(world: World, trial: Trial) -> Iterator[dict[str, Any]]:
 
 def _batch_numbers(credited: Credited) -> dict[str, float]:
     batch = credited.batch
-    steps, errors = 0, 0
-    for row, ends in enumerate(batch.step_ends or ()):
-        wrong = error_step(batch, row)
-        steps += len(ends) if wrong is None else wrong + 1
-        errors += wrong is not None
     return {
         "accuracy": float(batch.correct_B.mean()),
         "tokens": int(batch.lengths_B.sum()),
-        "step_error_rate": errors / max(steps, 1),
         **{name: credited.metrics[name] for name in _METRICS},
     }
+
+
+def _step_error_rate(batch: Batch) -> float:
+    """First errors over the steps that were reached without one: the hazard of a step."""
+    errors = [error_step(batch, row) for row in range(len(batch.spans))]
+    reached = sum(len(ends) if e is None else e + 1 for e, ends in zip(errors, batch.step_ends or (), strict=True))
+    return sum(e is not None for e in errors) / max(reached, 1)
 
 
 def _bits(right: list[bool]) -> str:
