@@ -7,6 +7,7 @@ import typer
 
 from cal_grpo.cli.cache import cache_app
 from cal_grpo.cli.oracle import oracle_app
+from cal_grpo.cli.study import app as study_app
 from cal_grpo.cli.train import train_command
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command("train")(train_command)
 app.add_typer(oracle_app, name="oracle")
 app.add_typer(cache_app, name="cache")
+app.add_typer(study_app, name="study")
 
 
 def _print_version(wanted: bool) -> None:
