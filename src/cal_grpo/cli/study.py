@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Measure credit formulas: how good a batch's gradient is, and how fast a policy learns. docs/study.md has the protocol.",
+    help="Measure credit formulas: the gradient of a batch, and how fast a policy learns. docs/study.md has the protocol.",
     no_args_is_help=True,
 )
 

@@ -61,6 +61,8 @@ class Trial:
         return f"{self.credit}_{self.steps}steps_lr{self.learning_rate:g}_seed{self.seed}{extra}"
 
 
+# The library's own, with the learning rate as a factor, so that every trial shares one compiled update.
+_OPTIMIZER = adam(load_config(overrides={"learning_rate": 1.0}))
 _METRICS = ("asked", "found", "credit_share", "advantage_variance", "advantage_variance_grpo")
 
 
@@ -70,8 +72,7 @@ def run(world: World, trial: Trial) -> Iterator[dict[str, Any]]:
     ``held_out`` is a string of 0 and 1, which questions were right; the last row also has ``pass_at_k``, the right answers
     of k to each question.
     """
-    config = load_config(overrides={"learning_rate": trial.learning_rate, "beta": trial.beta})
-    learner = Learner(world.model, adam(config), LossSettings(beta=trial.beta))
+    learner = Learner(world.params, world.shape, _OPTIMIZER, LossSettings(beta=trial.beta), trial.learning_rate)
     judge = Misjudging(ReferenceOracle(), trial.misjudged, trial.seed) if trial.misjudged else ReferenceOracle()
     batches = world.training(trial.seed, trial.batch_size)
     weights = Weights(trial.negative_reward, trial.prefix_reward)
@@ -86,7 +87,7 @@ def run(world: World, trial: Trial) -> Iterator[dict[str, Any]]:
             completions = world.completions(questions, rollouts, world.group_size)
             rng = np.random.default_rng([trial.seed, update])
             credited = pipeline.redeem(pipeline.submit(completions), rng)
-            numbers = learner.update(prompts, rollouts, credited.advantages_BT, world.group_size)
+            numbers = learner.update(prompts, rollouts, credited.advantages_BT)
             row = {"update": update, "seconds": time.perf_counter() - began} | numbers | _batch_numbers(credited)
             row["step_error_rate"] = _step_error_rate(measuring.redeem(measuring.submit(completions), rng).batch)
             if update % trial.evaluate_every == 0 or update == trial.updates:

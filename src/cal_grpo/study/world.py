@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from flax import nnx
 
 from cal_grpo.alignment import Aligner
 from cal_grpo.credit import Weights
-from cal_grpo.engines.simulator import Prompts, Rollouts, Sampler, pad_prompts
+from cal_grpo.engines.simulator import Prompts, Rollouts, Sampler, from_tunix, pad_prompts
 from cal_grpo.engines.simulator.sample import stream
 from cal_grpo.engines.tunix.checkpoint import load_policy
 from cal_grpo.engines.tunix.mesh import make_mesh
@@ -51,10 +50,10 @@ class World:
     def __init__(self, policy: str, steps: int, group_size: int, held_out: int) -> None:
         self.steps, self.group_size = steps, group_size
         loaded = load_policy(resolve_model(policy), make_mesh())
-        self.model, self.tokenizer = loaded.model, loaded.tokenizer
-        self.params = nnx.split(self.model, nnx.Param, ...)[1]
-        self._prompt_tokens, self._answer_tokens = 28 + 11 * steps, 10 + 10 * steps
-        self.sampler = Sampler(self.model, self._answer_tokens, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id or 0)
+        self.tokenizer = loaded.tokenizer
+        self.shape, self.params = from_tunix(loaded.model)
+        self._prompt_tokens, answer_tokens = 40 + 11 * steps, 16 + 11 * steps  # the task's, see ``tasks.load_task``
+        self.sampler = Sampler(self.shape, answer_tokens, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id or 0)
         self.aligner = Aligner(self.tokenizer)
         self.held_out = list(itertools.islice(self._questions("eval", 0), held_out))
 

@@ -1,49 +1,92 @@
-"""A group's prompt once, its answers behind it."""
+"""A group's prompt once, its answers behind it.
 
-from typing import Any
+Keys and values are kept a layer, heads outside: those of prompts (Q, N, P, H), those of answers (Q, N, G, T, H).
+"""
 
 import jax
 import jax.numpy as jnp
 
+from cal_grpo.engines.simulator.qwen2 import Params, Shape, hidden, logits
 
-def empty_cache(config: Any, rows: int, slots: int) -> dict[str, Any]:
-    """Tunix's cache of keys and values, zeros (tunix 0.1.7, generate/sampler.py, ``_init_cache``)."""
-    shape = (rows, slots, config.num_kv_heads, config.head_dim)
-    return {
-        f"layer_{i}": {"k": jnp.zeros(shape), "v": jnp.zeros(shape), "end_index": jnp.zeros(rows, jnp.int32)}
-        for i in range(config.num_layers)
-    }
+Cache = list[tuple[jax.Array, jax.Array]]
 
 
-def read_prompts(model: Any, ids_QP: jax.Array, mask_QP: jax.Array, slots: int) -> tuple[jax.Array, dict[str, Any]]:
-    """Logits behind each prompt, float32 (Q, V), and the cache with the prompts in its first P slots.
+def read_prompts(params: Params, shape: Shape, ids_QP: jax.Array, mask_QP: jax.Array) -> tuple[jax.Array, Cache]:
+    """The last hidden state of each prompt (Q, D), and its keys and values. Prompts are padded on the left."""
+    cache: Cache = []
+    visible_QPP = jnp.tril(jnp.ones((ids_QP.shape[1],) * 2, bool))[None] & mask_QP[:, None, :]
 
-    Prompts are padded on the left.
-    """
-    prompts, length = ids_QP.shape
-    causal_PS = jnp.arange(slots)[None, :] <= jnp.arange(length)[:, None]
-    there_QS = jnp.pad(mask_QP, ((0, 0), (0, slots - length)))
+    def attend(layer: int, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+        q, k, v = (heads_outside(t, shape) for t in (q, k, v))
+        cache.append((k, v))
+        scores = _masked(jnp.einsum("qnth,qnsh->qnts", q, k), visible_QPP[:, None], shape)
+        return jnp.einsum("qnts,qnsh->qnth", jax.nn.softmax(scores), v).swapaxes(1, 2)
+
     positions_QP = jnp.maximum(jnp.cumsum(mask_QP, axis=1) - 1, 0)
-    cache = empty_cache(model.config, prompts, slots)
-    logits_QPV, cache = model(ids_QP, positions_QP, cache, causal_PS[None] & there_QS[:, None, :])
-    return logits_QPV[:, -1], cache
+    return hidden(params, shape, ids_QP, positions_QP, attend)[:, -1], cache
 
 
-def repeat(tree: Any, group_size: int) -> Any:
-    """Each row of every leaf, ``group_size`` times."""
-    return jax.tree.map(lambda leaf: jnp.repeat(leaf, group_size, axis=0), tree)
+def completion_hidden(params: Params, shape: Shape, ids_QP: jax.Array, mask_QP: jax.Array, ids_BT: jax.Array) -> jax.Array:
+    """The hidden state from which each completion token was drawn, (B, T, D); B = Q * G, group after group."""
+    (prompts, _), (rows, width) = ids_QP.shape, ids_BT.shape
+    group = rows // prompts
+    first_QD, cache = read_prompts(params, shape, ids_QP, mask_QP)
+    visible_QTS = jnp.concatenate(
+        [jnp.repeat(mask_QP[:, None], width, axis=1), jnp.repeat(jnp.tril(jnp.ones((width, width), bool))[None], prompts, 0)],
+        axis=2,
+    )
+
+    def attend(layer: int, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+        q, k, v = (jnp.moveaxis(heads_outside(t, shape), 2, 1) for t in (q, k, v))  # (Q, N, G, T, H)
+        keys, values = (
+            jnp.concatenate([jnp.repeat(prompt[:, :, None], group, axis=2), own], axis=3)
+            for prompt, own in zip(cache[layer], (k, v), strict=True)
+        )
+        scores = _masked(jnp.einsum("qngth,qngsh->qngts", q, keys), visible_QTS[:, None, None], shape)
+        return jnp.transpose(jnp.einsum("qngts,qngsh->qngth", jax.nn.softmax(scores), values), (0, 2, 3, 1, 4))
+
+    ids_QGT = ids_BT.reshape(prompts, group, width)
+    positions_QGT = jnp.broadcast_to(mask_QP.sum(axis=1)[:, None, None] + jnp.arange(width), ids_QGT.shape)
+    later_QGTD = hidden(params, shape, ids_QGT, positions_QGT, attend)
+    first_QGTD = jnp.broadcast_to(first_QD[:, None, None], (prompts, group, 1, first_QD.shape[-1]))
+    return jnp.concatenate([first_QGTD, later_QGTD[:, :, :-1]], axis=2).reshape(rows, width, -1)
 
 
-def completion_logits(
-    model: Any, prompt_ids_QP: jax.Array, prompt_mask_QP: jax.Array, ids_BT: jax.Array, group_size: int
-) -> jax.Array:
-    """The logits from which each completion token was drawn, float32 (B, T, V), B = Q * group_size."""
-    (_, length), (_, width) = prompt_ids_QP.shape, ids_BT.shape
-    slots = length + width
-    first_QV, cache = read_prompts(model, prompt_ids_QP, prompt_mask_QP, slots)
-    first_BV, cache, prompt_mask_BP = repeat((first_QV, cache, prompt_mask_QP), group_size)
-    causal_TS = jnp.arange(slots)[None, :] <= length + jnp.arange(width)[:, None]
-    there_BS = jnp.pad(prompt_mask_BP, ((0, 0), (0, width)), constant_values=True)
-    positions_BT = prompt_mask_BP.sum(axis=1, keepdims=True) + jnp.arange(width)[None, :]
-    later_BTV, _ = model(ids_BT, positions_BT, cache, causal_TS[None] & there_BS[:, None, :])
-    return jnp.concatenate([first_BV[:, None], later_BTV[:, :-1]], axis=1)
+def next_hidden(
+    params: Params, shape: Shape, mask_QP: jax.Array, prompts: Cache, answers: Cache, ids_QG: jax.Array, at: jax.Array
+) -> tuple[jax.Array, Cache]:
+    """The hidden state behind token ``at`` of each answer, (Q, G, D), and the answers' cache with that token in it."""
+    grown: Cache = []
+
+    def attend(layer: int, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+        q, k, v = (heads_outside(t, shape) for t in (q, k, v))  # (Q, N, G, H)
+        keys, values = (
+            jax.lax.dynamic_update_slice_in_dim(kept, new[:, :, :, None], at, axis=3)
+            for kept, new in zip(answers[layer], (k, v), strict=True)
+        )
+        grown.append((keys, values))
+        prompt_k, prompt_v = prompts[layer]
+        before = _masked(jnp.einsum("qngh,qnph->qngp", q, prompt_k), mask_QP[:, None, None, :], shape)
+        own = _masked(jnp.einsum("qngh,qngth->qngt", q, keys), jnp.arange(keys.shape[3]) <= at, shape)
+        highest = jnp.maximum(before.max(-1, keepdims=True), own.max(-1, keepdims=True))
+        before, own = jnp.exp(before - highest), jnp.exp(own - highest)
+        total = before.sum(-1, keepdims=True) + own.sum(-1, keepdims=True)
+        mixed = jnp.einsum("qngp,qnph->qngh", before, prompt_v) + jnp.einsum("qngt,qngth->qngh", own, values)
+        return (mixed / total).swapaxes(1, 2)
+
+    positions_QG = jnp.broadcast_to(mask_QP.sum(axis=1)[:, None] + at, ids_QG.shape)
+    return hidden(params, shape, ids_QG, positions_QG, attend), grown
+
+
+def completion_logits(params: Params, shape: Shape, ids_QP: jax.Array, mask_QP: jax.Array, ids_BT: jax.Array) -> jax.Array:
+    """The logits from which each completion token was drawn, float32 (B, T, V)."""
+    return logits(params, completion_hidden(params, shape, ids_QP, mask_QP, ids_BT))
+
+
+def heads_outside(x: jax.Array, shape: Shape) -> jax.Array:
+    """(..., T, K, H) to (..., N, T, H): each key head as often as query heads share it."""
+    return jnp.repeat(x, shape.heads // x.shape[-2], axis=-2).swapaxes(-2, -3)
+
+
+def _masked(scores: jax.Array, visible: jax.Array, shape: Shape) -> jax.Array:
+    return jnp.where(visible, scores * shape.head_dim**-0.5, -1e30)
