@@ -11,38 +11,30 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+_FOLDER = typer.Option("--output", help="Folder of the CSV files; a trial that any of them holds is not repeated.")
+
 
 @app.command("train")
 def train_command(
-    plan: Annotated[Path, typer.Argument(help="YAML file with the trials.")],
-    output: Annotated[Path, typer.Option(help="CSV file of results; finished trials in it are not repeated.")],
-    limit: Annotated[int | None, typer.Option(help="Run at most so many trials.")] = None,
+    plan: Annotated[Path, typer.Argument(help="YAML file with the trials; studies/ has ours.")],
+    output: Annotated[Path, _FOLDER] = Path("studies/results"),
+    jobs: Annotated[int, typer.Option(min=1, help="Trials at a time, each on one thread if more than one.")] = 1,
+    minutes: Annotated[float, typer.Option(help="Begin no other trial after so many minutes.")] = float("inf"),
 ) -> None:
-    """Run the trainings of a plan on the small engine, one after another. Stop and start it as you like."""
+    """Run the trainings of a plan on the small engine. Stop it and start it again as you like: finished trials are kept."""
     from rich.console import Console
 
+    from cal_grpo.study.many import train_many
     from cal_grpo.study.plan import load_plan
     from cal_grpo.study.results import Results
 
-    console = Console(stderr=True)
-    loaded, results = load_plan(plan), Results(output)
-    waiting = [trial for trial in loaded.trials if trial.key not in results.done]
-    console.print(f"{len(loaded.trials)} trials, {len(loaded.trials) - len(waiting)} done")
-
-    from cal_grpo.study.train import run
-    from cal_grpo.study.world import World
-
-    worlds: dict[int, World] = {}
+    console = Console(stderr=True, highlight=False)
+    loaded, results = load_plan(plan), Results(output, plan.stem)
+    waiting = [trial for trial in loaded.trials if trial not in results.done]
+    console.print(f"{len(loaded.trials)} trials, {len(loaded.trials) - len(waiting)} done; results go to {results.file}")
     began = time.monotonic()
-    for number, trial in enumerate(waiting[:limit], 1):
-        if trial.steps not in worlds:
-            worlds = {trial.steps: World(loaded.policies[trial.steps], trial.steps, loaded.group_size, loaded.held_out)}
-        rows = []
-        for row in run(worlds[trial.steps], trial):
-            rows.append(row)
-            if "held_out" in row:
-                right = row["held_out"].count("1") / len(row["held_out"])
-                console.print(f"  {trial.key}  update {row['update']}/{trial.updates}  held-out {right:.3f}", highlight=False)
+    for number, (trial, rows) in enumerate(train_many(loaded, waiting, jobs, minutes, console.print), 1):
         results.append(trial, rows)
-        left = (time.monotonic() - began) / number * (min(len(waiting), limit or len(waiting)) - number)
-        console.print(f"{number}/{len(waiting[:limit])} done, {left / 60:.0f} min left", highlight=False)
+        left = (time.monotonic() - began) / number * (len(waiting) - number)
+        final = rows[-1]["held_out"].mean()
+        console.print(f"{number} of {len(waiting)}: {trial}: {final:.3f}; {left / 60:.0f} min left")

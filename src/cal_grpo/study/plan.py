@@ -1,11 +1,10 @@
 """A study's trainings, from a YAML file.
 
-policies: {4: build/ledger-2000, 8: embedded}   # a policy for each chain length
 held_out: 512
 group_size: 8
-defaults: {updates: 100, evaluate_every: 10}      # any field of Trial
-trials:                                           # lists are multiplied out
-  - {credit: [grpo, prefix], steps: [4, 8], learning_rate: [1.0e-4, 2.0e-4], seed: [0, 1]}
+defaults: {updates: 40, evaluate_every: 10}       # any field of Trial
+trials:                                           # lists are multiplied out, the last one fastest
+  - {steps: 8, seed: [0, 1], learning_rate: [1.0e-4, 2.0e-4], credit: [grpo, prefix]}
 """
 
 import dataclasses
@@ -21,14 +20,13 @@ from cal_grpo.errors import UsageError
 from cal_grpo.study.train import Trial
 
 _FIELDS = {field.name for field in dataclasses.fields(Trial)}
-_KEYS = {"policies", "held_out", "group_size", "defaults", "trials"}
+_KEYS = {"held_out", "group_size", "defaults", "trials"}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``policies`` by number of steps; the same ``held_out`` questions for all trials."""
+    """Trials in the order in which they are run; the same ``held_out`` questions and ``group_size`` for all."""
 
-    policies: dict[int, str]
     trials: list[Trial]
     held_out: int = 512
     group_size: int = 8
@@ -38,7 +36,7 @@ def load_plan(file: Path) -> Plan:
     """Read and check a plan.
 
     Raises:
-        UsageError: unreadable, an unknown key, formula or field, or a length without a policy.
+        UsageError: unreadable, an unknown key, formula or field, or an incomplete trial.
     """
     try:
         data = yaml.safe_load(file.read_text())
@@ -48,20 +46,18 @@ def load_plan(file: Path) -> Plan:
         raise UsageError(f"plan {file}: no list of trials; expected the keys {', '.join(sorted(_KEYS))}")
     if unknown := sorted(set(data) - _KEYS):
         raise UsageError(f"plan {file}: unknown key {unknown[0]!r}; expected {', '.join(sorted(_KEYS))}")
-    trials = [trial for grid in data["trials"] for trial in _multiplied(file, (data.get("defaults") or {}) | grid)]
-    plan = Plan(data.get("policies") or {}, trials, data.get("held_out", 512), data.get("group_size", 8))
+    trials = [trial for grid in data["trials"] for trial in _multiplied(file, grid, data.get("defaults") or {})]
     for trial in trials:
         formula(trial.credit)
-        if trial.steps not in plan.policies:
-            raise UsageError(f"plan {file}: no policy for {trial.steps} steps; name one under policies")
-    return plan
+    return Plan(list(dict.fromkeys(trials)), data.get("held_out", 512), data.get("group_size", 8))
 
 
-def _multiplied(file: Path, grid: dict[str, Any]) -> list[Trial]:
-    if unknown := sorted(set(grid) - _FIELDS):
+def _multiplied(file: Path, grid: dict[str, Any], defaults: dict[str, Any]) -> list[Trial]:
+    fields = grid | {name: value for name, value in defaults.items() if name not in grid}
+    if unknown := sorted(set(fields) - _FIELDS):
         raise UsageError(f"plan {file}: unknown field {unknown[0]!r} of a trial; expected {', '.join(sorted(_FIELDS))}")
-    choices = [value if isinstance(value, list) else [value] for value in grid.values()]
+    choices = [value if isinstance(value, list) else [value] for value in fields.values()]
     try:
-        return [Trial(**dict(zip(grid, values, strict=True))) for values in itertools.product(*choices)]
+        return [Trial(**dict(zip(fields, values, strict=True))) for values in itertools.product(*choices)]
     except TypeError as e:
         raise UsageError(f"plan {file}: a trial is incomplete ({e}); expected credit, steps, learning_rate and seed") from e

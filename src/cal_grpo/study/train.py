@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cal_grpo.config import load_config
+from cal_grpo.config import EMBEDDED, load_config
 from cal_grpo.credit import Batch, Weights
 from cal_grpo.credit.survival import error_step
 from cal_grpo.engines.simulator import Learner, LossSettings
@@ -28,6 +28,7 @@ class Trial:
         steps: changes in a story, the length of the chain.
         learning_rate, beta: of the update.
         seed: of questions and rollout noise.
+        policy: where to start, ``"embedded"`` or a folder.
         misjudged: share of verdicts that are moved to another step.
         updates: length of the training.
         batch_size: questions an update.
@@ -40,9 +41,10 @@ class Trial:
     steps: int
     learning_rate: float
     seed: int
+    policy: str = EMBEDDED
     beta: float = 0.02
     misjudged: float = 0.0
-    updates: int = 100
+    updates: int = 40
     batch_size: int = 8
     evaluate_every: int = 10
     pass_questions: int = 0
@@ -50,15 +52,9 @@ class Trial:
     prefix_reward: float = 0.3
     negative_reward: float = -1.0
 
-    @property
-    def key(self) -> str:
-        """All that decides the result, as a file name."""
-        extra = "".join(
-            f"_{field.name}{getattr(self, field.name):g}"
-            for field in dataclasses.fields(self)
-            if field.name not in ("credit", "steps", "learning_rate", "seed") and getattr(self, field.name) != field.default
-        )
-        return f"{self.credit}_{self.steps}steps_lr{self.learning_rate:g}_seed{self.seed}{extra}"
+    def __str__(self) -> str:
+        wrong = f", judge wrong {self.misjudged:.0%}" if self.misjudged else ""
+        return f"{self.credit}, {self.steps} steps, learning rate {self.learning_rate:g}{wrong}, seed {self.seed}"
 
 
 # The library's own, with the learning rate as a factor, so that every trial shares one compiled update.
@@ -67,10 +63,10 @@ _METRICS = ("asked", "found", "credit_share", "advantage_variance", "advantage_v
 
 
 def run(world: World, trial: Trial) -> Iterator[dict[str, Any]]:
-    """The training, as one row an update: numbers of the batch, and of the held-out evaluation where there was one.
+    """The training, as one row a held-out evaluation, the first before any update.
 
-    ``held_out`` is a string of 0 and 1, which questions were right; the last row also has ``pass_at_k``, the right answers
-    of k to each question.
+    ``held_out`` is a bool array, which questions were right. ``seconds`` and ``tokens`` are sums since the row before, the
+    other numbers of the batches are means. The last row also has ``right_of_k``: right answers of k to each question.
     """
     learner = Learner(world.params, world.shape, _OPTIMIZER, LossSettings(beta=trial.beta), trial.learning_rate)
     judge = Misjudging(ReferenceOracle(), trial.misjudged, trial.seed) if trial.misjudged else ReferenceOracle()
@@ -79,7 +75,8 @@ def run(world: World, trial: Trial) -> Iterator[dict[str, Any]]:
     with CALOracle(judge) as oracle, CALOracle(ReferenceOracle()) as truth:
         pipeline = world.pipeline(trial.credit, oracle, weights)
         measuring = world.pipeline("sparse", truth, weights)  # where the errors are, for credit that does not ask too
-        yield {"update": 0, "held_out": _bits(world.accuracy(learner.params))}
+        yield {"update": 0, "held_out": np.array(world.accuracy(learner.params))}
+        since: list[dict[str, float]] = []
         for update in range(1, trial.updates + 1):
             began = time.perf_counter()
             questions = next(batches)
@@ -88,14 +85,17 @@ def run(world: World, trial: Trial) -> Iterator[dict[str, Any]]:
             rng = np.random.default_rng([trial.seed, update])
             credited = pipeline.redeem(pipeline.submit(completions), rng)
             numbers = learner.update(prompts, rollouts, credited.advantages_BT)
-            row = {"update": update, "seconds": time.perf_counter() - began} | numbers | _batch_numbers(credited)
-            row["step_error_rate"] = _step_error_rate(measuring.redeem(measuring.submit(completions), rng).batch)
+            numbers |= {"seconds": time.perf_counter() - began} | _batch_numbers(credited)
+            numbers["step_error_rate"] = _step_error_rate(measuring.redeem(measuring.submit(completions), rng).batch)
+            since.append(numbers)
             if update % trial.evaluate_every == 0 or update == trial.updates:
-                row["held_out"] = _bits(world.accuracy(learner.params))
-            if update == trial.updates and trial.pass_questions:
-                right_QK = world.right_of_k(learner.params, trial.pass_k, trial.pass_questions, seed=0)
-                row["right_of_k"] = " ".join(map(str, right_QK.sum(axis=1)))
-            yield row
+                row: dict[str, Any] = {"update": update} | _together(since)
+                row["held_out"] = np.array(world.accuracy(learner.params))
+                if update == trial.updates and trial.pass_questions:
+                    right_QK = world.right_of_k(learner.params, trial.pass_k, trial.pass_questions, seed=0)
+                    row["right_of_k"] = right_QK.sum(axis=1)
+                yield row
+                since.clear()
 
 
 def _batch_numbers(credited: Credited) -> dict[str, float]:
@@ -103,6 +103,8 @@ def _batch_numbers(credited: Credited) -> dict[str, float]:
     return {
         "accuracy": float(batch.correct_B.mean()),
         "tokens": int(batch.lengths_B.sum()),
+        "length": float(batch.lengths_B.mean()),
+        "answer_steps": float(np.mean([len(ends) for ends in batch.step_ends or ()])),
         **{name: credited.metrics[name] for name in _METRICS},
     }
 
@@ -114,5 +116,16 @@ def _step_error_rate(batch: Batch) -> float:
     return sum(e is not None for e in errors) / max(reached, 1)
 
 
-def _bits(right: list[bool]) -> str:
-    return "".join("01"[r] for r in right)
+def _together(rows: list[dict[str, float]]) -> dict[str, float]:
+    sums = {name: sum(row[name] for row in rows) for name in rows[0]}
+    return {name: value if name in ("seconds", "tokens") else value / len(rows) for name, value in sums.items()}
+
+
+def start_of(trial: Trial) -> tuple[str, int]:
+    """What a ``World`` is built from; trials that share it share the world."""
+    return trial.policy, trial.steps
+
+
+def settings(trial: Trial) -> Trial:
+    """The trial without its seed: what is averaged over."""
+    return dataclasses.replace(trial, seed=0)

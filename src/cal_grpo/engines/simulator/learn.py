@@ -28,16 +28,16 @@ class LossSettings:
 class Tokens:
     """What a loss is taken on: prompts, answers cut to the longest one's bucket, and where the answers are."""
 
-    ids_QP: np.ndarray
-    mask_QP: np.ndarray
-    ids_BT: np.ndarray
-    mask_BT: np.ndarray
+    ids_QP: jax.Array
+    mask_QP: jax.Array
+    ids_BT: jax.Array
+    mask_BT: jax.Array
 
-    def fitted(self, values_BT: np.ndarray) -> np.ndarray:
+    def fitted(self, values_BT: np.ndarray) -> jax.Array:
         """Values of the completion tokens, float32, with zeros up to this width."""
         padded_BT = np.zeros(self.ids_BT.shape, np.float32)
         padded_BT[:, : values_BT.shape[1]] = values_BT
-        return padded_BT
+        return jnp.asarray(padded_BT)
 
 
 jax.tree_util.register_dataclass(Tokens, ["ids_QP", "mask_QP", "ids_BT", "mask_BT"], [])
@@ -47,7 +47,7 @@ def tokens_of(prompts: Prompts, rollouts: Rollouts) -> Tokens:
     """The arrays of a batch of rollouts."""
     width = min(-(-int(rollouts.lengths_B.max()) // _BUCKET) * _BUCKET or _BUCKET, rollouts.ids_BT.shape[1])
     mask_BT = np.arange(width)[None, :] < rollouts.lengths_B[:, None]
-    return Tokens(prompts.ids_QP, prompts.mask_QP, rollouts.ids_BT[:, :width], mask_BT)
+    return Tokens(*map(jnp.asarray, (prompts.ids_QP, prompts.mask_QP, rollouts.ids_BT[:, :width], mask_BT)))
 
 
 def token_logps(params: Params, shape: Shape, tokens: Tokens, temperature: float) -> tuple[jax.Array, jax.Array]:
