@@ -52,7 +52,7 @@ class World:
         loaded = load_policy(resolve_model(policy), make_mesh())
         self.tokenizer = loaded.tokenizer
         self.shape, self.params = from_tunix(loaded.model)
-        self._prompt_tokens, answer_tokens = 40 + 11 * steps, 16 + 11 * steps  # the task's, see ``tasks.load_task``
+        self._prompt_tokens, answer_tokens = 48 + 9 * steps, 16 + 11 * steps
         self.sampler = Sampler(self.shape, answer_tokens, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id or 0)
         self.aligner = Aligner(self.tokenizer)
         self.held_out = list(itertools.islice(self._questions("eval", 0), held_out))
