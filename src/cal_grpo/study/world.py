@@ -57,7 +57,7 @@ class World:
         self.aligner = Aligner(self.tokenizer)
         self.held_out = list(itertools.islice(self._questions("eval", 0), held_out))
 
-    def pipeline(self, credit: str, oracle: CALOracle, weights: Weights) -> CreditPipeline:
+    def pipeline(self, credit: str, oracle: CALOracle | None, weights: Weights) -> CreditPipeline:
         """The library's own way from graded rollouts to advantages."""
         return CreditPipeline(oracle, self.aligner, credit, weights, self.group_size)
 
