@@ -1,6 +1,7 @@
 """A group's prompt once, its answers behind it.
 
-Keys and values are kept a layer, heads outside: those of prompts (Q, N, P, H), those of answers (Q, N, G, T, H).
+Keys and values are kept a layer, heads outside: those of prompts (Q, N, P, H), those of answers (Q, N * G, T, H): an
+axis of length 1 for a group of one would make XLA copy the cache at every token.
 """
 
 import jax
@@ -61,18 +62,20 @@ def next_hidden(
     def attend(layer: int, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
         q, k, v = (heads_outside(t, shape) for t in (q, k, v))  # (Q, N, G, H)
         keys, values = (
-            jax.lax.dynamic_update_slice_in_dim(kept, new[:, :, :, None], at, axis=3)
+            jax.lax.dynamic_update_slice_in_dim(kept, new.reshape(*kept.shape[:2], 1, -1), at, axis=2)
             for kept, new in zip(answers[layer], (k, v), strict=True)
         )
         grown.append((keys, values))
         prompt_k, prompt_v = prompts[layer]
+        flat = q.reshape(*keys.shape[:2], -1)
         before = _masked(jnp.einsum("qngh,qnph->qngp", q, prompt_k), mask_QP[:, None, None, :], shape)
-        own = _masked(jnp.einsum("qngh,qngth->qngt", q, keys), jnp.arange(keys.shape[3]) <= at, shape)
+        own = _masked(jnp.einsum("qmh,qmth->qmt", flat, keys), jnp.arange(keys.shape[2]) <= at, shape)
+        own = own.reshape(*before.shape[:-1], -1)
         highest = jnp.maximum(before.max(-1, keepdims=True), own.max(-1, keepdims=True))
         before, own = jnp.exp(before - highest), jnp.exp(own - highest)
         total = before.sum(-1, keepdims=True) + own.sum(-1, keepdims=True)
-        mixed = jnp.einsum("qngp,qnph->qngh", before, prompt_v) + jnp.einsum("qngt,qngth->qngh", own, values)
-        return (mixed / total).swapaxes(1, 2)
+        later = jnp.einsum("qmt,qmth->qmh", own.reshape(*keys.shape[:3]), values).reshape(q.shape)
+        return ((jnp.einsum("qngp,qnph->qngh", before, prompt_v) + later) / total).swapaxes(1, 2)
 
     positions_QG = jnp.broadcast_to(mask_QP.sum(axis=1)[:, None] + at, ids_QG.shape)
     return hidden(params, shape, ids_QG, positions_QG, attend), grown

@@ -80,7 +80,7 @@ def _sample(
     shape, width, rows = sampler.shape, sampler.max_tokens, (len(ids_QP), group)
     first_QD, prompts = read_prompts(params, shape, ids_QP, mask_QP)
     first_QGD = jnp.broadcast_to(first_QD[:, None], (*rows, first_QD.shape[-1]))
-    empty = jnp.zeros((rows[0], shape.heads, group, width, shape.head_dim))
+    empty = jnp.zeros((rows[0], shape.heads * group, width, shape.head_dim))
 
     def step(state: tuple[Any, ...]) -> tuple[Any, ...]:
         at, hidden_QGD, answers, ids_QGT, logprobs_QGT, done_QG = state
