@@ -1,5 +1,7 @@
 """From graded completions to advantages, with an oracle that says what the test wants."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from tokenizers import Tokenizer
@@ -115,6 +117,24 @@ def test_equal_answers_are_asked_about_once_and_count_as_cached():
     credited, oracle = credit([WRONG, WRONG, RIGHT, WRONG], {WRONG: found("3+4=8")})
     assert len(oracle.asked) == 1
     assert (credited.metrics["asked"], credited.metrics["cached"]) == (3, 2)
+
+
+def test_the_formulas_that_want_them_get_steps_and_log_probs():
+    # Two lines: "3+4=8" has five tokens, the line break and "#### 8" make the rest.
+    length = len(TOKENIZER.encode(WRONG).ids)
+    credited, _ = credit([RIGHT, WRONG], {WRONG: found("3+4=8")}, "survival")
+    assert [list(ends) for ends in credited.batch.step_ends] == [[5, length]] * 2
+    # One of two fails in the first step: V_0 = 1/2, V_1 = V_2 = 1.
+    np.testing.assert_allclose(credited.advantages_BT[1], [-0.5] * 5 + [0] * (length - 5))
+    np.testing.assert_allclose(credited.advantages_BT[0], [0.5] * 5 + [0] * (length - 5))
+    sampled = [
+        dataclasses.replace(completion(t), logprobs=np.log(np.linspace(0.5, 1, length, dtype=np.float32)))
+        for t in (RIGHT, WRONG)
+    ]
+    pipeline = CreditPipeline(None, Aligner(TOKENIZER), "probability_mask", Weights(), 2)
+    credited = pipeline.redeem(pipeline.submit(sampled), np.random.default_rng(0))
+    unsure_T = np.linspace(0.5, 1, length) < 0.9
+    np.testing.assert_array_equal(credited.advantages_BT != 0, [unsure_T, unsure_T])
 
 
 def test_an_empty_completion_is_a_miss_and_no_error():

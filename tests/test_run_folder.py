@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cal_grpo.alignment import Decoded, Miss, TokenSpan
 from cal_grpo.config import TrainConfig
+from cal_grpo.credit import Batch
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import Tag, Verdict
@@ -23,18 +24,19 @@ def lines(file):
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def credited(rows=1):
+def credited(rows=2):
     completion = Completion("q", "1+1=2\n#### 2", [4, 5, 6], Grade(False, "3", "2", "number"), 0.0)
     verdict = Verdict(Tag.FOUND, "1+1 is 2", "=3", confidence=0.9)
     decoded = Decoded("1+1=3", np.array([0, 3, 4]), np.array([3, 4, 5]), np.zeros(3, bool))  # 1+1, =, 3
     judged = Judged(completion, decoded, verdict, TokenSpan(1, 3, 3, 5, "exact", 1.0))
-    return Credited(np.tile(np.float32([0.3, -1, -1]), (rows, 1)), {}, {}, [judged] * rows)
+    batch = Batch(np.zeros(rows), np.zeros(rows, bool), np.full(rows, 3), [judged.outcome] * rows, group_size=rows)
+    return Credited(np.tile(np.float32([0.3, -1, -1]), (rows, 1)), batch, {}, {}, [judged] * rows)
 
 
 def test_a_sample_holds_all_that_led_to_its_advantages(tmp_path):
     with RunFolder(config(tmp_path)) as folder:
         folder.write_samples(4, credited())
-    (row,) = lines(tmp_path / "run" / "samples.jsonl")
+    row, _ = lines(tmp_path / "run" / "samples.jsonl")
     assert row["step"] == 4
     assert (row["question"], row["response"], row["correct"], row["extracted"]) == ("q", "1+1=3", False, "3")
     assert row["verdict"] == {

@@ -13,11 +13,12 @@ from typing import Literal
 import numpy as np
 
 from cal_grpo.alignment import Aligner, Decoded, Miss, TokenSpan
-from cal_grpo.credit import Batch, Fallback, Weights, assign_credit, group_relative
+from cal_grpo.credit import OUTCOME_ONLY, Batch, Fallback, Weights, assign_credit, group_relative
 from cal_grpo.credit.group import token_mask
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle, Query, Tag, Verdict
+from cal_grpo.oracles.steps import split_steps
 
 OnTrouble = Literal["drop", "grpo", "raise"]
 
@@ -28,13 +29,21 @@ class OracleFailed(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One sampled answer. ``token_ids`` are the ids as sampled, padding and end-of-text excluded."""
+    """One sampled answer.
+
+    Attributes:
+        question, reference: what was asked, and its worked solution.
+        token_ids: T ids as sampled, padding and end-of-text excluded.
+        grade, reward: of the answer.
+        logprobs: (T,) of the sampler, where the engine gives them.
+    """
 
     question: str
     reference: str
     token_ids: Sequence[int]
     grade: Grade
     reward: float
+    logprobs: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +76,10 @@ class Pending:
 
 @dataclass(frozen=True)
 class Credited:
-    """advantages_BT (float32, T = longest completion), the batch's metrics, and a record a row."""
+    """advantages_BT (float32, T = longest completion), what they were made from, the batch's metrics, and a record a row."""
 
     advantages_BT: np.ndarray
+    batch: Batch
     metrics: dict[str, float]
     missed: Counter[str]
     judged: Sequence[Judged]
@@ -100,7 +110,7 @@ class CreditPipeline:
     def submit(self, completions: Sequence[Completion]) -> Pending:
         """Ask about the wrong answers, without waiting."""
         decoded = [self.aligner.decode(c.token_ids) for c in completions]
-        oracle = None if self.credit == "grpo" else self.oracle
+        oracle = None if self.credit in OUTCOME_ONLY else self.oracle
         verdicts = [
             oracle.submit(Query(c.question, c.reference, d.text)) if oracle is not None and not c.grade.correct else None
             for c, d in zip(completions, decoded, strict=True)
@@ -124,11 +134,13 @@ class CreditPipeline:
             lengths_B=np.array([len(c.token_ids) for c in pending.completions], dtype=np.int64),
             spans=[j.outcome if isinstance(j.outcome, TokenSpan) else None for j in judged],
             group_size=self.group_size,
+            step_ends=[step_ends(d) for d in pending.decoded],
+            logprobs=_logprobs(pending.completions),
             rng=rng,
         )
         advantages_BT = assign_credit(self.credit, batch, self.weights, [self._fallback(j) for j in judged])
         missed = Counter(reason for j in judged if (reason := miss_reason(j)) is not None)
-        return Credited(advantages_BT, _metrics(batch, advantages_BT, judged), missed, judged)
+        return Credited(advantages_BT, batch, _metrics(batch, advantages_BT, judged), missed, judged)
 
     def _judge(self, completion: Completion, decoded: Decoded, future: Future[Verdict] | None) -> Judged:
         if future is None:
@@ -153,6 +165,18 @@ class CreditPipeline:
                 f"expected an error segment; set {option} to 'grpo' or 'drop' to go on without it"
             )
         return policy
+
+
+def step_ends(decoded: Decoded) -> np.ndarray:
+    """int64: the token index at which each step (a line, or a sentence of a long one) ends; the last is T."""
+    spans = [decoded.tokens(step.start, step.end) for step in split_steps(decoded.text)]
+    ends = sorted({span[1] for span in spans if span is not None})
+    return np.array([*ends[:-1], len(decoded)] if len(decoded) else [], dtype=np.int64)
+
+
+def _logprobs(completions: Sequence[Completion]) -> list[np.ndarray] | None:
+    given = [c.logprobs for c in completions if c.logprobs is not None]
+    return given if len(given) == len(completions) else None
 
 
 def miss_reason(judged: Judged) -> str | None:

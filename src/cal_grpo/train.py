@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cal_grpo.config import OracleSection, TrainConfig
+from cal_grpo.credit import OUTCOME_ONLY
 from cal_grpo.errors import UsageError
 from cal_grpo.interrupt import stop_on_interrupt
 from cal_grpo.oracles import CALOracle, Usage
@@ -107,7 +108,7 @@ def _past(folder: RunFolder, session: Any, watcher: Watcher) -> Past:
 
 
 def _build_oracle(config: TrainConfig, watcher: Watcher) -> CALOracle | None:
-    if not config.use_cal or config.credit == "grpo":
+    if not config.use_cal or config.credit in OUTCOME_ONLY:
         return None
     return CALOracle(
         config.cal_provider,

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +16,13 @@ def span(start, end):
 
 def batch(rewards, lengths, spans, group_size, rng=None):
     rewards_B = np.array(rewards, np.float32)
-    return Batch(rewards_B, rewards_B == 1, np.array(lengths), spans, group_size, rng or np.random.default_rng(0))
+    return Batch(rewards_B, rewards_B == 1, np.array(lengths), spans, group_size, rng=rng or np.random.default_rng(0))
+
+
+def steps_and_logprobs(b, step_ends=None, probabilities=None):
+    logprobs = None if probabilities is None else [np.log(np.array(row, np.float32)) for row in probabilities]
+    ends = None if step_ends is None else [np.array(row) for row in step_ends]
+    return dataclasses.replace(b, step_ends=ends, logprobs=logprobs)
 
 
 # One question, two answers: right of 3 tokens, wrong of 5 with tokens 2 and 3 blamed.
@@ -30,10 +38,27 @@ A = 0.70711
         ("sparse", [[0, 0, 0, 0, 0], [0, 0, -0.5, -0.5, 0]]),
         ("balanced", [[A, A, A, 0, 0], [0, 0, -1, -1, 0]]),
         ("prefix", [[A, A, A, 0, 0], [0.3, 0.3, -1, -1, 0]]),
+        # Of the two tokens before the error, half are paid.
+        ("prefix_shortened", [[A, A, A, 0, 0], [0.3, 0, -1, -1, 0]]),
+        ("dr_grpo", [[0.5, 0.5, 0.5, 0, 0], [-0.5] * 5]),
+        ("rloo", [[1, 1, 1, 0, 0], [-1] * 5]),
+        ("nsr", [[0] * 5, [-1] * 5]),
+        ("w_reinforce", [[0.1, 0.1, 0.1, 0, 0], [-1] * 5]),
+        # Token rewards 2 2 2 | 0 0 -1 -1 0: mean 0.5, variance 14/8 - 0.25 = 1.5, std 1.22474.
+        ("capo", [[1.22474, 1.22474, 1.22474, 0, 0], [-0.40825, -0.40825, -1.22474, -1.22474, -0.40825]]),
+        # The right answer earns 1, the wrong one 0.5 on one token: mean 0.75.
+        ("vppo", [[0.25, 0.25, 0.25, 0, 0], [-0.25, -0.75, -0.75, -0.75, -0.75]]),
+        # All that was likelier than 0.9 is masked: see the probabilities below.
+        ("probability_mask", [[0, A, 0, 0, 0], [0, -A, -A, 0, -A]]),
+        # Steps [0,1) [1,3) and [0,2) [2,4) [4,5). Both survive step 0 (hazard 0), one of two fails in step 1 (hazard 1/2):
+        # V_0 = V_1 = 0.5, V_2 = 1. The survivor gains 0.5 in step 1, the other loses V_1.
+        ("survival", [[0, 0.5, 0.5, 0, 0], [0, 0, -0.5, -0.5, 0]]),
     ],
 )
 def test_one_right_and_one_wrong_answer(name, expected):
-    advantages_BT = assign_credit(name, PAIR, Weights(), [None, None])
+    probabilities = [[0.99, 0.5, 0.95], [0.92, 0.6, 0.3, 0.97, 0.1]]
+    pair = steps_and_logprobs(PAIR, [[1, 3], [2, 4, 5]], probabilities)
+    advantages_BT = assign_credit(name, pair, Weights(), [None, None])
     assert advantages_BT.dtype == np.float32
     np.testing.assert_allclose(advantages_BT, expected, atol=1e-4)
 
@@ -65,6 +90,40 @@ def test_tunix_and_we_agree_on_group_relative_advantages():
     rewards_B = np.random.default_rng(1).integers(0, 2, 64).astype(np.float32)
     ours_B = group_relative(rewards_B, 8)
     np.testing.assert_allclose(ours_B, compute_advantages(rewards_B, 8), atol=1e-5)
+
+
+def test_survival_follows_the_hazard_of_every_step():
+    # Four answers of three steps, a token each; one fails in step 0, one in step 2: hazards 1/4, 0, 1/3.
+    # V_0 = 3/4 * 2/3 = 1/2, V_1 = V_2 = 2/3, V_3 = 1.
+    four = batch([1, 0, 0, 1], [3] * 4, [None, span(0, 1), span(2, 3), None], 4)
+    four = steps_and_logprobs(four, [[1, 2, 3]] * 4)
+    advantages_BT = assign_credit("survival", four, Weights(), [None] * 4)
+    survivor = [2 / 3 - 1 / 2, 0, 1 / 3]
+    np.testing.assert_allclose(advantages_BT, [survivor, [-1 / 2, 0, 0], [1 / 6, 0, -2 / 3], survivor], rtol=1e-6, atol=1e-7)
+
+
+def test_survival_sums_to_zero_over_a_group():
+    # Differences of values telescope to outcome - V_0, and V_0 is the share of right answers: steps of one token.
+    rng = np.random.default_rng(3)
+    spans = [span(k, k + 1) if (k := int(rng.integers(0, 8))) < 6 else None for _ in range(16)]
+    many = batch([float(s is None) for s in spans], [6] * 16, spans, 16)
+    many = steps_and_logprobs(many, [[1, 2, 3, 4, 5, 6]] * 16)
+    advantages_BT = assign_credit("survival", many, Weights(), [None] * 16)
+    share = np.mean([s is None for s in spans])
+    np.testing.assert_allclose(advantages_BT.sum(axis=1), [float(s is None) - share for s in spans], atol=1e-6)
+
+
+def test_what_a_formula_needs_and_is_not_given_is_named():
+    with pytest.raises(ValueError, match="needs the steps"):
+        assign_credit("survival", PAIR, Weights(), [None, None])
+    with pytest.raises(ValueError, match="needs the sampler's log-probs"):
+        assign_credit("probability_mask", PAIR, Weights(), [None, None])
+
+
+@pytest.mark.parametrize("ends", [[[1, 2], [5]], [[3], [3, 3, 5]], [[0, 3], [5]]])
+def test_steps_that_do_not_rise_to_the_end_are_refused(ends):
+    with pytest.raises(ValueError, match="do not rise"):
+        steps_and_logprobs(PAIR, ends)
 
 
 def test_fallbacks_act_on_wrong_rows_without_a_span_only():
@@ -104,7 +163,9 @@ def test_unknown_formula_names_the_nearest():
         formula("balnced")
 
 
-@pytest.mark.parametrize("bad", [{"negative_reward": 0.1}, {"prefix_reward": -0.1}])
+@pytest.mark.parametrize(
+    "bad", [{"negative_reward": 0.1}, {"prefix_reward": -0.1}, {"prefix_share": 1.5}, {"mask_probability": -0.1}]
+)
 def test_weights_of_the_wrong_sign_are_refused(bad):
     with pytest.raises(ValueError, match="expected a number"):
         Weights(**bad)
@@ -134,6 +195,7 @@ def batches(draw):
 
 @given(batches(), st.sampled_from(sorted(FORMULAS)))
 def test_every_formula_is_finite_float32_and_silent_behind_the_completion(b, name):
+    b = steps_and_logprobs(b, [[length] for length in b.lengths_B], [[0.5] * length for length in b.lengths_B])
     advantages_BT = assign_credit(name, b, Weights(), ["drop"] * len(b.spans))
     assert advantages_BT.shape == (len(b.spans), b.width)
     assert advantages_BT.dtype == np.float32
@@ -144,11 +206,18 @@ def test_every_formula_is_finite_float32_and_silent_behind_the_completion(b, nam
 
 @given(batches())
 def test_no_formula_rewards_a_blamed_token(b):
-    for name in ("sparse", "balanced", "prefix"):
+    for name in ("sparse", "balanced", "prefix", "prefix_shortened"):
         advantages_BT = assign_credit(name, b, Weights(), ["drop"] * len(b.spans))
         for row, s in enumerate(b.spans):
             if s is not None:
                 assert (advantages_BT[row, s.start : s.end] < 0).all()
+
+
+def test_shuffled_verdicts_are_the_other_answers_places():
+    # Errors at 0 of 10 and at 5 of 10 tokens change places; lengths stay.
+    two = batch([0, 0], [10, 10], [span(0, 2), span(5, 8)], 2)
+    advantages_BT = assign_credit("shuffled_verdict", two, Weights(), [None] * 2)
+    assert [np.flatnonzero(row < 0).tolist() for row in advantages_BT] == [[5, 6], [0, 1, 2]]
 
 
 def test_random_span_keeps_length_and_is_reproducible():

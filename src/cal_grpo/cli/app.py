@@ -11,6 +11,7 @@ from cal_grpo.cli.eval import eval_command
 from cal_grpo.cli.inspect import inspect_command
 from cal_grpo.cli.oracle import oracle_app
 from cal_grpo.cli.report import report_command
+from cal_grpo.cli.study import app as study_app
 from cal_grpo.cli.train import train_command
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app.command("report")(report_command)
 app.command("compare")(compare_command)
 app.add_typer(oracle_app, name="oracle")
 app.add_typer(cache_app, name="cache")
+app.add_typer(study_app, name="study")
 
 
 def _print_version(wanted: bool) -> None:

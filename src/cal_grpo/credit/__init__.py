@@ -6,20 +6,37 @@ from typing import Literal
 
 import numpy as np
 
-from cal_grpo.credit.control import random_span
-from cal_grpo.credit.group import group_relative, grpo
-from cal_grpo.credit.span import balanced, prefix
+from cal_grpo.credit.capo import capo
+from cal_grpo.credit.control import random_span, shuffled_verdict
+from cal_grpo.credit.group import dr_grpo, group_relative, grpo, rloo
+from cal_grpo.credit.nsr import nsr, w_reinforce
+from cal_grpo.credit.probability_mask import probability_mask
+from cal_grpo.credit.span import balanced, prefix, prefix_shortened
 from cal_grpo.credit.sparse import construct_sparse_rewards, sparse
+from cal_grpo.credit.survival import survival
 from cal_grpo.credit.types import Batch, Formula, Weights
+from cal_grpo.credit.vppo import vppo
 from cal_grpo.errors import UsageError
 
 FORMULAS: dict[str, Formula] = {
     "sparse": sparse,
     "balanced": balanced,
     "prefix": prefix,
+    "prefix_shortened": prefix_shortened,
+    "survival": survival,
+    "capo": capo,
+    "vppo": vppo,
     "grpo": grpo,
+    "dr_grpo": dr_grpo,
+    "rloo": rloo,
+    "nsr": nsr,
+    "w_reinforce": w_reinforce,
+    "probability_mask": probability_mask,
     "random_span": random_span,
+    "shuffled_verdict": shuffled_verdict,
 }
+# These know nothing of the first error: no oracle is asked, and no fallback is needed.
+OUTCOME_ONLY = frozenset({"grpo", "dr_grpo", "rloo", "nsr", "w_reinforce", "probability_mask"})
 
 Fallback = Literal["drop", "grpo"]
 
@@ -55,9 +72,9 @@ def assign_credit(name: str, batch: Batch, weights: Weights, fallbacks: Sequence
         ValueError: a wrong row has neither a span nor a fallback: blame that was lost on the way.
     """
     advantages_BT = formula(name)(batch, weights)
-    plain_BT = grpo(batch, weights)
-    if name == "grpo":
+    if name in OUTCOME_ONLY:
         return advantages_BT
+    plain_BT = grpo(batch, weights)
     for row, (right, span, fallback) in enumerate(zip(batch.correct_B, batch.spans, fallbacks, strict=True)):
         if right or span is not None:
             continue
@@ -69,6 +86,7 @@ def assign_credit(name: str, batch: Batch, weights: Weights, fallbacks: Sequence
 
 __all__ = [
     "FORMULAS",
+    "OUTCOME_ONLY",
     "Batch",
     "Fallback",
     "Formula",

@@ -23,13 +23,22 @@ def prefix(batch: Batch, weights: Weights) -> np.ndarray:
     return _blame(batch, weights, prefix=weights.prefix_reward, right=lifted_BT)
 
 
-def _blame(batch: Batch, weights: Weights, prefix: float, right: np.ndarray) -> np.ndarray:
+def prefix_shortened(batch: Batch, weights: Weights) -> np.ndarray:
+    """``prefix``, but only the first ``prefix_share`` of the correct work is paid, rounded down.
+
+    Paying it up to the error pays for more steps before the error; this takes the reason away (VPPO, arXiv 2601.18984).
+    """
+    lifted_BT = np.maximum(grpo(batch, weights), np.float32(weights.prefix_reward))
+    return _blame(batch, weights, prefix=weights.prefix_reward, right=lifted_BT, share=weights.prefix_share)
+
+
+def _blame(batch: Batch, weights: Weights, prefix: float, right: np.ndarray, share: float = 1.0) -> np.ndarray:
     group_B = group_relative(batch.rewards_B, batch.group_size)
     advantages_BT = np.zeros((len(batch.spans), batch.width), dtype=np.float32)
     for row, (is_right, length, span) in enumerate(zip(batch.correct_B, batch.lengths_B, batch.spans, strict=True)):
         if is_right:
             advantages_BT[row, :length] = right[row, :length]
         elif span is not None:
-            advantages_BT[row, : span.start] = prefix
+            advantages_BT[row, : int(share * span.start)] = prefix
             advantages_BT[row, span.start : span.end] = min(group_B[row], weights.negative_reward)
     return advantages_BT

@@ -18,6 +18,10 @@ class Batch:
         lengths_B: int (B,), sampled completion tokens of each row, padding excluded.
         spans: for each row the blamed tokens; None for a right row, and for a wrong one without a mapped quote.
         group_size: G, completions a question.
+        step_ends: for each row the token index at which each of its steps ends, increasing, the last one its length;
+            None where steps are not known. Read by ``survival``.
+        logprobs: for each row float32 (T,), the sampler's log-probability of each token; None where the engine does not
+            give them. Read by ``probability_mask``.
         rng: the stream for formulas that draw (the controls); reproducible from the run's seed and the step.
     """
 
@@ -26,6 +30,8 @@ class Batch:
     lengths_B: np.ndarray
     spans: Sequence[TokenSpan | None]
     group_size: int
+    step_ends: Sequence[np.ndarray] | None = None
+    logprobs: Sequence[np.ndarray] | None = None
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
 
     def __post_init__(self) -> None:
@@ -38,6 +44,15 @@ class Batch:
         for row, span in enumerate(self.spans):
             if span is not None and not 0 <= span.start < span.end <= self.lengths_B[row]:
                 raise ValueError(f"row {row}: span [{span.start}, {span.end}) does not lie in its {self.lengths_B[row]} tokens")
+
+        for row, ends in enumerate(self.step_ends or ()):
+            if len(ends) and not (ends[0] > 0 and (np.diff(ends) > 0).all() and ends[-1] == self.lengths_B[row]):
+                raise ValueError(f"row {row}: step ends {list(ends)} do not rise to its {self.lengths_B[row]} tokens")
+        for row, logprobs_T in enumerate(self.logprobs or ()):
+            if len(logprobs_T) != self.lengths_B[row]:
+                raise ValueError(
+                    f"row {row}: {len(logprobs_T)} log-probs for {self.lengths_B[row]} tokens; expected one a token"
+                )
 
     @property
     def width(self) -> int:
@@ -52,16 +67,23 @@ class Weights:
     Attributes:
         negative_reward: advantage of a blamed token, < 0 (``sparse`` divides it among the span's tokens).
         prefix_reward: advantage of the tokens before the error, >= 0.
+        prefix_share: share of these tokens that ``prefix_shortened`` and ``vppo`` reward, 0 to 1, from the first on.
+        mask_probability: ``probability_mask`` leaves out tokens that were at least this likely, 0 to 1.
     """
 
     negative_reward: float = -1.0
     prefix_reward: float = 0.3
+    prefix_share: float = 0.5
+    mask_probability: float = 0.9
 
     def __post_init__(self) -> None:
         if not self.negative_reward < 0:
             raise ValueError(f"negative_reward is {self.negative_reward}; expected a number below 0, such as -1.0")
         if not self.prefix_reward >= 0:
             raise ValueError(f"prefix_reward is {self.prefix_reward}; expected a number >= 0, such as 0.3")
+        for name in ("prefix_share", "mask_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a number from 0 to 1")
 
 
 Formula = Callable[[Batch, Weights], np.ndarray]

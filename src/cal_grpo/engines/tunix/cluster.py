@@ -34,7 +34,7 @@ def build_cluster(
     """
     role = tunix_cluster.Role
     training = tunix_cluster.RLTrainingConfig(
-        actor_optimizer=_optimizer(config),
+        actor_optimizer=adam(config),
         mini_batch_size=config.batch_size,
         train_micro_batch_size=config.micro_batch_size or config.batch_size,
         eval_every_n_steps=config.num_train_steps + 1,  # evaluation is ours: Tunix's sees one batch only
@@ -79,7 +79,8 @@ def rollout_settings(config: TrainConfig, policy: Policy) -> RolloutConfig:
     )
 
 
-def _optimizer(config: TrainConfig) -> optax.GradientTransformation:
+def adam(config: TrainConfig) -> optax.GradientTransformation:
+    """Adam with warm-up, behind a clip of the gradient's global norm."""
     warmup = config.optimizer.warmup_steps
     rate = optax.linear_schedule(0.0, config.learning_rate, warmup) if warmup else config.learning_rate
     return optax.chain(

@@ -16,6 +16,7 @@ from tunix.rl.grpo.grpo_learner import GRPOLearner
 from tunix.rl.rl_cluster import Mode, RLCluster
 
 from cal_grpo.alignment import Aligner
+from cal_grpo.credit import OUTCOME_ONLY
 from cal_grpo.engines.tunix.config import CALGRPOConfig
 from cal_grpo.engines.tunix.noise import seed_rollouts
 from cal_grpo.engines.tunix.overlap import PendingExample, Redeemer
@@ -75,7 +76,7 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
     def _build_pipeline(self, config: CALGRPOConfig, oracle: CALOracle | Oracle | None) -> CreditPipeline:
         # Plain GRPO goes through the pipeline too, for its records; it asks nothing and its advantages stay Tunix's.
         credit = config.credit if config.use_cal else "grpo"
-        if oracle is None and credit != "grpo":
+        if oracle is None and credit not in OUTCOME_ONLY:
             raise UsageError(f"credit={credit!r} needs an oracle; pass oracle=CALOracle(...) or set use_cal=False")
         return CreditPipeline(
             oracle=oracle if oracle is None or isinstance(oracle, CALOracle) else CALOracle(oracle),

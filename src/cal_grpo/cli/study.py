@@ -1,0 +1,119 @@
+"""``cal-grpo study``: which credit teaches fastest?"""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Measure credit formulas: the gradient of a batch, and how fast a policy learns. docs/study.md has the protocol.",
+    no_args_is_help=True,
+)
+
+_FOLDER = typer.Option("--output", help="Folder of the CSV files; a trial that any of them holds is not repeated.")
+
+
+@app.command("train")
+def train_command(
+    plan: Annotated[Path, typer.Argument(help="YAML file with the trials; studies/ has ours.")],
+    output: Annotated[Path, _FOLDER] = Path("studies/results"),
+    jobs: Annotated[int, typer.Option(min=1, help="Trials at a time, each on one thread if more than one.")] = 1,
+    minutes: Annotated[float, typer.Option(help="Begin no other trial after so many minutes.")] = float("inf"),
+) -> None:
+    """Run the trainings of a plan on the small engine. Stop it and start it again as you like: finished trials are kept."""
+    from rich.console import Console
+
+    from cal_grpo.study.many import train_many
+    from cal_grpo.study.plan import load_plan
+    from cal_grpo.study.results import Results
+
+    console = Console(stderr=True, highlight=False)
+    loaded, results = load_plan(plan), Results(output, plan.stem)
+    waiting = [trial for trial in loaded.trials if trial not in results.done]
+    console.print(f"{len(loaded.trials)} trials, {len(loaded.trials) - len(waiting)} done; results go to {results.file}")
+    began = time.monotonic()
+    for number, (trial, rows) in enumerate(train_many(loaded, waiting, jobs, minutes, console.print), 1):
+        results.append(trial, rows)
+        left = (time.monotonic() - began) / number * (len(waiting) - number)
+        final = rows[-1]["held_out"].mean()
+        console.print(f"{number} of {len(waiting)}: {trial}: {final:.3f}; {left / 60:.0f} min left")
+
+
+@app.command("gradient")
+def gradient_command(
+    steps: Annotated[int, typer.Option(min=1, help="Changes in a story, the length of the chain.")] = 8,
+    policy: Annotated[str, typer.Option(help="Hugging Face folder.")] = "embedded",
+    credit: Annotated[list[str] | None, typer.Option(help="Formula; repeatable.", show_default="all")] = None,
+    batches: Annotated[int, typer.Option(min=2, help="Batches of 8 questions with 8 answers.")] = 40,
+    estimates: Annotated[int, typer.Option(min=2, help="Independent estimates of the expected reward's gradient.")] = 8,
+    per_estimate: Annotated[int, typer.Option(min=1, help="Batches an estimate.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of questions and noise.")] = 0,
+    output: Annotated[
+        Path, typer.Option(help="CSV file; replaced.", show_default="studies/results/gradient/STEPS.csv")
+    ] = Path(),
+) -> None:
+    """Measure how good one batch's gradient is under each formula, at a fixed policy and on the same answers."""
+    from rich.console import Console
+
+    from cal_grpo.credit import FORMULAS, formula
+    from cal_grpo.study.compare import gradients
+    from cal_grpo.study.gradient import measure, save
+    from cal_grpo.study.report import gradient_table
+    from cal_grpo.study.world import World
+
+    console = Console(stderr=True, highlight=False)
+    file = output or Path(f"studies/results/gradient/{steps}.csv")
+    names = list(dict.fromkeys(["grpo", *(credit or FORMULAS)]))
+    for name in names:
+        formula(name)
+    world = World(policy, steps, group_size=8, held_out=0)
+    console.print(f"{estimates * per_estimate} batches for the expected reward, then {batches} for {len(names)} formulas")
+    began = time.monotonic()
+    for batch, measured, gram in measure(world, names, batches, estimates, per_estimate, batch_size=8, seed=seed):
+        if batch + 1 >= 2:
+            save(file, measured, gram)
+        left = (time.monotonic() - began) / (batch + 1) * (batches - batch - 1)
+        console.print(f"batch {batch + 1} of {batches}; about {left / 60:.0f} min left")
+    typer.echo(gradient_table(gradients(measured, gram)))
+    console.print(f"numbers are in {file}")
+
+
+@app.command("tables")
+def tables_command(
+    results: Annotated[Path, typer.Argument(help="Folder of the CSV files.")] = Path("studies/results"),
+) -> None:
+    """Print every table that the results give, in Markdown."""
+    from cal_grpo.study import report
+    from cal_grpo.study.compare import gradients
+    from cal_grpo.study.gradient import load
+    from cal_grpo.study.results import Results
+
+    found = report.arms(Results(results, "").done.values())
+    typer.echo(f"### Learning rates\n\n{report.rates_table(found)}")
+    for steps in sorted({key.steps for key in found}):
+        of = report.compared(found, steps)
+        if report.BASE in of:
+            typer.echo(f"\n### {steps} steps\n\n{report.accuracy_table(of, of[report.BASE])}")
+            typer.echo(f"\n{report.behaviour_table(of)}\n\n{report.compute_table(of, of[report.BASE])}")
+    main = report.compared(found, report.TUNED_AT)
+    if report.BASE in main:
+        typer.echo(f"\n### A judge that is wrong\n\n{report.misjudged_table(found, main[report.BASE])}")
+    for file in sorted((results / "gradient").glob("*.csv")):
+        typer.echo(f"\n### Gradients, {file.stem} steps\n\n{report.gradient_table(gradients(*load(file)))}")
+
+
+@app.command("figures")
+def figures_command(
+    results: Annotated[Path, typer.Argument(help="Folder of the CSV files.")] = Path("studies/results"),
+    output: Annotated[Path, typer.Option(help="Folder of the SVG files.")] = Path("docs/figures"),
+) -> None:
+    """Draw accuracy over updates for every length, and the gain over GRPO against the length."""
+    from cal_grpo.study import report
+    from cal_grpo.study.results import Results
+
+    output.mkdir(parents=True, exist_ok=True)
+    found = report.arms(Results(results, "").done.values())
+    for name, svg in report.figures(found).items():
+        (output / f"{name}.svg").write_text(svg)
+        typer.echo(output / f"{name}.svg")

@@ -1,0 +1,171 @@
+"""The study's tables, in Markdown."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from cal_grpo.study.compare import Arm, Estimate, Gradient, best, difference, reaches
+from cal_grpo.study.figures import Line, chart
+from cal_grpo.study.results import Result
+from cal_grpo.study.train import Trial, settings
+
+BASE = "grpo"
+TUNED_AT, TUNED_ON = 8, (0, 1)  # steps and seeds of the learning-rate grid, see the protocol
+
+
+def arms(results: Iterable[Result]) -> dict[Trial, Arm]:
+    """Results of the same settings together, by seed."""
+    groups: dict[Trial, list[Result]] = defaultdict(list)
+    for result in results:
+        groups[settings(result.trial)].append(result)
+    return {key: Arm(sorted(group, key=lambda r: r.trial.seed)) for key, group in groups.items()}
+
+
+def chosen_rates(found: dict[Trial, Arm]) -> dict[str, float]:
+    """For each formula the rate with the best mean final accuracy on the grid; a tie takes the smaller."""
+    grid = [(key, _on_grid(arm)) for key, arm in found.items() if key.steps == TUNED_AT and not key.misjudged]
+    ranked = sorted(((mean, -key.learning_rate, key.credit) for key, mean in grid if mean is not None))
+    return {credit: -rate for _, rate, credit in ranked}
+
+
+def compared(found: dict[Trial, Arm], steps: int, misjudged: float = 0.0) -> dict[str, Arm]:
+    """The arms of one length at their chosen rates, GRPO first."""
+    rates = chosen_rates(found)
+    own = {
+        key.credit: arm
+        for key, arm in found.items()
+        if key.steps == steps and key.misjudged == misjudged and key.learning_rate == rates.get(key.credit)
+    }
+    return dict(sorted(own.items(), key=lambda item: (item[0] != BASE, -item[1].curves[:, -1].mean())))
+
+
+def rates_table(found: dict[Trial, Arm]) -> str:
+    """Final accuracy of every formula and rate of the grid."""
+    rows: dict[str, dict[float, float]] = defaultdict(dict)
+    for key, arm in found.items():
+        if key.steps == TUNED_AT and not key.misjudged and (mean := _on_grid(arm)) is not None:
+            rows[key.credit][key.learning_rate] = mean
+    rates = sorted({rate for row in rows.values() for rate in row})
+    chosen = chosen_rates(found)
+
+    def cell(credit: str, rate: float) -> str:
+        text = f"{rows[credit][rate]:.3f}" if rate in rows[credit] else ""
+        return f"**{text}**" if rate == chosen[credit] else text
+
+    body = [[f"`{credit}`", *(cell(credit, rate) for rate in rates)] for credit in sorted(rows)]
+    return _table(["formula", *(f"{rate:g}" for rate in rates)], body)
+
+
+def accuracy_table(of: dict[str, Arm], base: Arm) -> str:
+    """What was learned."""
+    head = ["formula", "rate", "seeds", "start", *(f"{u}" for u in base.updates[1:]), "best", "final − GRPO's [95 %]",
+            "updates to GRPO's best", "collapsed"]  # fmt: skip
+    goal = base.curves.mean(axis=0)[1:].max()
+    body = []
+    for name, arm in of.items():
+        mean = arm.curves.mean(axis=0)
+        there = reaches(arm, goal)
+        against = "" if arm is base else _points(difference(arm, base))
+        body.append(
+            [f"`{name}`", f"{arm.results[0].trial.learning_rate:g}", str(len(arm.results)), *(f"{a:.3f}" for a in mean),
+             f"{best(arm):.3f}", against, "never" if there is None else str(there), f"{arm.collapsed()}"]
+        )  # fmt: skip
+    return _table(head, body)
+
+
+def behaviour_table(of: dict[str, Arm]) -> str:
+    """How it behaves over the updates before the last evaluation."""
+    columns = [("step_error_rate", "errors a step", ".3f"), ("length", "tokens", ".1f"), ("answer_steps", "lines", ".2f"),
+               ("kl", "KL", ".4f"), ("entropy", "entropy", ".3f"), ("credit_share", "tokens with credit", ".2f"),
+               ("asked", "judged an update", ".0f")]  # fmt: skip
+    body = []
+    for name, arm in of.items():
+        passes = [f"{arm.pass_at(k):.3f}" for k in (1, 4, 16)] if arm.results[0].trial.pass_questions else [""] * 3
+        body.append([f"`{name}`", *passes, *(f"{arm.last(column):{form}}" for column, _, form in columns)])
+    return _table(["formula", "pass@1", "pass@4", "pass@16", *(title for _, title, _ in columns)], body)
+
+
+def compute_table(of: dict[str, Arm], base: Arm) -> str:
+    """What it costs to reach GRPO's best: answers sampled, answers judged, and seconds with the free oracle included."""
+    goal = base.curves.mean(axis=0)[1:].max()
+    body = []
+    for name, arm in of.items():
+        there = reaches(arm, goal)
+        if there is None:
+            body.append([f"`{name}`", "never", "", "", ""])
+            continue
+        until = [[row for row in result.rows[1:] if row["update"] <= there] for result in arm.results]
+        every = arm.results[0].trial.evaluate_every
+        judged = np.mean([sum(row["asked"] for row in rows) * every for rows in until])
+        tokens, seconds = (np.mean([sum(row[c] for row in rows) for rows in until]) for c in ("tokens", "seconds"))
+        body.append([f"`{name}`", str(there), f"{tokens / 1000:.0f}", f"{judged:.0f}", f"{seconds:.0f}"])
+    return _table(["formula", "updates", "thousand tokens sampled", "answers judged", "seconds"], body)
+
+
+def gradient_table(found: dict[str, Gradient]) -> str:
+    """Instrument 1."""
+    head = ["formula", "efficiency ÷ GRPO's [95 %]", "angle to ∇J", "of the mean", "noise", "tokens with credit"]
+    ranked = sorted(found.items(), key=lambda item: -item[1].efficiency.value)
+    body = [
+        [f"`{name}`", f"{g.efficiency.value:.2f} [{g.efficiency.low:.2f}, {g.efficiency.high:.2f}]", f"{g.angle:.0f}°",
+         f"{g.expected_angle:.0f}°", f"{g.noise:.2f}", f"{g.share:.2f}"]
+        for name, g in ranked
+    ]  # fmt: skip
+    return _table(head, body)
+
+
+def misjudged_table(found: dict[Trial, Arm], base: Arm) -> str:
+    """Formulas at their chosen rates with a judge that is wrong now and then, against GRPO."""
+    shares = sorted({key.misjudged for key in found if key.misjudged})
+    body = []
+    for share in (0.0, *shares):
+        for name, arm in compared(found, TUNED_AT, share).items():
+            if any(name in compared(found, TUNED_AT, other) for other in shares):
+                final = arm.curves[:, -1].mean()
+                body.append(
+                    [f"`{name}`", f"{share:.0%}", str(len(arm.results)), f"{final:.3f}", _points(difference(arm, base))]
+                )
+    return _table(["formula", "verdicts moved", "seeds", "final", "final − GRPO's [95 %]"], body)
+
+
+def _on_grid(arm: Arm) -> float | None:
+    finals = [r.accuracies[-1] for r in arm.results if r.trial.seed in TUNED_ON]
+    return float(np.mean(finals)) if len(finals) == len(TUNED_ON) else None
+
+
+def _points(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
+
+
+def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def figures(found: dict[Trial, Arm]) -> dict[str, str]:
+    """SVG documents by name: the curves of each length, and what the formulas gain over GRPO by length."""
+    drawings, gains = {}, defaultdict(list)
+    for steps in sorted({key.steps for key in found}):
+        of = compared(found, steps)
+        if BASE not in of:
+            continue
+        lines = {}
+        for name, arm in of.items():
+            mean, seeds = arm.curves.mean(axis=0), len(arm.results)
+            error = arm.curves.std(axis=0, ddof=1) / np.sqrt(seeds) if seeds > 1 else np.zeros_like(mean)
+            lines[name] = Line(list(arm.updates), list(mean), list(mean - error), list(mean + error))
+            if name != BASE:
+                gains[name].append((steps, difference(arm, of[BASE])))
+        title = f"Held-out accuracy, {steps} steps (mean ± standard error over seeds)"
+        drawings[f"accuracy-{steps}"] = chart(title, "updates", "greedy accuracy", lines)
+    lines = {
+        name: Line(
+            [s for s, _ in points], [e.value for _, e in points], [e.low for _, e in points], [e.high for _, e in points]
+        )
+        for name, points in gains.items()
+        if len(points) > 1
+    }
+    if lines:
+        drawings["gain-by-length"] = chart("Final accuracy minus GRPO's [95 %]", "steps of the story", "difference", lines)
+    return drawings

@@ -1,0 +1,62 @@
+"""The study's two instruments on a toy policy."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cal_grpo.engines.simulator.learn import token_logps
+from cal_grpo.study.gradient import _credits, _gradients, measure
+from cal_grpo.study.many import train_one
+from cal_grpo.study.plan import Plan
+from cal_grpo.study.train import Trial
+from cal_grpo.study.world import World
+
+
+@pytest.fixture
+def world(toy_folder):
+    return World(str(toy_folder), steps=1, group_size=4, held_out=6)
+
+
+def test_a_training_depends_on_its_trial_alone(toy_folder):
+    plan = Plan([], held_out=6, group_size=4)
+    make = functools.partial(
+        Trial, "grpo", 1, 1e-3, policy=str(toy_folder), updates=3, evaluate_every=2, batch_size=2, pass_questions=2, pass_k=4
+    )
+    first, again, other = (train_one(make(seed=seed), plan, lambda line: None) for seed in (0, 0, 1))
+    assert [row["update"] for row in first] == [0, 2, 3]
+    assert [row["tokens"] for row in first[1:]] == [row["tokens"] for row in again[1:]]
+    assert [row["tokens"] for row in first[1:]] != [row["tokens"] for row in other[1:]]
+    for ours, theirs in zip(first, again, strict=True):
+        np.testing.assert_array_equal(ours["held_out"], theirs["held_out"])
+    assert first[1]["kl"] >= 0
+    assert first[-1]["right_of_k"].shape == (2,)
+    assert first[1]["tokens"] == pytest.approx(2 * 8 * first[1]["length"])
+
+
+def test_gradients_of_all_weightings_equal_their_own(world):
+    credits, tokens = _credits(world, ["nsr", "random_span"], next(world.training(0, 2)), None, 0, 0)
+    weights = np.random.default_rng(0).normal(size=credits.shape)
+    found = _gradients(world, tokens, weights)
+    for weights_BT, gradient_P in zip(weights, found, strict=True):
+
+        def loss(params, weights_BT=weights_BT):
+            logps_BT, _ = token_logps(params, world.shape, tokens, 1.0)
+            return jnp.where(tokens.mask_BT, logps_BT * weights_BT, 0).sum()
+
+        expected = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(jax.grad(loss)(world.params))])
+        np.testing.assert_allclose(gradient_P, expected, rtol=2e-3, atol=2e-4)
+
+
+def test_every_formula_is_measured_on_the_same_batches(world):
+    *_, (batch, measured, gram_KK) = measure(world, ["grpo", "nsr", "w_reinforce"], 3, 2, 1, batch_size=2, seed=0)
+    assert batch == 2
+    assert gram_KK.shape == (2, 2)
+    for m in measured.values():
+        assert m.dots_NK.shape == (3, 2)
+        assert m.before_N[0] == 0
+    # A toy is never right: both formulas push all tokens down alike.
+    np.testing.assert_allclose(measured["nsr"].squares_N, measured["w_reinforce"].squares_N)
+    assert measured["nsr"].shares_N == pytest.approx(1)
