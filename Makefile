@@ -14,6 +14,11 @@ test: $(VENV)/installed-dev
 	$(RUN)/mypy
 	$(RUN)/pytest
 
+# A warning is an error: a broken link, anchor or reference stops the build.
+docs: $(VENV)/installed-docs
+	$(RUN)/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs . site
+	@echo "site/index.html"
+
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
@@ -26,6 +31,10 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/installed-dev: $(VENV)/installed
 	$(RUN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
 	$(RUN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(RUN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
 clean:

@@ -258,6 +258,19 @@ def known_keys() -> list[str]:
     return keys
 
 
+def described_keys() -> list[tuple[str, str, str]]:
+    """(key, default, meaning) of every key; the default of one that is not set is a dash."""
+    defaults = TrainConfig().model_dump(mode="json")
+    rows = []
+    for key in known_keys():
+        section, _, inner = key.partition(".")
+        field, default = TrainConfig.model_fields[section], defaults[section]
+        if inner:
+            field, default = field.annotation.model_fields[inner], default[inner]  # type: ignore[union-attr]
+        rows.append((key, "-" if default is None else str(default), field.description or ""))
+    return rows
+
+
 def _one_line(error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])

@@ -98,19 +98,14 @@ train_command.__doc__ = f"{train_command.__doc__}\n{EXAMPLES}"
 
 def _print_keys() -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    from cal_grpo.config import TrainConfig, known_keys
+    from cal_grpo.config import described_keys
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("key", "default", "what it does"):
         table.add_column(column)
-    defaults = TrainConfig().model_dump(mode="json")
-    for key in known_keys():
-        section, _, inner = key.partition(".")
-        field = TrainConfig.model_fields[section]
-        if inner:
-            field = field.annotation.model_fields[inner]  # type: ignore[union-attr]
-        default = defaults[section][inner] if inner else defaults[section]
-        table.add_row(key, "-" if default is None else str(default), field.description or "")
+    for row in described_keys():
+        table.add_row(*map(escape, row))
     Console().print(table)
