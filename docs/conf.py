@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
@@ -34,7 +36,8 @@ suppress_warnings = ["config.cache"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say types and shapes
-napoleon_use_ivar = True
+autodoc_preserve_defaults = True
+napoleon_custom_sections = [("Attributes", "params_style")]  # "start, end: ..." are two
 
 html_theme = "furo"
 html_title = "CAL-GRPO"
@@ -82,14 +85,23 @@ def write_front(app: Sphinx, error: Exception | None) -> None:
 
 def draw_inline(writer: Any, node: nodes.math) -> None:
     """An inline formula as MathML."""
-    writer.body.append(tex2mathml(node.astext(), as_block=False))
+    writer.body.append(mathml(node))
     raise nodes.SkipNode
 
 
 def draw_block(writer: Any, node: nodes.math_block) -> None:
     """A formula of its own as MathML."""
-    writer.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>\n')
+    writer.body.append(f'<div class="math">{mathml(node)}</div>\n')
     raise nodes.SkipNode
+
+
+def mathml(node: nodes.math | nodes.math_block) -> str:
+    """A formula for the browser; LaTeX that docutils does not know is a warning, which stops the build."""
+    try:
+        return tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block))
+    except MathError as e:
+        logging.getLogger(__name__).warning("formula cannot be drawn: %s", e, location=node)
+        return ""
 
 
 def setup(app: Sphinx) -> Mapping[str, Any]:

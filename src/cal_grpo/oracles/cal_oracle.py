@@ -180,7 +180,7 @@ class CALOracle:
 
     @property
     def spent(self) -> Usage:
-        """Calls, tokens, USD (None: the price is not known) and seconds of all calls so far, failed ones included."""
+        """Calls, tokens, USD (None where the price is not known) and seconds of all calls so far, failed ones included."""
         return self._conduct.budget.spent
 
     @property
@@ -195,13 +195,13 @@ class CALOracle:
 
     @property
     def shares(self) -> dict[str, Any]:
-        """Of a cascade: who answered how many queries, and the calls saved; else empty."""
+        """Who answered how many queries of a cascade, and the calls saved; empty for other oracles."""
         told: dict[str, Any] = getattr(self._oracle, "shares", dict)()
         return told
 
     @property
     def on_spent(self) -> Callable[[str], None] | None:
-        """Called once, from the oracle's thread, with the limit that was reached: for a run that wants to stop then."""
+        """Called once, from the oracle's thread, with the limit that was reached, for a run that wants to stop then."""
         return self._conduct.on_spent
 
     @on_spent.setter
