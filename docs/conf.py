@@ -47,7 +47,7 @@ html_copy_source = False
 html_show_sphinx = False
 html_math_renderer = "mathml"  # drawn by the browser itself: the site loads nothing from elsewhere
 
-_LINK = re.compile(r"^- \[[^]]*\]\(([^)#]+)\.md\)", re.MULTILINE)
+_LINK = re.compile(r"^- \[([^]]*)\]\(([^)#]+)\.md\)", re.MULTILINE)
 
 
 def toctrees(index: str) -> str:
@@ -55,7 +55,7 @@ def toctrees(index: str) -> str:
     parts = []
     for section in index.split("\n## ")[1:]:
         caption, _, body = section.partition("\n")
-        pages = "\n".join(_LINK.findall(body))
+        pages = "\n".join(f"{title} <{page}>" for title, page in _LINK.findall(body))
         parts.append(f"```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{pages}\n```")
     return "\n\n".join(parts)
 
