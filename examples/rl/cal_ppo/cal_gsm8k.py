@@ -2,7 +2,7 @@
 
 How it departs from textbook GRPO: an oracle quotes the first error of each wrong answer, the quote is mapped to the
 sampled tokens, and those carry the blame. Everything else is the library's ``cal-grpo train``; this file only reads the
-environment. README.md lists the variables.
+environment, and other config keys from its arguments (``lora.rank=16``). README.md lists the variables.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Any
 from dotenv import load_dotenv
 
 from cal_grpo.cli.panel import Panel, print_summary
-from cal_grpo.config import load_config
+from cal_grpo.config import load_config, parse_override
 from cal_grpo.errors import UsageError
 from cal_grpo.train import train
 
@@ -51,7 +51,7 @@ def overrides(environment: Mapping[str, str]) -> dict[str, Any]:
 def main() -> None:
     load_dotenv(".env")  # the environment wins
     try:
-        config = load_config(overrides=overrides(os.environ))
+        config = load_config(overrides=overrides(os.environ) | dict(map(parse_override, sys.argv[1:])))
         with Panel(config) as panel:
             summary = train(config, panel)
     except UsageError as e:
