@@ -232,11 +232,15 @@ def load_config(file: Path | None = None, overrides: dict[str, Any] | None = Non
         raise UsageError(_one_line(e)) from e
 
 
-def parse_override(text: str) -> tuple[str, Any]:
-    """``key=value`` with a YAML value: numbers, booleans and null mean what they look like, all else is text."""
+def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
+    """``key=value`` with a YAML value: numbers, booleans and null mean what they look like, all else is text.
+
+    Raises:
+        UsageError: it has no ``=``; the message says what ``option`` got.
+    """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise UsageError(f"--set got {text!r}; expected key=value, such as learning_rate=1e-4")
+        raise UsageError(f"{option} got {text!r}; expected key=value, such as learning_rate=1e-4")
     parsed: Any = value
     with contextlib.suppress(yaml.YAMLError, ValueError):  # ValueError: a date that is none
         parsed = yaml.safe_load(value)

@@ -51,7 +51,7 @@ def overrides(environment: Mapping[str, str]) -> dict[str, Any]:
 def main() -> None:
     load_dotenv(".env")  # the environment wins
     try:
-        config = load_config(overrides=overrides(os.environ) | dict(map(parse_override, sys.argv[1:])))
+        config = load_config(overrides=overrides(os.environ) | dict(parse_override(text, "argument") for text in sys.argv[1:]))
         with Panel(config) as panel:
             summary = train(config, panel)
     except UsageError as e:
