@@ -66,7 +66,7 @@ def config_table() -> str:
 
     rows = ["| key | default | what it does |", "|---|---|---|"]
     rows += [f"| `{key}` | {default} | {text} |" for key, default, text in described_keys()]
-    return "\n".join(rows)
+    return re.sub(r"--\w+", r"`\g<0>`", "\n".join(rows))  # options, not dashes
 
 
 def fill_in(app: Sphinx, page: str, source: list[str]) -> None:
