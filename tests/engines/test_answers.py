@@ -23,10 +23,18 @@ class Rollout:
         return SimpleNamespace(text=[f"#### {prompt}" for prompt in prompts])
 
 
-def run(questions, batch_size, **keywords):
+class Mesh(contextlib.nullcontext):
+    """Stands for devices that share a batch."""
+
+    def __init__(self, fsdp):
+        super().__init__()
+        self.shape = {"fsdp": fsdp, "tp": 1}
+
+
+def run(questions, batch_size, fsdp=1, **keywords):
     rollout, done = Rollout(), []
     pairs = [(str(i), Example(f"q{i}", str(i), "")) for i in range(questions)]
-    batches = list(answers(rollout, contextlib.nullcontext(), SETTINGS, pairs, batch_size, on_done=done.append, **keywords))
+    batches = list(answers(rollout, Mesh(fsdp), SETTINGS, pairs, batch_size, on_done=done.append, **keywords))
     return batches, rollout.calls, done
 
 
@@ -39,6 +47,13 @@ def test_every_answer_meets_its_own_question():
         assert all(grade.correct for _, grade in (answered.greedy, *answered.samples))
     assert done[-1] == 5 * 4
     assert done == sorted(done)
+
+
+def test_the_mesh_divides_every_call():
+    batches, calls, done = run(5, 3, fsdp=2)
+    assert [len(prompts) for prompts, _ in calls] == [4, 4]
+    assert [answered.example.answer for batch in batches for answered in batch] == list("01234")
+    assert done[-1] == 5
 
 
 def test_calls_of_a_kind_have_one_shape():

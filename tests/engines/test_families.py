@@ -11,8 +11,8 @@ from safetensors.numpy import load_file, save_file
 
 from cal_grpo.config import TrainConfig
 from cal_grpo.engines.tunix.checkpoint import load_policy, save_policy
-from cal_grpo.engines.tunix.cluster import build_cluster
-from cal_grpo.engines.tunix.evaluate import answers
+from cal_grpo.engines.tunix.cluster import build_cluster, rollout_settings
+from cal_grpo.engines.tunix.evaluate import answers, rollout_of
 from cal_grpo.engines.tunix.mesh import make_mesh
 from cal_grpo.engines.tunix.prompts import prompt_ids, render
 from cal_grpo.errors import UsageError
@@ -89,8 +89,8 @@ def test_an_older_gemma3_config_means_the_same(tiny):
     np.testing.assert_array_equal(before, logits(load_policy(folder, make_mesh()).model))
 
 
-@pytest.mark.parametrize("family", ["llama3", "gemma3"])
-def test_the_sampler_reads_the_template_and_decodes_as_transformers_does(tiny, family):
+@pytest.mark.parametrize(("family", "alone"), [("llama3", True), ("gemma3", False)])
+def test_the_sampler_reads_the_template_and_decodes_as_transformers_does(tiny, family, alone):
     """BOS comes once, the end of the question is seen; padding, cache and window agree with the whole sequence."""
     import torch
 
@@ -98,13 +98,15 @@ def test_the_sampler_reads_the_template_and_decodes_as_transformers_does(tiny, f
     policy = load_policy(folder, make_mesh())
     new_tokens = 24
     config = TrainConfig.model_validate({"beta": 0, "rollout": {"max_prompt_tokens": 48, "max_new_tokens": new_tokens}})
-    cluster = build_cluster(config, policy, make_mesh(), None)
+    mesh, settings = make_mesh(), rollout_settings(config, policy)
+    rollout = rollout_of(policy, settings) if alone else build_cluster(config, policy, mesh, None).rollout
     examples = [Example(q, "1", "") for q in ("How many apples are there in the basket?", "One?")]
     prompts = [render(example.question, policy.tokenizer) for example in examples]
-    given = cluster.rollout.generate
+    given = rollout.generate
     seen = []
-    cluster.rollout.generate = lambda prompts, config: seen.append(given(prompts, config)) or seen[-1]
-    texts = [text for _, text, _ in answers(cluster, list(zip(prompts, examples, strict=True)), 2)]
+    rollout.generate = lambda prompts, config: seen.append(given(prompts, config)) or seen[-1]
+    (batch,) = answers(rollout, mesh, settings, list(zip(prompts, examples, strict=True)), 2)
+    texts = [answered.greedy[0] for answered in batch]
     model = transformers_model(folder)
     for row, (example, prompt) in enumerate(zip(examples, prompts, strict=True)):
         messages = [{"role": "user", "content": example.question}]

@@ -28,7 +28,8 @@ def test_a_training_depends_on_its_trial_alone(toy_folder):
     first, again, other = (train_one(make(seed=seed), plan, lambda line: None) for seed in (0, 0, 1))
     assert [row["update"] for row in first] == [0, 2, 3]
     assert [row["tokens"] for row in first[1:]] == [row["tokens"] for row in again[1:]]
-    assert [row["tokens"] for row in first[1:]] != [row["tokens"] for row in other[1:]]
+    assert [row["entropy"] for row in first[1:]] == [row["entropy"] for row in again[1:]]
+    assert [row["entropy"] for row in first[1:]] != [row["entropy"] for row in other[1:]]
     for ours, theirs in zip(first, again, strict=True):
         np.testing.assert_array_equal(ours["held_out"], theirs["held_out"])
     assert first[1]["kl"] >= 0
@@ -37,7 +38,7 @@ def test_a_training_depends_on_its_trial_alone(toy_folder):
 
 
 def test_gradients_of_all_weightings_equal_their_own(world):
-    credits, tokens = _credits(world, ["nsr", "random_span"], next(world.training(0, 2)), None, 0, 0)
+    credits, tokens = _credits(world, ["nsr", "grpo"], next(world.training(0, 2)), None, 0, 0)
     weights = np.random.default_rng(0).normal(size=credits.shape)
     found = _gradients(world, tokens, weights)
     for weights_BT, gradient_P in zip(weights, found, strict=True):

@@ -95,7 +95,7 @@ class World:
         """bool (questions, k): which of k sampled answers to each of the first held-out questions are right."""
         rows = []
         for start in range(0, questions, batch_size):
-            batch = self.held_out[start : start + batch_size]
+            batch = self.held_out[start : min(start + batch_size, questions)]
             rollouts = self.sampler(params, self._pad(batch), stream(_PASS_AT_K, seed, start), k)
             rows += [c.grade.correct for c in self.completions(batch, rollouts, k)]
         return np.array(rows).reshape(-1, k)

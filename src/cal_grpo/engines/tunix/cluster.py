@@ -61,7 +61,7 @@ def build_cluster(
             rollout_config=rollout_settings(config, policy),
         ),
     )
-    read_prompts_as_rendered(cluster)
+    read_prompts_as_rendered(cluster.rollout._sampler, policy.tokenizer)
     return cluster
 
 

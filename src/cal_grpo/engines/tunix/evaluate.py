@@ -11,6 +11,7 @@ from tunix.rl.rollout.base_rollout import CacheConfig, RolloutConfig
 from tunix.rl.rollout.vanilla_rollout import VanillaRollout
 
 from cal_grpo.engines.tunix.checkpoint import Policy
+from cal_grpo.engines.tunix.prompts import read_prompts_as_rendered
 from cal_grpo.grading import Grade, grade_answer
 from cal_grpo.tasks.types import Example
 
@@ -30,7 +31,9 @@ def rollout_of(policy: Policy, settings: RolloutConfig) -> VanillaRollout:
     """A rollout worker for a policy that is not trained: no optimizer, no reference policy."""
     shape = policy.model.config
     cache = CacheConfig(settings.kv_cache_size, shape.num_layers, shape.num_kv_heads, shape.head_dim)
-    return VanillaRollout(policy.model, policy.tokenizer, cache)
+    rollout = VanillaRollout(policy.model, policy.tokenizer, cache)
+    read_prompts_as_rendered(rollout._sampler, policy.tokenizer)
+    return rollout
 
 
 def answers(

@@ -11,6 +11,7 @@ from tunix.generate.sampler import CacheConfig, Sampler
 
 from cal_grpo.engines.tunix.checkpoint import load_policy
 from cal_grpo.engines.tunix.mesh import make_mesh
+from cal_grpo.engines.tunix.prompts import prompt_ids, read_prompts_as_rendered, render
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.few_shot import FewShot
 from cal_grpo.oracles.prompt import DIRECT, PromptStyle, query_prompt, read_answer, static_prompt
@@ -132,18 +133,21 @@ class LocalJudge:
             config = self._policy.model.config
             cache = CacheConfig(width + self._max_new, config.num_layers, config.num_kv_heads, config.head_dim)
             self._samplers[width] = Sampler(self._policy.model, self._policy.tokenizer, cache)
+            if self._templated:
+                read_prompts_as_rendered(self._samplers[width], self._policy.tokenizer)
         return self._samplers[width]
 
     def _render(self, query: Query) -> str:
         text = f"{self._static}\n\n{query_prompt(query)}"
-        tokenizer = self._policy.tokenizer
-        if getattr(tokenizer, "chat_template", None):
-            messages = [{"role": "user", "content": text}]
-            text = str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
-        return text + self._opening
+        return (render(text, self._policy.tokenizer) if self._templated else text) + self._opening
+
+    @property
+    def _templated(self) -> bool:
+        return bool(getattr(self._policy.tokenizer, "chat_template", None))
 
     def _encode(self, text: str) -> list[Any]:
-        return list(self._policy.tokenizer.encode(text))
+        tokenizer = self._policy.tokenizer
+        return prompt_ids(text, tokenizer) if self._templated else list(tokenizer.encode(text))
 
     async def aclose(self) -> None:
         """Stop generating after the batch at hand."""

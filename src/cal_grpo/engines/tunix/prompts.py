@@ -30,14 +30,13 @@ def prompt_ids(prompt: str, tokenizer: Any) -> list[int]:
     return list(tokenizer.encode(prompt, add_special_tokens=False))
 
 
-def read_prompts_as_rendered(rl_cluster: Any) -> None:
-    """Make a cluster's sampler read prompts as ``prompt_ids`` does.
+def read_prompts_as_rendered(sampler: Any, tokenizer: Any) -> None:
+    """Make Tunix's sampler read prompts as ``prompt_ids`` does.
 
-    Tunix's puts a BOS token in front whenever the tokenizer has one, wanted or not (tunix 0.1.7, generate/sampler.py,
+    By itself it puts a BOS token in front whenever the tokenizer has one, wanted or not (tunix 0.1.7, generate/sampler.py,
     ``Sampler.tokenize``).
     """
-    tokenizer = rl_cluster.tokenizer.tokenizer
-    rl_cluster.rollout._sampler.tokenize = lambda prompt: np.array(prompt_ids(prompt, tokenizer), dtype=np.int32)
+    sampler.tokenize = lambda prompt: np.array(prompt_ids(prompt, tokenizer), dtype=np.int32)
 
 
 def fitting(
