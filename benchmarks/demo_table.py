@@ -1,6 +1,6 @@
 """The README's table: credit formulas on the default task, same policy, data, rollout seeds and budget.
 
-    python benchmarks/demo_table.py --output build/demo [--seeds 0 1 2]
+    python benchmarks/demo_table.py --output build/demo [--seeds 0 1 2] [--set ledger.steps=12 --set model_id=FOLDER]
 
 Runs `cal-grpo train --json` once a row and seed, skips runs that are there, and prints JSON: held-out accuracy before and
 after for each, and the mean gain with a 95 % t interval over the seeds.
@@ -42,13 +42,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of every row")
     args = parser.parse_args()
     table = {}
     for row in args.rows:
         runs = []
         for seed in args.seeds:
             name = "".join(c if c.isalnum() else "-" for c in row)
-            runs.append(run(args.output / f"{name}-{seed}", seed, ROWS[row]))
+            runs.append(run(args.output / f"{name}-{seed}", seed, [*args.set, *ROWS[row]]))
             accuracy = runs[-1]["eval"]
             print(f"{row:26} seed {seed}  {accuracy['before']:.3f} -> {accuracy['after']:.3f}", file=sys.stderr, flush=True)
         gains = [r["eval"]["after"] - r["eval"]["before"] for r in runs]

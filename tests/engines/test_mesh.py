@@ -30,10 +30,10 @@ for fsdp, tp in ((1, 1), (2, 2)):
 @pytest.mark.parametrize(("family", "changes"), [("qwen2", {}), ("llama3", {"lora.rank": 4})])
 def test_four_devices_train_as_one_does(tmp_path, family, changes):
     folder = tiny_models.write(tmp_path / family, family)
-    flags = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
     done = subprocess.run(
         [sys.executable, "-c", TRAINS, folder, tmp_path, json.dumps(changes)],
-        env=flags,
+        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
         check=False,
