@@ -349,6 +349,26 @@ def test_rollouts_are_reproducible_and_a_given_seed_is_respected(build):
     assert first == again
 
 
+def test_a_formula_reads_the_log_probs_of_the_sampler(build):
+    credited, sampled = [], []
+
+    def make(cluster):
+        cluster.cluster_config.rollout_config.return_logprobs = True
+        generate = cluster.rollout.generate
+        cluster.rollout.generate = lambda *a, **k: sampled.append(generate(*a, **k)) or sampled[-1]
+        config = CALGRPOConfig(num_generations=4, credit="probability_mask")
+        rewards = lambda prompts, completions, **_: [float(i % 2) for i in range(len(completions))]  # noqa: E731
+        return CALGRPOLearner(cluster, config, reward_fns=rewards, on_credit=lambda step, c: credited.append(c))
+
+    _, learner, data = build(make, num_train_steps=1)
+    learner.train(itertools.islice(data, 1))
+    (batch,), (rollout,) = credited, sampled
+    for row, judged in enumerate(batch.judged):
+        own_T = np.asarray(rollout.logprobs[row])[: len(judged.completion.token_ids)]
+        np.testing.assert_allclose(judged.completion.logprobs, own_T, atol=1e-4)
+        np.testing.assert_array_equal(batch.advantages_BT[row, : len(own_T)] != 0, np.exp(own_T) < 0.9)
+
+
 def test_several_processes_are_refused(build, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     with pytest.raises(UsageError, match="2 processes; expected one"):

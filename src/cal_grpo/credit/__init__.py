@@ -38,6 +38,9 @@ FORMULAS: dict[str, Formula] = {
 # These know nothing of the first error: no oracle is asked, and no fallback is needed.
 OUTCOME_ONLY = frozenset({"grpo", "dr_grpo", "rloo", "nsr", "w_reinforce", "probability_mask"})
 
+# These read ``Batch.logprobs``, which an engine otherwise need not compute.
+READS_LOGPROBS = frozenset({"probability_mask"})
+
 Fallback = Literal["drop", "grpo"]
 
 
@@ -87,6 +90,7 @@ def assign_credit(name: str, batch: Batch, weights: Weights, fallbacks: Sequence
 __all__ = [
     "FORMULAS",
     "OUTCOME_ONLY",
+    "READS_LOGPROBS",
     "Batch",
     "Fallback",
     "Formula",

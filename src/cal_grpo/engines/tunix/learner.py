@@ -16,7 +16,7 @@ from tunix.rl.grpo.grpo_learner import GRPOLearner
 from tunix.rl.rl_cluster import Mode, RLCluster
 
 from cal_grpo.alignment import Aligner
-from cal_grpo.credit import OUTCOME_ONLY
+from cal_grpo.credit import OUTCOME_ONLY, READS_LOGPROBS
 from cal_grpo.engines.tunix.config import CALGRPOConfig
 from cal_grpo.engines.tunix.noise import seed_rollouts
 from cal_grpo.engines.tunix.overlap import PendingExample, Redeemer
@@ -148,20 +148,36 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
 
     def _completions(self, example: Any, training_input: Any) -> list[Completion]:
         ids_BT, mask_BT = np.asarray(example.completion_ids), np.asarray(example.completion_mask)
+        # Up to the last real token: where pad is eos the mask may have holes.
+        lengths_B = [int(mask_T.nonzero()[0][-1]) + 1 if mask_T.any() else 0 for mask_T in mask_BT]
+        logprobs_BT = self._logprobs(example)
         columns = zip(training_input["question"], training_input["reference"], strict=True)
         return [
             Completion(
                 question=str(question),
                 reference=str(reference),
-                # Up to the last real token: where pad is eos the mask may have holes.
-                token_ids=ids_T[: int(mask_T.nonzero()[0][-1]) + 1 if mask_T.any() else 0].tolist(),
+                token_ids=ids_BT[row, :length].tolist(),
                 grade=grade,
                 reward=float(reward),
+                logprobs=None if logprobs_BT is None else logprobs_BT[row, :length],
             )
-            for ids_T, mask_T, (question, reference), grade, reward in zip(
-                ids_BT, mask_BT, columns, self._last.grades, self._last.rewards_B, strict=True
+            for row, (length, (question, reference), grade, reward) in enumerate(
+                zip(lengths_B, columns, self._last.grades, self._last.rewards_B, strict=True)
             )
         ]
+
+    def _logprobs(self, example: Any) -> np.ndarray | None:
+        """(B, T) of the policy that sampled, at temperature 1; None where the formula does not read them."""
+        if self._pipeline.credit not in READS_LOGPROBS:
+            return None
+        logps_BT = example.old_per_token_logps
+        if logps_BT is None:  # one pass more; Tunix's sampler returns them, but its learner keeps them to itself
+            logps_BT = self.rl_cluster.get_old_per_token_logps(
+                prompt_tokens=example.prompt_ids,
+                completion_tokens=example.completion_ids,
+                micro_batch_size=self._compute_logps_micro_batch_size * self.algo_config.num_generations,
+            )
+        return np.asarray(logps_BT)
 
     @staticmethod
     def _on_grid(advantages_BT: np.ndarray, mask_BT: np.ndarray) -> np.ndarray:
