@@ -168,7 +168,7 @@ class CreditPipeline:
 
 
 def step_ends(decoded: Decoded) -> np.ndarray:
-    """int64: the token index at which each step (a line, or a sentence of a long one) ends; the last is T."""
+    """int64: the token index at which each step (a sentence of a line) ends; the last is T."""
     spans = [decoded.tokens(step.start, step.end) for step in split_steps(decoded.text)]
     ends = sorted({span[1] for span in spans if span is not None})
     return np.array([*ends[:-1], len(decoded)] if len(decoded) else [], dtype=np.int64)
