@@ -241,7 +241,7 @@ def test_off_is_bit_identical_to_tunix_own_learner(build):
         np.testing.assert_array_equal(theirs[name], value, err_msg=name)
 
 
-@pytest.mark.parametrize("model_type", ["qwen2", "qwen3", "llama"])
+@pytest.mark.parametrize("model_type", ["qwen3", "llama"])
 def test_recomputing_layers_samples_the_same_and_learns_the_same(build, model_type):
     ends = []
     for remat in (False, True):
