@@ -85,12 +85,18 @@ def test_bad_values_are_one_line_that_names_the_key(overrides, message):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "cannot be read"), ("a: [", "cannot be read as YAML"), ("- 1", "holds a list")]
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        ("a: [", "cannot be read as YAML"),
+        (b"\xff", "cannot be read as YAML"),
+        ("- 1", "holds a list"),
+    ],
 )
 def test_a_file_that_is_no_config_is_one_line(tmp_path, content, message):
     file = tmp_path / "run.yaml"
     if content is not None:
-        file.write_text(content)
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UsageError, match=message) as error:
         load_config(file)
     assert "\n" not in str(error.value)

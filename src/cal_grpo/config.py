@@ -213,8 +213,8 @@ def load_config(file: Path | None = None, overrides: dict[str, Any] | None = Non
     values: dict[str, Any] = {}
     if file is not None:
         try:
-            values = yaml.safe_load(Path(file).read_text()) or {}
-        except (OSError, yaml.YAMLError) as e:
+            values = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as e:  # ValueError: no UTF-8, or a date that is none
             raise UsageError(f"{file}: cannot be read as YAML ({' '.join(str(e).split())}); check the path and syntax") from e
         if not isinstance(values, dict):
             raise UsageError(f"{file}: holds a {type(values).__name__}; expected keys and values")
@@ -279,7 +279,7 @@ def _one_line(error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.4)
+        near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.5)
         return f"unknown config key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "; see cal-grpo train --keys")
     message = str(first["msg"]).removeprefix("Value error, ")
     return f"{key} = {first['input']!r}: {message}" if key else message

@@ -16,7 +16,7 @@ OracleName = Annotated[
 ]
 Model = Annotated[str | None, typer.Option(help="Model name for openai and gemini; folder for local.")]
 BaseUrl = Annotated[str | None, typer.Option(help="Server for openai or gemini.", show_default="the provider's")]
-Timeout = Annotated[float, typer.Option(help="Seconds to wait for an answer.")]
+Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for an answer.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 EXAMPLE = """
