@@ -22,7 +22,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 EXAMPLE = """
 [bold]Example[/bold]
 
-  cal-grpo oracle ask --question 'What is 2 + 3 * 4?' --reference '3 * 4 = 12, 2 + 12 = 14' --response '2 + 3 = 5, 5 * 4 = 20'
+  cal-grpo oracle ask --question 'What is 2+3*4?' --reference '3*4=12, 2+12=14' --response '2+3=5, 5*4=20'
+
+The exit status is 1 where the oracle could not be asked.
 """
 
 

@@ -25,13 +25,13 @@ EXAMPLES = """
 
   cal-grpo oracle bench --data rows.jsonl
 
-  cal-grpo oracle bench --data rows.jsonl --show 20 [dim]with misses[/dim]
+  cal-grpo oracle bench --data rows.jsonl --show 20        with misses
 
-  cal-grpo oracle bench --data rows.jsonl --oracle openai --model NAME --limit 100
+  cal-grpo oracle bench --data rows.jsonl --oracle openai --model NAME
 
   cal-grpo oracle bench --data rows.jsonl --oracle 'reference@0.6 > openai:NAME'
 
-[bold]Data[/bold]: one JSON object a line with question, reference_solution, response, step_spans (characters [start, end) of
+[bold]Data[/bold]: one JSON object a line with question, reference_solution, response, step_spans (characters [start, end) of \
 each step of the response), first_error_step (0-based) and, where a solution has several labels, solution_key.
 """
 

@@ -48,7 +48,8 @@ def load_task(config: "TrainConfig", train: bool = True, every: bool = False) ->
         raise UsageError("--all got no data file; expected --data FILE.jsonl, or leave --all out")
     if config.data is not None and config.task in _GENERATORS:
         raise UsageError(
-            f"task {config.task!r} makes its own questions; got --data {config.data} too: choose --task jsonl or gsm8k, or leave --data out"
+            f"task {config.task!r} makes its own questions; got --data {config.data} too: "
+            "choose --task jsonl or gsm8k, or leave --data out"
         )
     if config.task == "ledger":
         from cal_grpo.tasks.ledger import stories
