@@ -65,6 +65,8 @@ def test_override_values_mean_what_they_look_like(text, expected):
         ({"negative_reward": 0.5}, "negative_reward is 0.5; expected a number below 0"),
         ({"negative_reward": 0}, "expected a number below 0"),
         ({"learning_rate": "fast"}, "learning_rate = 'fast'"),
+        ({"learning_rate": float("inf")}, "learning_rate = inf"),
+        ({"prefix_reward": float("nan")}, "prefix_reward = nan"),
         ({"on_miss": "ignore"}, "on_miss = 'ignore'"),
         ({"seed": 2, "seed.x": 1}, "seed.x: seed is a value, not a section"),
         ({"rollout": 3}, "rollout = 3"),

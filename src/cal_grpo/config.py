@@ -21,7 +21,7 @@ LORA_MODULES: tuple[LoraModule, ...] = get_args(LoraModule)
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class RolloutSection(_Section):
@@ -123,7 +123,7 @@ class CheckpointSection(_Section):
 class TrainConfig(_Section):
     """A training run. Every key has a default; an unknown key is an error that names the nearest."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=())
+    model_config = ConfigDict(protected_namespaces=())  # model_id
 
     model_id: str = Field(EMBEDDED, description="Hugging Face folder or hub id; 'embedded' is the policy in the package.")
     task: str = Field("ledger", description="ledger, gsm_symbolic, gsm8k, math, or jsonl with --data.")
