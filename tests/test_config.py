@@ -65,6 +65,7 @@ def test_override_values_mean_what_they_look_like(text, expected):
         ({"negative_reward": 0.5}, "negative_reward is 0.5; expected a number below 0"),
         ({"negative_reward": 0}, "expected a number below 0"),
         ({"learning_rate": "fast"}, "learning_rate = 'fast'"),
+        ({"seed": 2**32}, "seed = 4294967296"),
         ({"learning_rate": float("inf")}, "learning_rate = inf"),
         ({"prefix_reward": float("nan")}, "prefix_reward = nan"),
         ({"on_miss": "ignore"}, "on_miss = 'ignore'"),

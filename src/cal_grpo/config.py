@@ -130,7 +130,7 @@ class TrainConfig(_Section):
     data: Path | None = Field(None, description="JSONL file of questions and answers, instead of the hub.")
     output_dir: Path | None = Field(None, description="Run folder; a fresh one under runs/ by default.")
     overwrite: bool = Field(False, description="Allow an output_dir that already holds a run.")
-    seed: int = Field(0, ge=0, description="Seeds data order, rollouts and every other draw.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seeds data order, rollouts and every other draw.")
 
     use_cal: bool = Field(True, description="False is plain GRPO on the same data and seeds.")
     credit: str = Field("prefix", description="Formula that turns error spans into advantages.")
@@ -282,4 +282,4 @@ def _one_line(error: ValidationError) -> str:
         near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.5)
         return f"unknown config key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "; see cal-grpo train --keys")
     message = str(first["msg"]).removeprefix("Value error, ")
-    return f"{key} = {first['input']!r}: {message}" if key else message
+    return f"{key} = {first['input']!r:.100}: {message}" if key else message
