@@ -65,6 +65,7 @@ def test_override_values_mean_what_they_look_like(text, expected):
         ({"negative_reward": 0.5}, "negative_reward is 0.5; expected a number below 0"),
         ({"negative_reward": 0}, "expected a number below 0"),
         ({"learning_rate": "fast"}, "learning_rate = 'fast'"),
+        ({"cal_base_url": "http://me:hush@judge/v1"}, "cal_base_url holds a user or password"),
         ({"seed": 2**32}, "seed = 4294967296"),
         ({"learning_rate": float("inf")}, "learning_rate = inf"),
         ({"prefix_reward": float("nan")}, "prefix_reward = nan"),
@@ -85,6 +86,7 @@ def test_bad_values_are_one_line_that_names_the_key(overrides, message):
     with pytest.raises(UsageError, match=r"^[^\n]*$") as error:
         load_config(overrides=overrides)
     assert message in str(error.value)
+    assert "hush" not in str(error.value)
 
 
 @pytest.mark.parametrize(

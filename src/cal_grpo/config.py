@@ -185,6 +185,8 @@ class TrainConfig(_Section):
                 f"mesh.fsdp {self.mesh.fsdp} does not divide the {rows} answers of a forward pass (questions x "
                 "num_generations); choose a divisor"
             )
+        if "@" in (self.cal_base_url or "").partition("//")[2].partition("/")[0]:
+            raise ValueError("cal_base_url holds a user or password, which config.yaml would keep; set OPENAI_BASE_URL instead")
         if not self.negative_reward < 0:
             raise ValueError(f"negative_reward is {self.negative_reward}; expected a number below 0, such as -1.0")
         return self
