@@ -65,6 +65,10 @@ def test_override_values_mean_what_they_look_like(text, expected):
         ({"negative_reward": 0.5}, "negative_reward is 0.5; expected a number below 0"),
         ({"negative_reward": 0}, "expected a number below 0"),
         ({"learning_rate": "fast"}, "learning_rate = 'fast'"),
+        ({"cal_base_url": "http://me:hush@judge/v1"}, "cal_base_url holds a user or password"),
+        ({"seed": 2**32}, "seed = 4294967296"),
+        ({"learning_rate": float("inf")}, "learning_rate = inf"),
+        ({"prefix_reward": float("nan")}, "prefix_reward = nan"),
         ({"on_miss": "ignore"}, "on_miss = 'ignore'"),
         ({"seed": 2, "seed.x": 1}, "seed.x: seed is a value, not a section"),
         ({"rollout": 3}, "rollout = 3"),
@@ -82,15 +86,22 @@ def test_bad_values_are_one_line_that_names_the_key(overrides, message):
     with pytest.raises(UsageError, match=r"^[^\n]*$") as error:
         load_config(overrides=overrides)
     assert message in str(error.value)
+    assert "hush" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "cannot be read"), ("a: [", "cannot be read as YAML"), ("- 1", "holds a list")]
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        ("a: [", "cannot be read as YAML"),
+        (b"\xff", "cannot be read as YAML"),
+        ("- 1", "holds a list"),
+    ],
 )
 def test_a_file_that_is_no_config_is_one_line(tmp_path, content, message):
     file = tmp_path / "run.yaml"
     if content is not None:
-        file.write_text(content)
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UsageError, match=message) as error:
         load_config(file)
     assert "\n" not in str(error.value)

@@ -21,7 +21,7 @@ LORA_MODULES: tuple[LoraModule, ...] = get_args(LoraModule)
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class RolloutSection(_Section):
@@ -123,14 +123,14 @@ class CheckpointSection(_Section):
 class TrainConfig(_Section):
     """A training run. Every key has a default; an unknown key is an error that names the nearest."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=())
+    model_config = ConfigDict(protected_namespaces=())  # model_id
 
     model_id: str = Field(EMBEDDED, description="Hugging Face folder or hub id; 'embedded' is the policy in the package.")
     task: str = Field("ledger", description="ledger, gsm_symbolic, gsm8k, math, or jsonl with --data.")
     data: Path | None = Field(None, description="JSONL file of questions and answers, instead of the hub.")
     output_dir: Path | None = Field(None, description="Run folder; a fresh one under runs/ by default.")
     overwrite: bool = Field(False, description="Allow an output_dir that already holds a run.")
-    seed: int = Field(0, ge=0, description="Seeds data order, rollouts and every other draw.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seeds data order, rollouts and every other draw.")
 
     use_cal: bool = Field(True, description="False is plain GRPO on the same data and seeds.")
     credit: str = Field("prefix", description="Formula that turns error spans into advantages.")
@@ -185,6 +185,8 @@ class TrainConfig(_Section):
                 f"mesh.fsdp {self.mesh.fsdp} does not divide the {rows} answers of a forward pass (questions x "
                 "num_generations); choose a divisor"
             )
+        if "@" in (self.cal_base_url or "").partition("//")[2].partition("/")[0]:
+            raise ValueError("cal_base_url holds a user or password, which config.yaml would keep; set OPENAI_BASE_URL instead")
         if not self.negative_reward < 0:
             raise ValueError(f"negative_reward is {self.negative_reward}; expected a number below 0, such as -1.0")
         return self
@@ -213,8 +215,8 @@ def load_config(file: Path | None = None, overrides: dict[str, Any] | None = Non
     values: dict[str, Any] = {}
     if file is not None:
         try:
-            values = yaml.safe_load(Path(file).read_text()) or {}
-        except (OSError, yaml.YAMLError) as e:
+            values = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as e:  # ValueError: no UTF-8, or a date that is none
             raise UsageError(f"{file}: cannot be read as YAML ({' '.join(str(e).split())}); check the path and syntax") from e
         if not isinstance(values, dict):
             raise UsageError(f"{file}: holds a {type(values).__name__}; expected keys and values")
@@ -279,7 +281,7 @@ def _one_line(error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.4)
+        near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.5)
         return f"unknown config key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "; see cal-grpo train --keys")
     message = str(first["msg"]).removeprefix("Value error, ")
-    return f"{key} = {first['input']!r}: {message}" if key else message
+    return f"{key} = {first['input']!r:.100}: {message}" if key else message

@@ -66,6 +66,13 @@ def test_ask_obeys_nothing_that_a_model_says_to_the_terminal(run, server):
     assert "the quote is not in the response" in out
 
 
+@pytest.mark.parametrize("seconds", [-1, 0, "nan"])
+def test_a_time_limit_is_above_zero(run, seconds):
+    status, _, err = run(*ASK, "--timeout", seconds)
+    assert status == 2
+    assert "'--timeout'" in err
+
+
 def test_a_failed_question_is_status_1(run, server):
     server.script = lambda r: error(r, 401, f"bad key {KEY}")
     status, out, _ = run(*ASK, "--oracle", "openai", "--model", "m", "--base-url", server.openai)
@@ -112,6 +119,8 @@ def test_stats_export_and_prune(run, server, tmp_path):
     status, _, err = run("cache", "stats")
     assert status == 2
     assert "no such file" in err
+    assert run("cache", "export", "--output", tmp_path / "out.jsonl")[0] == 2
+    assert not (tmp_path / "out.jsonl").exists()
     with CALOracle("openai", model="gpt-4o-mini", base_url=server.openai, cache=True) as oracle:
         oracle.locate([Query(f"q{i}", "r", "x") for i in range(3)])
     assert "3 verdicts" in run("cache", "stats")[1]
@@ -124,6 +133,8 @@ def test_stats_export_and_prune(run, server, tmp_path):
     assert "name a file that is not there yet" in run("cache", "export", "--output", target)[2]
     assert "got no condition" in run("cache", "prune")[2]
     assert "0 verdicts deleted" in run("cache", "prune", "--older-than", 1, "--yes")[1]
+    for days in (-1, "nan", "1e300"):
+        assert run("cache", "prune", "--older-than", days, "--yes")[0] == 2
     assert run("cache", "prune", "--all", input="n\n")[0] == 1
     assert json.loads(run("cache", "stats", "--json")[1])["verdicts"] == 3
     assert json.loads(run("cache", "prune", "--model", "gpt-4o-mini", "--yes", "--json")[1])["deleted"] == 3

@@ -149,6 +149,7 @@ def test_sparse_rewards_of_spans_misses_and_none():
     ("spans", "lengths", "reward", "message"),
     [
         ([span(0, 3)], [2], -1.0, "does not lie in its 2 tokens"),
+        ([(0, 1)], [2], -1.0, "expected a TokenSpan, a Miss or None"),
         ([None], [1, 2], -1.0, "1 spans for 2 lengths"),
         ([None], [1], 0.5, "below 0"),
     ],

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 from _judge_server import answer, blame_first_line, error, verdict
 
+from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Tag, Usage, Verdict
 from cal_grpo.oracles.retry import Retry
 
@@ -241,3 +242,12 @@ def test_closing_frees_whoever_waits_and_an_oracle_can_be_used_again(connect, as
     server.script = blame_first_line
     assert {v.tag for v in oracle.locate([ask(i) for i in range(6)])} == {Tag.FOUND}
     assert not [t for t in threading.enumerate() if t.name == "oracle-x"]
+
+
+@pytest.mark.parametrize(
+    "setting", ["timeout_s", "concurrency", "attempts", "rpm", "tpm", "max_calls", "max_tokens", "max_usd"]
+)
+@pytest.mark.parametrize("number", [0, -1, float("nan")])
+def test_a_limit_is_above_zero(setting, number):
+    with pytest.raises(UsageError, match=f"{setting} is {number}; expected a number above 0"):
+        CALOracle("reference", **{setting: number})

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cal_grpo.cli import main
 from cal_grpo.errors import UsageError
 from cal_grpo.study.results import Results
 from cal_grpo.study.train import Trial
@@ -40,3 +41,22 @@ def test_another_file_is_refused(tmp_path):
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UsageError, match="not a study's results"):
         Results(tmp_path, "first")
+
+
+def test_a_line_that_was_cut_off_is_named(tmp_path):
+    file = Results(tmp_path, "first").file
+    Results(tmp_path, "first").append(TRIAL, rows())
+    whole = file.read_text()
+    for cut in (60, 30, 13):
+        file.write_text(whole[:-cut])
+        with pytest.raises(UsageError, match=r"first.csv, line 3: not a whole evaluation"):
+            Results(tmp_path, "first")
+
+
+def test_a_folder_without_results_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["cal-grpo", "study", "figures", str(tmp_path), "--output", str(tmp_path / "drawn")])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert "no finished trial" in capsys.readouterr().err
+    assert not (tmp_path / "drawn").exists()

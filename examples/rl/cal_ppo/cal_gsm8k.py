@@ -57,7 +57,12 @@ def main() -> None:
     except UsageError as e:
         print(f"cal_gsm8k: {e}", file=sys.stderr)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("cal_gsm8k: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
     print_summary(summary)
+    if summary["interrupted"]:
+        raise SystemExit(130)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ cache_app = typer.Typer(
     help="The verdicts that were paid for: kept on disk, used again by every later run.", no_args_is_help=True
 )
 _File = Annotated[Path | None, typer.Option("--file", help="Cache file.", show_default="the user's own")]
+_CENTURY = 36_525  # days
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -20,8 +21,10 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def stats(file: _File = None, as_json: _Json = False) -> None:
     """How many verdicts there are of each oracle, and what they had cost."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
+    from cal_grpo.cli.oracle_ask import printable
     from cal_grpo.oracles.cache_admin import cache_stats
 
     found = cache_stats(_path(file))
@@ -29,7 +32,7 @@ def stats(file: _File = None, as_json: _Json = False) -> None:
         typer.echo(json.dumps(found, indent=2))
         return
     console = Console()
-    console.print(f"{found['file']}: {found['verdicts']} verdicts, {found['bytes'] / 1e6:.1f} MB", soft_wrap=True)
+    console.print(f"{found['file']}: {found['verdicts']} verdicts, {found['bytes'] / 1e6:.1f} MB", soft_wrap=True, markup=False)
     if not found["oracles"]:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -40,7 +43,8 @@ def stats(file: _File = None, as_json: _Json = False) -> None:
     for row in found["oracles"]:
         usd = "unknown" if row["usd"] is None else f"{row['usd']:.4f}"
         counts = [f"{row[name]:,}" for name in ("verdicts", "found", "calls", "tokens")]
-        table.add_row(row.get("oracle"), row.get("model"), row.get("prompt"), *counts, usd, row["newest"][:10])
+        names = [escape(printable(row.get(name, ""))) for name in ("oracle", "model", "prompt")]
+        table.add_row(*names, *counts, usd, row["newest"][:10])
     console.print(table)
 
 
@@ -50,14 +54,16 @@ def export(
     output: Annotated[Path | None, typer.Option(help="JSONL file to write.", show_default="standard output")] = None,
 ) -> None:
     """Write every verdict with its question, reference and response as a JSON object a line."""
-    from cal_grpo.oracles.cache_admin import export_cache
+    from cal_grpo.oracles.cache_admin import cache_stats, export_cache
 
+    path = _path(file)
+    cache_stats(path)  # what is no cache is refused before the output is created
     try:
         target = sys.stdout if output is None else output.open("x", encoding="ascii")
     except OSError as e:
         raise UsageError(f"--output {output}: cannot be created ({e.strerror}); name a file that is not there yet") from e
     count = 0
-    for row in export_cache(_path(file)):
+    for row in export_cache(path):
         target.write(json.dumps(row) + "\n")
         count += 1
     if output is not None:
@@ -68,7 +74,9 @@ def export(
 @cache_app.command("prune")
 def prune(
     file: _File = None,
-    older_than: Annotated[float | None, typer.Option(metavar="DAYS", help="Only verdicts stored before that.")] = None,
+    older_than: Annotated[
+        float | None, typer.Option(metavar="DAYS", min=0, max=_CENTURY, help="Only verdicts stored before that.")
+    ] = None,
     oracle: Annotated[str | None, typer.Option(help="Only this oracle's, such as openai.")] = None,
     model: Annotated[str | None, typer.Option(help="Only this model's.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All verdicts.")] = False,

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from cal_grpo.seeing.compare import Comparison, Paired
 
 EXAMPLES = """
-The first run's setting is the baseline. Runs that differ in their seed alone are one setting. Held-out answers are paired by
+The first run's setting is the baseline. Runs that differ in their seed alone are one setting. Held-out answers are paired by \
 question. With one run a setting the intervals are over questions (Wilson, Newcombe), with several seeds over seeds (Student).
 
 [bold]Examples[/bold]
 
-  cal-grpo compare runs/grpo runs/cal                          one table, and compare.svg
+  cal-grpo compare runs/grpo runs/cal          one table, and compare.svg
 
-  cal-grpo compare runs/grpo-* runs/cal-* --output both.svg    three seeds each
+  cal-grpo compare runs/grpo-* runs/cal-*      three seeds each
 
-  cal-grpo compare runs/grpo runs/cal --json                   every figure
+  cal-grpo compare runs/grpo runs/cal --json   every figure
 
 [bold]Plain GRPO beside CAL[/bold]
 

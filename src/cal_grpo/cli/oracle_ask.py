@@ -16,13 +16,15 @@ OracleName = Annotated[
 ]
 Model = Annotated[str | None, typer.Option(help="Model name for openai and gemini; folder for local.")]
 BaseUrl = Annotated[str | None, typer.Option(help="Server for openai or gemini.", show_default="the provider's")]
-Timeout = Annotated[float, typer.Option(help="Seconds to wait for an answer.")]
+Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for an answer.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 EXAMPLE = """
 [bold]Example[/bold]
 
-  cal-grpo oracle ask --question 'What is 2 + 3 * 4?' --reference '3 * 4 = 12, 2 + 12 = 14' --response '2 + 3 = 5, 5 * 4 = 20'
+  cal-grpo oracle ask --question 'What is 2+3*4?' --reference '3*4=12, 2+12=14' --response '2+3=5, 5*4=20'
+
+The exit status is 1 where the oracle could not be asked.
 """
 
 

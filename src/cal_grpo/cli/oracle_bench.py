@@ -25,13 +25,13 @@ EXAMPLES = """
 
   cal-grpo oracle bench --data rows.jsonl
 
-  cal-grpo oracle bench --data rows.jsonl --show 20 [dim]with misses[/dim]
+  cal-grpo oracle bench --data rows.jsonl --show 20        with misses
 
-  cal-grpo oracle bench --data rows.jsonl --oracle openai --model NAME --limit 100
+  cal-grpo oracle bench --data rows.jsonl --oracle openai --model NAME
 
   cal-grpo oracle bench --data rows.jsonl --oracle 'reference@0.6 > openai:NAME'
 
-[bold]Data[/bold]: one JSON object a line with question, reference_solution, response, step_spans (characters [start, end) of
+[bold]Data[/bold]: one JSON object a line with question, reference_solution, response, step_spans (characters [start, end) of \
 each step of the response), first_error_step (0-based) and, where a solution has several labels, solution_key.
 """
 
@@ -46,9 +46,7 @@ def bench_command(
         Literal["direct", "repair"], typer.Option(help="LLM: quote the error, or repair the response and compare.")
     ] = "direct",
     limit: Annotated[int | None, typer.Option(min=1, help="Rows at most, from the start.")] = None,
-    half: Annotated[
-        Literal["even", "odd"] | None, typer.Option(help="Only rows whose sha256(solution_key) is even, or odd.")
-    ] = None,
+    half: Annotated[Literal["even", "odd"] | None, typer.Option(help="Only that half, by the sha256 of solution_key.")] = None,
     min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Count less sure verdicts as abstentions.")] = 0.0,
     show: Annotated[int, typer.Option(min=0, help="Misses to print, both spans marked.")] = 0,
     tokenizer: Annotated[
@@ -107,9 +105,9 @@ def _progress(oracle: "CALOracle", rows: "Sequence[Labelled]") -> "Iterator[Call
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn(f"asking {oracle.name}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=console, transient=True)
-    task = bar.add_task("", total=len(rows))
+    task = bar.add_task(f"asking {oracle.name}", total=len(rows))
     began = printed = time.monotonic()
     shown = False
 
@@ -124,7 +122,7 @@ def _progress(oracle: "CALOracle", rows: "Sequence[Labelled]") -> "Iterator[Call
         elif now - printed > 10:
             printed = now
             left = (now - began) / done * (len(rows) - done)
-            console.print(f"asking {oracle.name}: {done} of {len(rows)} rows, {left:.0f} s left", soft_wrap=True)
+            console.print(f"asking {oracle.name}: {done} of {len(rows)} rows, {left:.0f} s left", soft_wrap=True, markup=False)
 
     try:
         yield advance

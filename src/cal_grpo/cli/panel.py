@@ -175,7 +175,7 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
             + ("price unknown" if oracle["usd"] is None else f"${oracle['usd']:.4f}"),
         )  # fmt: skip
     table.add_row("time", f"{summary['wall_s']:.0f} s, of which {summary['compile_s']:.0f} s compiling")
-    table.add_row("run folder", summary["output"])
+    table.add_row("run folder", Text(summary["output"]))
     if stopped := summary.get("stopped"):
         more = " --set oracle.max_usd=MORE (or max_calls, max_tokens)" if stopped == "budget" else ""
         table.add_row("to go on", Text(f"cal-grpo train --resume {shlex.quote(summary['output'])}{more}"))

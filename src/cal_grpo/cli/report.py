@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 EXAMPLES = """
-The page holds all it needs, opens from disk and can be mailed: figures, curves, misses by reason, and a table of rollouts to
+The page holds all it needs, opens from disk and can be mailed: figures, curves, misses by reason, and a table of rollouts to \
 filter, with the tokens' advantages as colours. It shows what the policy and the judge wrote, whatever that is, as text.
 
 [bold]Examples[/bold]

@@ -2,9 +2,14 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cal_grpo.study.results import Result
 
 app = typer.Typer(
     help="Measure credit formulas: the gradient of a batch, and how fast a policy learns. docs/study.md has the protocol.",
@@ -87,9 +92,8 @@ def tables_command(
     from cal_grpo.study import report
     from cal_grpo.study.compare import gradients
     from cal_grpo.study.gradient import load
-    from cal_grpo.study.results import Results
 
-    found = report.arms(Results(results, "").done.values())
+    found = report.arms(_finished(results))
     typer.echo(f"### Learning rates\n\n{report.rates_table(found)}")
     for steps in sorted({key.steps for key in found}):
         of = report.compared(found, steps)
@@ -110,10 +114,19 @@ def figures_command(
 ) -> None:
     """Draw accuracy over updates for every length, and the gain over GRPO against the length."""
     from cal_grpo.study import report
-    from cal_grpo.study.results import Results
 
+    found = report.arms(_finished(results))
     output.mkdir(parents=True, exist_ok=True)
-    found = report.arms(Results(results, "").done.values())
     for name, svg in report.figures(found).items():
         (output / f"{name}.svg").write_text(svg)
         typer.echo(output / f"{name}.svg")
+
+
+def _finished(folder: Path) -> "Iterable[Result]":
+    from cal_grpo.errors import UsageError
+    from cal_grpo.study.results import Results
+
+    done = Results(folder, "").done
+    if not done:
+        raise UsageError(f"{folder}: no finished trial; expected the CSV files that cal-grpo study train wrote there")
+    return done.values()

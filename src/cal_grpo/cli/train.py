@@ -12,25 +12,29 @@ from cal_grpo.cli.quiet import quiet_third_parties
 from cal_grpo.errors import UsageError
 
 EXAMPLES = """
+Without options: a small policy, a made-up task and a free oracle; minutes on two CPU cores, without a network or a key.
+
 [bold]Examples[/bold]
 
-  cal-grpo train                                       the embedded policy on ledger, offline, no key
+  cal-grpo train
 
-  cal-grpo train --set credit=grpo --seed 1            plain group credit on the same task
+  cal-grpo train --set credit=grpo --seed 1     plain group credit
 
   cal-grpo train --model ./SmolLM2 --task gsm8k --data train.jsonl
 
-  cal-grpo train --model Qwen/Qwen2.5-0.5B-Instruct --task gsm8k --set lora.rank=16 --set lora.save_adapter=true
+  cal-grpo train --model ./SmolLM2 --task gsm8k --set lora.rank=16
 
-  cal-grpo train --oracle openai --set cal_model=NAME --set oracle.max_usd=5 --set oracle.on_budget=stop
+  cal-grpo train --oracle gemini --set oracle.max_usd=5
 
-  cal-grpo train --oracle openai --replay runs/first/judge.jsonl    the same training again, without a call
+  cal-grpo train --oracle openai --set cal_model=NAME --output runs/first
 
-  cal-grpo train --resume runs/first                   go on after Ctrl-C, a crash or kill -9, from the last checkpoint
+  cal-grpo train --oracle openai --replay runs/first/judge.jsonl
 
-  cal-grpo train --resume runs/first --set num_train_steps=200      train a finished run for longer
+  cal-grpo train --resume runs/first            go on where it was stopped
 
-  cal-grpo train --keys                                every config key, its default and what it does
+  cal-grpo train --resume runs/first --set num_train_steps=200
+
+  cal-grpo train --keys                         what can be --set
 """
 
 

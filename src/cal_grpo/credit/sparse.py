@@ -22,7 +22,7 @@ def construct_sparse_rewards(
         rewards_BT, float32 (B, max(lengths)).
 
     Raises:
-        ValueError: counts differ, a span leaves its row, or ``negative_reward`` is not below 0.
+        ValueError: counts differ, a span is none or leaves its row, or ``negative_reward`` is not below 0.
     """
     if len(spans) != len(lengths):
         raise ValueError(f"got {len(spans)} spans for {len(lengths)} lengths; expected one span (or None) a completion")
@@ -30,8 +30,10 @@ def construct_sparse_rewards(
         raise ValueError(f"negative_reward is {negative_reward}; expected a number below 0, such as -1.0")
     rewards_BT = np.zeros((len(spans), int(max(lengths, default=0))), dtype=np.float32)
     for row, span in enumerate(spans):
-        if not isinstance(span, TokenSpan):
+        if span is None or isinstance(span, Miss):
             continue
+        if not isinstance(span, TokenSpan):
+            raise ValueError(f"row {row}: span is {span!r:.60}; expected a TokenSpan, a Miss or None")
         if not 0 <= span.start < span.end <= lengths[row]:
             raise ValueError(f"row {row}: span [{span.start}, {span.end}) does not lie in its {lengths[row]} tokens")
         rewards_BT[row, span.start : span.end] = negative_reward / len(span)

@@ -18,7 +18,8 @@ _MARKERS = re.compile(
 )
 _HEADING = re.compile(r"[*_]*[A-Za-z]{2}")
 _LEAD_IN = re.compile(
-    r"(?:(?:therefore|thus|hence|simply|just|exactly|about|around|approximately|roughly|now|indeed|equal to)\b[\s,:]*|≈\s*)+",
+    r"(?:(?:therefore|thus|hence|simply|just|exactly|about|around|approximately|roughly|now|indeed|equal to)\b[\s,:]*"
+    r"|[≈~]\s*)+",
     re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(r"[.!?;](?=\s|$)|,(?=\s)|\s(?:because|since|as)\s", re.IGNORECASE)
@@ -71,11 +72,14 @@ def _candidate(response: str, match: re.Match[str]) -> str | None:
         return match["bare"]
     if match["hashes"] is not None:
         text = match["hashes"].rstrip("! ")
-        return None if _HEADING.match(text) and match.end("hashes") < len(response) else text
-    text = match["phrase"] or match["letter"]
-    text = text[lead.end() :] if (lead := _LEAD_IN.match(text)) else text
+        return None if _HEADING.match(text) and match.end("hashes") < len(response) else _without_lead_in(text)
+    text = _without_lead_in(match["phrase"] or match["letter"])
     end = _CLAUSE_END.search(text)
     return text[: end.start()] if end else text
+
+
+def _without_lead_in(text: str) -> str:
+    return text[lead.end() :] if (lead := _LEAD_IN.match(text)) else text
 
 
 def _braced(text: str, start: int) -> str | None:

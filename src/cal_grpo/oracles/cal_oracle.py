@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self
 
-from cal_grpo.errors import UsageError
+from cal_grpo.errors import UsageError, require_positive
 from cal_grpo.oracles.breaker import Breaker
 from cal_grpo.oracles.budget import Budget
 from cal_grpo.oracles.cache import VerdictCache, default_cache
@@ -60,8 +60,8 @@ class CALOracle:
         tell: hears, in one line each, what a person should know; default: a warning of the ``cal_grpo.oracles`` logger.
 
     Raises:
-        UsageError: unknown provider, missing key or model, unreadable examples, prices or replay, a USD limit without a
-            price, a cache file that is something else.
+        UsageError: unknown provider, missing key or model, a limit that is not above 0, unreadable examples, prices or
+            replay, a USD limit without a price, a cache file that is something else.
 
     The same query is asked once, also while it is in flight; failures are not kept. An exception that an oracle object
     raises reaches whoever waits for its verdict. Use it as a context manager, or let ``close`` (or the interpreter's end)
@@ -94,6 +94,9 @@ class CALOracle:
         replay: Path | str | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
+        require_positive(timeout_s=timeout_s, concurrency=concurrency, attempts=attempts, rpm=rpm, tpm=tpm)
+        require_positive(max_calls=max_calls, max_tokens=max_tokens, max_usd=max_usd, max_answer_tokens=max_answer_tokens)
+        require_positive(breaker_pause_s=breaker_pause_s)
         self._tell = tell or _LOG.warning
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None

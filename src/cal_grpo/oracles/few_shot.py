@@ -48,10 +48,10 @@ def load_few_shot(file: Path | str) -> list[FewShot]:
             raise UsageError(f"{where}: a {type(item).__name__}; expected an object")
         for name in _REQUIRED:
             if not isinstance(item.get(name), str) or not item[name].strip():
-                raise UsageError(f"{where}: {name} is {item.get(name)!r}; expected text")
+                raise UsageError(f"{where}: {name} is {item.get(name)!r:.60}; expected text")
         for name in _OPTIONAL:
             if not isinstance(item.get(name, ""), str):
-                raise UsageError(f"{where}: {name} is {item[name]!r}; expected text")
+                raise UsageError(f"{where}: {name} is {item[name]!r:.60}; expected text")
         if item["error_segment"] not in item["incorrect_solution"]:
             raise UsageError(f"{where}: error_segment is not in incorrect_solution; copy it character by character")
         if unknown := sorted(set(item) - {*_REQUIRED, *_OPTIONAL}):

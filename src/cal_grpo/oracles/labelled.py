@@ -74,7 +74,7 @@ def _parse(line: str, where: str) -> Labelled:
     for name in _TEXTS:
         if not isinstance(row.get(name), str) or not row[name].strip():
             have = ", ".join(map(str, row)) or "nothing"
-            raise UsageError(f"{where}: {name} is {row.get(name)!r}; expected text (the row has {have})")
+            raise UsageError(f"{where}: {name} is {row.get(name)!r:.60}; expected text (the row has {have})")
     spans, label = _spans(row.get("step_spans"), row["response"], where), row.get("first_error_step")
     if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < len(spans):
         raise UsageError(f"{where}: first_error_step is {label!r}; expected the index of a step, 0 to {len(spans) - 1}")

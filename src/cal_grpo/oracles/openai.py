@@ -59,7 +59,7 @@ class OpenAIOracle:
         max_answer_tokens: int | None = None,
     ) -> None:
         if not model:
-            raise UsageError("oracle 'openai' got no model; name one with CAL_MODEL or --set cal_model=NAME")
+            raise UsageError("oracle 'openai' got no model; name one with --model, CAL_MODEL or --set cal_model=NAME")
         base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
         api_key = api_key or os.environ.get("OPENAI_API_KEY") or None
         if api_key is None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import PositiveInt, TypeAdapter, ValidationError
 
 from cal_grpo.credit import formula
 from cal_grpo.errors import UsageError
@@ -21,6 +22,8 @@ from cal_grpo.study.train import Trial
 
 _FIELDS = {field.name for field in dataclasses.fields(Trial)}
 _KEYS = {"held_out", "group_size", "defaults", "trials"}
+_TRIAL = TypeAdapter(Trial)
+_COUNT = TypeAdapter(PositiveInt)
 
 
 @dataclass(frozen=True)
@@ -39,25 +42,41 @@ def load_plan(file: Path) -> Plan:
         UsageError: unreadable, an unknown key, formula or field, or an incomplete trial.
     """
     try:
-        data = yaml.safe_load(file.read_text())
-    except (OSError, yaml.YAMLError) as e:
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as e:
         raise UsageError(f"plan {file}: cannot be read as YAML ({' '.join(str(e).split())}); check the path") from e
     if not isinstance(data, dict) or not isinstance(data.get("trials"), list):
         raise UsageError(f"plan {file}: no list of trials; expected the keys {', '.join(sorted(_KEYS))}")
-    if unknown := sorted(set(data) - _KEYS):
+    if unknown := sorted(map(str, set(data) - _KEYS)):
         raise UsageError(f"plan {file}: unknown key {unknown[0]!r}; expected {', '.join(sorted(_KEYS))}")
-    trials = [trial for grid in data["trials"] for trial in _multiplied(file, grid, data.get("defaults") or {})]
+    defaults = data.get("defaults") or {}
+    for grid in (defaults, *data["trials"]):
+        if not isinstance(grid, dict):
+            raise UsageError(
+                f"plan {file}: got {grid!r:.60} as defaults or a trial; expected names and values, such as seed: 0"
+            )
+    trials = [trial for grid in data["trials"] for trial in _multiplied(file, grid, defaults)]
     for trial in trials:
         formula(trial.credit)
-    return Plan(list(dict.fromkeys(trials)), data.get("held_out", 512), data.get("group_size", 8))
+    counts = {name: _checked(file, name, _COUNT, data[name]) for name in ("held_out", "group_size") if name in data}
+    return Plan(list(dict.fromkeys(trials)), **counts)
 
 
 def _multiplied(file: Path, grid: dict[str, Any], defaults: dict[str, Any]) -> list[Trial]:
     fields = grid | {name: value for name, value in defaults.items() if name not in grid}
-    if unknown := sorted(set(fields) - _FIELDS):
+    if unknown := sorted(map(str, set(fields) - _FIELDS)):
         raise UsageError(f"plan {file}: unknown field {unknown[0]!r} of a trial; expected {', '.join(sorted(_FIELDS))}")
     choices = [value if isinstance(value, list) else [value] for value in fields.values()]
+    return [_checked(file, "a trial", _TRIAL, dict(zip(fields, values, strict=True))) for values in itertools.product(*choices)]
+
+
+def _checked(file: Path, what: str, kind: "TypeAdapter[Any]", value: Any) -> Any:
     try:
-        return [Trial(**dict(zip(fields, values, strict=True))) for values in itertools.product(*choices)]
-    except TypeError as e:
-        raise UsageError(f"plan {file}: a trial is incomplete ({e}); expected credit, steps, learning_rate and seed") from e
+        return kind.validate_python(value)
+    except ValidationError as e:
+        first = e.errors()[0]
+        if first["type"] == "missing":
+            message = f"is incomplete: {first['loc'][0]} is missing; expected credit, steps, learning_rate and seed"
+        else:
+            message = " ".join([*map(str, first["loc"]), f"is {first['input']!r:.60}: {first['msg']}"])
+        raise UsageError(f"plan {file}: {what} {message}") from e

@@ -38,7 +38,7 @@ class Results:
     loses the one it was at; its rows go to ``NAME.csv``.
 
     Raises:
-        UsageError: a file of the folder is no such CSV.
+        UsageError: a file of the folder is no such CSV, or a line of it was cut off.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -77,10 +77,15 @@ def _read(file: Path) -> list[Result]:
         if reader.fieldnames != _COLUMNS:
             raise UsageError(f"{file}: not a study's results; expected the columns {', '.join(_COLUMNS[:4])}, ...")
         for row in reader:
-            trial = Trial(**{name: kinds[name](row[name]) for name in _TRIAL})
-            numbers: dict[str, Any] = {name: float(row[name]) if row[name] else float("nan") for name in _NUMBERS}
-            bits = np.unpackbits(np.frombuffer(bytes.fromhex(row["held_out"]), np.uint8))
-            numbers["held_out"] = bits[: int(row["questions"])].astype(bool)
-            numbers["right_of_k"] = np.array(list(map(int, row["right_of_k"].split()))) if row["right_of_k"] else None
+            try:
+                trial = Trial(**{name: kinds[name](row[name]) for name in _TRIAL})
+                numbers: dict[str, Any] = {name: float(row[name]) if row[name] else float("nan") for name in _NUMBERS}
+                bits = np.unpackbits(np.frombuffer(bytes.fromhex(row["held_out"]), np.uint8))
+                numbers["held_out"] = bits[: int(row["questions"])].astype(bool)
+                numbers["right_of_k"] = np.array(list(map(int, row["right_of_k"].split()))) if row["right_of_k"] else None
+            except (ValueError, TypeError, AttributeError) as e:  # TypeError, AttributeError: it ends too early
+                raise UsageError(
+                    f"{file}, line {reader.line_num}: not a whole evaluation; correct the line or remove it"
+                ) from e
             grouped.setdefault(trial, []).append(numbers)
     return [Result(trial, rows) for trial, rows in grouped.items() if rows[-1]["update"] == trial.updates]

@@ -4,9 +4,10 @@ import dataclasses
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from cal_grpo.config import EMBEDDED, load_config
 from cal_grpo.credit import Batch, Weights
@@ -38,17 +39,17 @@ class Trial:
     """
 
     credit: str
-    steps: int
-    learning_rate: float
-    seed: int
+    steps: PositiveInt
+    learning_rate: PositiveFloat
+    seed: NonNegativeInt
     policy: str = EMBEDDED
-    beta: float = 0.02
-    misjudged: float = 0.0
-    updates: int = 40
-    batch_size: int = 8
-    evaluate_every: int = 10
-    pass_questions: int = 0
-    pass_k: int = 16
+    beta: NonNegativeFloat = 0.02
+    misjudged: Annotated[float, Field(ge=0, le=1)] = 0.0
+    updates: PositiveInt = 40
+    batch_size: PositiveInt = 8
+    evaluate_every: PositiveInt = 10
+    pass_questions: NonNegativeInt = 0
+    pass_k: PositiveInt = 16
     prefix_reward: float = 0.3
     negative_reward: float = -1.0
 

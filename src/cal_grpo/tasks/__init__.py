@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cal_grpo.config import TrainConfig
 
 TASKS = ("ledger", "gsm_symbolic", "gsm8k", "math", "jsonl")
+_GENERATORS = ("ledger", "gsm_symbolic")
 _FIELDS = {"math": Fields(question="problem", answer="solution", worked=True)}
 _GENERATED = 4096  # training questions of a generated task, unless the config says how many
 
@@ -45,6 +46,11 @@ def load_task(config: "TrainConfig", train: bool = True, every: bool = False) ->
     """
     if every and config.data is None:
         raise UsageError("--all got no data file; expected --data FILE.jsonl, or leave --all out")
+    if config.data is not None and config.task in _GENERATORS:
+        raise UsageError(
+            f"task {config.task!r} makes its own questions; got --data {config.data} too: "
+            "choose --task jsonl or gsm8k, or leave --data out"
+        )
     if config.task == "ledger":
         from cal_grpo.tasks.ledger import stories
 

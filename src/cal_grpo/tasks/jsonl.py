@@ -40,7 +40,7 @@ def _text(row: Mapping[str, Any], name: str, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
         have = ", ".join(map(str, row)) or "nothing"
         raise UsageError(
-            f"{where}: field {name!r} is {value!r}; expected text (the row has {have}); --set fields.question=NAME and "
+            f"{where}: field {name!r} is {value!r:.60}; expected text (the row has {have}); --set fields.question=NAME and "
             "fields.answer=NAME choose other columns"
         )
     return value
