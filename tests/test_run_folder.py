@@ -13,7 +13,7 @@ from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import Tag, Verdict
 from cal_grpo.pipeline import Completion, Credited, Judged
-from cal_grpo.run_folder import RunFolder, run_characters, run_lengths, sample_record
+from cal_grpo.run_folder import RunFolder, check_output, run_characters, run_lengths, sample_record
 
 
 def config(tmp_path, **changes):
@@ -89,6 +89,8 @@ def test_an_output_that_cannot_be_a_folder_is_one_line(tmp_path):
     (tmp_path / "run").write_text("a file")
     with pytest.raises(UsageError, match="cannot be created"):
         RunFolder(config(tmp_path))
+    with pytest.raises(UsageError, match=r"cannot be created .* is a file"):  # known before a policy is loaded
+        check_output(config(tmp_path))
 
 
 @given(st.lists(st.sampled_from([0.0, -1.0, 0.3, 0.123456]), max_size=40))

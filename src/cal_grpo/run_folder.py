@@ -14,6 +14,7 @@ summary.json    the run in one object
 import itertools
 import json
 import math
+import os
 import random
 import shutil
 import time
@@ -143,10 +144,10 @@ class RunFolder:
 
 
 def check_output(config: TrainConfig) -> None:
-    """Refuse an output folder that holds a run, unless the config says to overwrite it.
+    """Refuse an output folder that holds a run, unless the config says to overwrite it. Nothing is created yet.
 
     Raises:
-        UsageError: it does, or overwriting it would destroy the judge log that is to be replayed.
+        UsageError: it does, it cannot be created, or overwriting it would destroy the judge log that is to be replayed.
     """
     replay = config.oracle.replay
     if replay is not None and config.output_dir is not None and replay.resolve().parent == config.output_dir.resolve():
@@ -155,6 +156,11 @@ def check_output(config: TrainConfig) -> None:
         raise UsageError(
             f"{config.output_dir} already holds a run ({held[0]}); choose another --output, or pass --overwrite to replace it"
         )
+    wanted = config.output_dir or Path("runs")
+    there = next(folder for folder in (wanted, *wanted.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        why = "cannot be written to" if there.is_dir() else "is a file"
+        raise UsageError(f"{wanted}: cannot be created ({there} {why}); choose another --output")
 
 
 def _held(path: Path) -> list[str]:
