@@ -170,7 +170,9 @@ def test_the_config_names_the_columns_of_any_file(tmp_path):
     for task in ("jsonl", "math"):
         loaded = load_task(TrainConfig(task=task, **config)).train[0]
         assert (loaded.answer, loaded.reference) == ("\\frac{1}{4}", "half of a half")
-    with pytest.raises(UsageError, match=r"field 'question' is None.*the row has problem, answer, why.*fields\.question=NAME"):
+    with pytest.raises(
+        UsageError, match=r"field 'question' is missing.*the row has problem, answer, why.*fields\.question=NAME"
+    ):
         load_task(TrainConfig(task="jsonl", data=file))
 
 

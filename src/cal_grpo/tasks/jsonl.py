@@ -39,8 +39,9 @@ def _text(row: Mapping[str, Any], name: str, where: str) -> str:
         value = str(value)
     if not isinstance(value, str) or not value.strip():
         have = ", ".join(map(str, row)) or "nothing"
+        got = f"{value!r:.60}" if name in row else "missing"
         raise UsageError(
-            f"{where}: field {name!r} is {value!r:.60}; expected text (the row has {have}); --set fields.question=NAME and "
+            f"{where}: field {name!r} is {got}; expected text (the row has {have}); --set fields.question=NAME and "
             "fields.answer=NAME choose other columns"
         )
     return value

@@ -55,7 +55,9 @@ class LocalJudge:
         max_answer_tokens: int | None = None,
     ) -> None:
         if not model:
-            raise UsageError("oracle 'local' got no model; name a Hugging Face folder with --set cal_model=FOLDER")
+            raise UsageError(
+                "oracle 'local' got no model; name a Hugging Face folder with --model, CAL_MODEL or --set cal_model=FOLDER"
+            )
         self.model = str(model)
         self._mesh = make_mesh()
         folder = Path(resolve_model(self.model))
