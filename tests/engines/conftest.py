@@ -11,11 +11,11 @@ from cal_grpo.policies import EMBEDDED
 
 
 def write_folder(folder, *, seed=0, dtype=np.float32, **changes):
-    """A random two-layer Qwen2 checkpoint folder with the embedded tokenizer."""
+    """A random one-layer Qwen2 checkpoint folder with the embedded tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
     config = json.loads((EMBEDDED / "config.json").read_text())
     config |= {
-        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 4,
         "num_key_value_heads": 2, "head_dim": 8,
     } | changes  # fmt: skip
     rng = np.random.default_rng(seed)

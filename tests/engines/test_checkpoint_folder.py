@@ -3,6 +3,7 @@ import json
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from safetensors.numpy import load_file, save_file
 
 from cal_grpo.engines.tunix.checkpoint import load_policy, save_policy
@@ -15,7 +16,7 @@ IDS_BT = np.array([[5, 300, 17, 250, 99, 4, 260, 31]])
 def logits(model):
     length = IDS_BT.shape[1]
     causal_BTT = jnp.tril(jnp.ones((length, length), bool))[None]
-    return np.asarray(model(jnp.asarray(IDS_BT), jnp.arange(length)[None], None, causal_BTT)[0])
+    return np.asarray(nnx.jit(lambda m: m(jnp.asarray(IDS_BT), jnp.arange(length)[None], None, causal_BTT)[0])(model))
 
 
 def transformers_logits(folder):
@@ -69,7 +70,7 @@ def edit_config(folder, **changes):
 
 def drop_tensor(folder):
     tensors = load_file(folder / "model.safetensors")
-    del tensors["model.layers.1.mlp.up_proj.weight"]
+    del tensors["model.layers.0.mlp.up_proj.weight"]
     save_file(tensors, folder / "model.safetensors")
 
 
@@ -87,7 +88,7 @@ def mix_dtypes(folder):
         (lambda f: (f / "model.safetensors").unlink(), r"no \*.safetensors file"),
         (lambda f: (f / "model.safetensors").write_bytes(b"\x00" * 64), "cannot be read as safetensors"),
         (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer.json"),
-        (drop_tensor, r"1 tensors are missing, first 'layers.1.mlp.up_proj.kernel'"),
+        (drop_tensor, r"1 tensors are missing, first 'layers.0.mlp.up_proj.kernel'"),
         (mix_dtypes, "mixed dtypes"),
         (lambda f: edit_config(f, model_type="mamba"), "model_type is 'mamba'; this engine trains"),
         (lambda f: edit_config(f, rope_scaling={"rope_type": "llama3", "factor": 8.0}), "rope_scaling='llama3'"),

@@ -166,7 +166,7 @@ def kl_gradient(cluster, learner, example, shift):
         finally:
             algo_core.common.compute_per_token_logps = original
 
-    return float(jax.grad(loss)(shift))
+    return float(jax.jit(jax.grad(loss))(shift))
 
 
 def test_some_credit_changes_parameters(build):
@@ -212,7 +212,7 @@ def test_only_span_tokens_get_a_gradient_on_the_logits(build):
             algo_core.common.compute_per_token_logps = original
         return loss
 
-    gradient_BT = np.abs(np.asarray(jax.grad(loss_of_shifted_logits)(jnp.zeros(shift_shape)))).sum(axis=-1)
+    gradient_BT = np.abs(np.asarray(jax.jit(jax.grad(loss_of_shifted_logits))(jnp.zeros(shift_shape)))).sum(axis=-1)
     blamed_BT = np.asarray(example.advantages) != 0
     assert blamed_BT.any()
     assert (gradient_BT[blamed_BT] > 0).all()
