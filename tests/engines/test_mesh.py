@@ -21,7 +21,7 @@ model, output = sys.argv[1:]
 for fsdp, tp in ((1, 1), (2, 2)):
     train(load_config(overrides={
         "model_id": model, "output_dir": f"{output}/{fsdp}x{tp}", "mesh.fsdp": fsdp, "mesh.tp": tp, "num_train_steps": 2,
-        "batch_size": 2, "micro_batch_size": 1, "num_generations": 4, "max_eval_samples": 3, "learning_rate": 1e-2,
+        "batch_size": 2, "micro_batch_size": 1, "num_generations": 4, "max_eval_samples": 0, "learning_rate": 1e-2,
         "ledger.steps": 2, "rollout.max_new_tokens": 48, "rollout.max_prompt_tokens": 96,
     }))
 """
@@ -49,8 +49,10 @@ def test_four_devices_train_as_one_does(tmp_path):
     for update, tolerance in ((0, 1e-5), (1, 1e-3)):
         for name in ("loss", "kl", "grad_norm", "reward", "tokens"):
             np.testing.assert_allclose(four[update][name], one[update][name], rtol=tolerance, atol=1e-6, err_msg=name)
-    answers = [(tmp_path / name / "eval.jsonl").read_text() for name in ("1x1", "2x2")]
-    assert answers[0] == answers[1]
+    samples = [(tmp_path / name / "samples.jsonl").read_text().splitlines() for name in ("1x1", "2x2")]
+    assert len(samples[0]) == 2 * 2 * 4
+    responses = [[json.loads(line)["response"] for line in of] for of in samples]
+    assert responses[0] == responses[1]
 
 
 def test_a_mesh_that_does_not_fit_is_one_line(tmp_path):
