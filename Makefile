@@ -12,7 +12,7 @@ test: $(VENV)/installed-dev
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
-	$(RUN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # A warning is an error: a broken link, anchor or reference stops the build.
 docs: $(VENV)/installed-docs
