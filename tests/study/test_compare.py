@@ -7,7 +7,16 @@ import pytest
 
 from cal_grpo.study.compare import Arm, best, difference, gradients, reaches
 from cal_grpo.study.gradient import Measurement, load, save
-from cal_grpo.study.report import accuracy_table, arms, behaviour_table, chosen_rates, compared, compute_table, figures
+from cal_grpo.study.report import (
+    accuracy_table,
+    arms,
+    behaviour_table,
+    chosen_rates,
+    compared,
+    compute_table,
+    figures,
+    variants_table,
+)
 from cal_grpo.study.results import Result
 from cal_grpo.study.train import Trial
 
@@ -79,6 +88,18 @@ def test_tables_and_figures_are_made_of_what_there_is():
     assert "never" not in compute_table(of, of["grpo"])
     assert set(figures(found)) == {"accuracy-8"}
     assert figures(found)["accuracy-8"].count("<polyline") == 2
+
+
+def test_a_changed_setting_has_its_own_table():
+    usual = [result(c, s, [8, n]) for s in (0, 1) for c, n in (("grpo", 10), ("prefix", 14))]
+    small = [result(c, s, [8, n], batch_size=2) for s in (0, 1) for c, n in (("grpo", 8), ("prefix", 20))]
+    paid = [result("prefix", s, [8, 13], prefix_reward=1.0) for s in (0, 1)]
+    found = arms(usual + small + paid)
+    assert [arm.curves[:, -1].mean() for arm in compared(found, 8).values()] == [0.5, 0.7]  # none of the others
+    rows = variants_table(found).splitlines()[2:]
+    assert rows[0] == "| questions an update 2 | `grpo` | 10 | 2 | 0.400 |  |"
+    assert rows[1].startswith("| questions an update 2 | `prefix` | 10 | 2 | 1.000 | +60.0 [")
+    assert rows[2].startswith("| prefix reward 1 | `prefix` | 10 | 2 | 0.650 | +15.0 [")
 
 
 def measurement(along, noise, rng, batches=400):

@@ -103,7 +103,9 @@ def tables_command(
     main = report.compared(found, report.TUNED_AT)
     if report.BASE in main:
         typer.echo(f"\n### A judge that is wrong\n\n{report.misjudged_table(found, main[report.BASE])}")
-    for file in sorted((results / "gradient").glob("*.csv")):
+    if any(report.varied(key) for key in found):
+        typer.echo(f"\n### Other settings\n\n{report.variants_table(found)}")
+    for file in sorted((results / "gradient").glob("*.csv"), key=lambda file: (len(file.stem), file.stem)):
         typer.echo(f"\n### Gradients, {file.stem} steps\n\n{report.gradient_table(gradients(*load(file)))}")
 
 

@@ -1,5 +1,6 @@
 """The study's tables, in Markdown."""
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -12,6 +13,8 @@ from cal_grpo.study.train import Trial, settings
 
 BASE = "grpo"
 TUNED_AT, TUNED_ON = 8, (0, 1)  # steps and seeds of the learning-rate grid, see the protocol
+_FIXED = {"beta": "KL weight", "batch_size": "questions an update", "prefix_reward": "prefix reward"}
+_USUAL = Trial(BASE, TUNED_AT, learning_rate=1.0, seed=0)
 
 
 def arms(results: Iterable[Result]) -> dict[Trial, Arm]:
@@ -24,7 +27,7 @@ def arms(results: Iterable[Result]) -> dict[Trial, Arm]:
 
 def chosen_rates(found: dict[Trial, Arm]) -> dict[str, float]:
     """For each formula the rate with the best mean final accuracy on the grid; a tie takes the smaller."""
-    grid = [(key, _on_grid(arm)) for key, arm in found.items() if key.steps == TUNED_AT and not key.misjudged]
+    grid = [(key, _on_grid(arm)) for key, arm in found.items() if _in_grid(key)]
     ranked = sorted(((mean, -key.learning_rate, key.credit) for key, mean in grid if mean is not None))
     return {credit: -rate for _, rate, credit in ranked}
 
@@ -35,7 +38,7 @@ def compared(found: dict[Trial, Arm], steps: int, misjudged: float = 0.0) -> dic
     own = {
         key.credit: arm
         for key, arm in found.items()
-        if key.steps == steps and key.misjudged == misjudged and key.learning_rate == rates.get(key.credit)
+        if key.steps == steps and key.misjudged == misjudged and key.learning_rate == rates.get(key.credit) and not varied(key)
     }
     return dict(sorted(own.items(), key=lambda item: (item[0] != BASE, -item[1].curves[:, -1].mean())))
 
@@ -44,7 +47,7 @@ def rates_table(found: dict[Trial, Arm]) -> str:
     """Final accuracy of every formula and rate of the grid."""
     rows: dict[str, dict[float, float]] = defaultdict(dict)
     for key, arm in found.items():
-        if key.steps == TUNED_AT and not key.misjudged and (mean := _on_grid(arm)) is not None:
+        if _in_grid(key) and (mean := _on_grid(arm)) is not None:
             rows[key.credit][key.learning_rate] = mean
     rates = sorted({rate for row in rows.values() for rate in row})
     chosen = chosen_rates(found)
@@ -127,6 +130,29 @@ def misjudged_table(found: dict[Trial, Arm], base: Arm) -> str:
                     [f"`{name}`", f"{share:.0%}", str(len(arm.results)), f"{final:.3f}", _points(difference(arm, base))]
                 )
     return _table(["formula", "verdicts moved", "seeds", "final", "final − GRPO's [95 %]"], body)
+
+
+def varied(trial: Trial) -> dict[str, float]:
+    """The settings that the protocol fixes and this trial has otherwise."""
+    return {name: getattr(trial, name) for name in _FIXED if getattr(trial, name) != getattr(_USUAL, name)}
+
+
+def variants_table(found: dict[Trial, Arm]) -> str:
+    """Trials with a setting that the protocol fixes, each against GRPO at the same budget, KL weight and rate."""
+    body = []
+    for key, arm in sorted(found.items(), key=lambda item: (str(varied(item[0])), item[0].credit)):
+        if not varied(key):
+            continue
+        base = found.get(dataclasses.replace(key, credit=BASE, prefix_reward=_USUAL.prefix_reward))
+        what = ", ".join(f"{_FIXED[name]} {value:g}" for name, value in varied(key).items())
+        against = _points(difference(arm, base)) if base and base is not arm else ""
+        final = arm.curves[:, -1].mean()
+        body.append([what, f"`{key.credit}`", str(key.updates), str(len(arm.results)), f"{final:.3f}", against])
+    return _table(["changed", "formula", "updates", "seeds", "final", "final − GRPO's [95 %]"], body)
+
+
+def _in_grid(key: Trial) -> bool:
+    return key.steps == TUNED_AT and not key.misjudged and not varied(key)
 
 
 def _on_grid(arm: Arm) -> float | None:

@@ -76,7 +76,7 @@ def run(world: World, trial: Trial) -> Iterator[dict[str, Any]]:
     with CALOracle(judge) as oracle, CALOracle(ReferenceOracle()) as truth:
         pipeline = world.pipeline(trial.credit, oracle, weights)
         measuring = world.pipeline("sparse", truth, weights)  # where the errors are, for credit that does not ask too
-        yield {"update": 0, "held_out": np.array(world.accuracy(learner.params))}
+        yield {"update": 0, "held_out": np.array(world.start_accuracy)}
         since: list[dict[str, float]] = []
         for update in range(1, trial.updates + 1):
             began = time.perf_counter()

@@ -1,5 +1,6 @@
 """What every run of a study shares: a policy, its questions, and graded, judged rollouts."""
 
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -90,6 +91,11 @@ class World:
             rollouts = self.sampler(params, self._pad(padded), stream(_HELD_OUT, 0), 1, temperature=0.0)
             right += [c.grade.correct for c in self.completions(padded, rollouts, 1)][: len(batch)]
         return right
+
+    @functools.cached_property
+    def start_accuracy(self) -> list[bool]:
+        """``accuracy`` of the policy itself, where every training begins."""
+        return self.accuracy(self.params)
 
     def right_of_k(self, params: Any, k: int, questions: int, seed: int, batch_size: int = 16) -> np.ndarray:
         """bool (questions, k): which of k sampled answers to each of the first held-out questions are right."""
