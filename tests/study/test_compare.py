@@ -8,6 +8,7 @@ import pytest
 from cal_grpo.study.compare import Arm, best, difference, gradients, reaches
 from cal_grpo.study.gradient import Measurement, load, save
 from cal_grpo.study.report import (
+    MAIN,
     accuracy_table,
     arms,
     behaviour_table,
@@ -79,15 +80,15 @@ def test_the_rate_with_the_best_final_accuracy_is_chosen_and_a_tie_takes_the_sma
 
 def test_tables_and_figures_are_made_of_what_there_is():
     found = arms([result(c, s, [8, n, n + s]) for s in (0, 1) for c, n in (("grpo", 10), ("prefix", 14))])
-    of = compared(found, 8)
+    of = compared(found, MAIN)
     assert list(of) == ["grpo", "prefix"]
     table = accuracy_table(of, of["grpo"])
     assert "| `prefix` | 0.0002 | 2 | 0.400 | 0.700 | 0.725 | 0.725 | +20.0 [" in table
     assert table.splitlines()[-1].endswith("| 10 | 0 |")
     assert "0.500" in behaviour_table(of)  # pass@1 of 0 and 16 right answers of 16
     assert "never" not in compute_table(of, of["grpo"])
-    assert set(figures(found)) == {"accuracy-8"}
-    assert figures(found)["accuracy-8"].count("<polyline") == 2
+    assert set(figures(found)) == {"accuracy-8-from-40"}
+    assert figures(found)["accuracy-8-from-40"].count("<polyline") == 2
 
 
 def test_a_changed_setting_has_its_own_table():
@@ -95,7 +96,7 @@ def test_a_changed_setting_has_its_own_table():
     small = [result(c, s, [8, n], batch_size=2) for s in (0, 1) for c, n in (("grpo", 8), ("prefix", 20))]
     paid = [result("prefix", s, [8, 13], prefix_reward=1.0) for s in (0, 1)]
     found = arms(usual + small + paid)
-    assert [arm.curves[:, -1].mean() for arm in compared(found, 8).values()] == [0.5, 0.7]  # none of the others
+    assert [arm.curves[:, -1].mean() for arm in compared(found, MAIN).values()] == [0.5, 0.7]  # none of the others
     rows = variants_table(found).splitlines()[2:]
     assert rows[0] == "| questions an update 2 | `grpo` | 10 | 2 | 0.400 |  |"
     assert rows[1].startswith("| questions an update 2 | `prefix` | 10 | 2 | 1.000 | +60.0 [")

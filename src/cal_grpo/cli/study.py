@@ -95,12 +95,12 @@ def tables_command(
 
     found = report.arms(_finished(results))
     typer.echo(f"### Learning rates\n\n{report.rates_table(found)}")
-    for steps in sorted({key.steps for key in found}):
-        of = report.compared(found, steps)
+    for policy, steps in report.starts(found):
+        of = report.compared(found, (policy, steps))
         if report.BASE in of:
-            typer.echo(f"\n### {steps} steps\n\n{report.accuracy_table(of, of[report.BASE])}")
+            typer.echo(f"\n### {steps} steps, from `{policy}`\n\n{report.accuracy_table(of, of[report.BASE])}")
             typer.echo(f"\n{report.behaviour_table(of)}\n\n{report.compute_table(of, of[report.BASE])}")
-    main = report.compared(found, report.TUNED_AT)
+    main = report.compared(found, report.MAIN)
     if report.BASE in main:
         typer.echo(f"\n### A judge that is wrong\n\n{report.misjudged_table(found, main[report.BASE])}")
     if any(report.varied(key) for key in found):
