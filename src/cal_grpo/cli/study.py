@@ -106,7 +106,7 @@ def tables_command(
     if any(report.varied(key) for key in found):
         typer.echo(f"\n### Other settings\n\n{report.variants_table(found)}")
     for file in sorted((results / "gradient").glob("*.csv"), key=lambda file: (len(file.stem), file.stem)):
-        typer.echo(f"\n### Gradients, {file.stem} steps\n\n{report.gradient_table(gradients(*load(file)))}")
+        typer.echo(f"\n### Gradients, {file.stem}\n\n{report.gradient_table(gradients(*load(file)))}")
 
 
 @app.command("figures")
