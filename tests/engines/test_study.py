@@ -1,14 +1,17 @@
 """The study's two instruments on a toy policy."""
 
+import contextlib
 import functools
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cal_grpo.cli import main
 from cal_grpo.engines.simulator.learn import token_logps
-from cal_grpo.study.gradient import _credits, _gradients, measure
+from cal_grpo.study.gradient import Measurement, _credits, _gradients, measure, save
 from cal_grpo.study.many import train_one
 from cal_grpo.study.plan import Plan
 from cal_grpo.study.train import Trial
@@ -63,3 +66,23 @@ def test_every_formula_is_measured_on_the_same_batches(world):
     # A toy is never right: both formulas push all tokens down alike.
     np.testing.assert_allclose(measured["nsr"].squares_N, measured["w_reinforce"].squares_N)
     assert measured["nsr"].shares_N == pytest.approx(1)
+
+
+def test_the_commands_say_what_they_do(toy_folder, tmp_path, monkeypatch, capsys):
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["cal-grpo", "study", *words])
+        with contextlib.suppress(SystemExit):
+            main()
+        return "".join(capsys.readouterr())
+
+    monkeypatch.chdir(tmp_path)
+    trial = f"{{credit: grpo, steps: 1, learning_rate: 1.0e-3, seed: 0, policy: {toy_folder}, updates: 1, batch_size: 2}}"
+    (tmp_path / "small.yaml").write_text(f"held_out: 6\ngroup_size: 4\ntrials: [{trial}]\n")
+    assert "1 of 1: grpo, 1 steps" in run("train", "small.yaml")
+    assert "1 trials, 1 done" in run("train", "small.yaml")
+    ones = Measurement(dots_NK=np.ones((2, 2)), squares_N=np.ones(2), before_N=np.ones(2), shares_N=np.ones(2))
+    save(Path("studies/results/gradient/1.csv"), {"grpo": ones}, np.full((2, 2), 2.0))
+    assert "### Gradients, 1" in run("tables")
+    assert "nothing to draw" in run("figures")  # no learning rate was chosen: nothing to compare
+    numbers = ["--estimates", "2", "--per-estimate", "1", "--credit", "nsr"]
+    assert "right now and then" in run("gradient", "--steps", "1", "--policy", str(toy_folder), *numbers)  # a toy never is

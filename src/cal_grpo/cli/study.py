@@ -55,13 +55,14 @@ def gradient_command(
     per_estimate: Annotated[int, typer.Option(min=1, help="Batches an estimate.")] = 5,
     seed: Annotated[int, typer.Option(help="Of questions and noise.")] = 0,
     output: Annotated[
-        Path, typer.Option(help="CSV file; replaced.", show_default="studies/results/gradient/STEPS.csv")
-    ] = Path(),
+        Path | None, typer.Option(help="CSV file; replaced.", show_default="studies/results/gradient/STEPS.csv")
+    ] = None,
 ) -> None:
     """Measure how good one batch's gradient is under each formula, at a fixed policy and on the same answers."""
     from rich.console import Console
 
     from cal_grpo.credit import FORMULAS, formula
+    from cal_grpo.errors import UsageError
     from cal_grpo.study.compare import gradients
     from cal_grpo.study.gradient import measure, save
     from cal_grpo.study.report import gradient_table
@@ -76,6 +77,11 @@ def gradient_command(
     console.print(f"{estimates * per_estimate} batches for the expected reward, then {batches} for {len(names)} formulas")
     began = time.monotonic()
     for batch, measured, gram in measure(world, names, batches, estimates, per_estimate, batch_size=8, seed=seed):
+        if not gram.diagonal().all():
+            raise UsageError(
+                f"{per_estimate} batches had no group with right and wrong answers: the reward has no gradient to measure "
+                "against; expected a policy that is right now and then, or more batches an estimate"
+            )
         if batch + 1 >= 2:
             save(file, measured, gram)
         left = (time.monotonic() - began) / (batch + 1) * (batches - batch - 1)
@@ -114,12 +120,15 @@ def figures_command(
     results: Annotated[Path, typer.Argument(help="Folder of the CSV files.")] = Path("studies/results"),
     output: Annotated[Path, typer.Option(help="Folder of the SVG files.")] = Path("docs/figures"),
 ) -> None:
-    """Draw accuracy over updates for every length, and the gain over GRPO against the length."""
+    """Draw accuracy over updates for every start, and the gain over GRPO against the length."""
+    from cal_grpo.errors import UsageError
     from cal_grpo.study import report
 
-    found = report.arms(_finished(results))
+    drawings = report.figures(report.arms(_finished(results)))
+    if not drawings:
+        raise UsageError(f"{results}: nothing to draw; expected {report.BASE} on every seed of plan 1, finished")
     output.mkdir(parents=True, exist_ok=True)
-    for name, svg in report.figures(found).items():
+    for name, svg in drawings.items():
         (output / f"{name}.svg").write_text(svg)
         typer.echo(output / f"{name}.svg")
 
