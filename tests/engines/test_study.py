@@ -82,7 +82,7 @@ def test_the_commands_say_what_they_do(toy_folder, tmp_path, monkeypatch, capsys
     assert "1 trials, 1 done" in run("train", "small.yaml")
     ones = Measurement(dots_NK=np.ones((2, 2)), squares_N=np.ones(2), before_N=np.ones(2), shares_N=np.ones(2))
     save(Path("studies/results/gradient/1.csv"), {"grpo": ones}, np.full((2, 2), 2.0))
-    assert "### Gradients, 1" in run("tables")
+    assert "## Gradients, 1" in run("tables")
     assert "nothing to draw" in run("figures")  # no learning rate was chosen: nothing to compare
     numbers = ["--estimates", "2", "--per-estimate", "1", "--credit", "nsr"]
     assert "right now and then" in run("gradient", "--steps", "1", "--policy", str(toy_folder), *numbers)  # a toy never is

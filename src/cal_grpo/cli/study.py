@@ -100,19 +100,19 @@ def tables_command(
     from cal_grpo.study.gradient import load
 
     found = report.arms(_finished(results))
-    typer.echo(f"### Learning rates\n\n{report.rates_table(found)}")
+    typer.echo(f"## Learning rates\n\n{report.rates_table(found)}")
     for policy, steps in report.starts(found):
         of = report.compared(found, (policy, steps))
         if report.BASE in of:
-            typer.echo(f"\n### {steps} steps, from `{policy}`\n\n{report.accuracy_table(of, of[report.BASE])}")
+            typer.echo(f"\n## {steps} steps, from `{policy}`\n\n{report.accuracy_table(of, of[report.BASE])}")
             typer.echo(f"\n{report.behaviour_table(of)}\n\n{report.compute_table(of, of[report.BASE])}")
     main = report.compared(found, report.MAIN)
     if report.BASE in main:
-        typer.echo(f"\n### A judge that is wrong\n\n{report.misjudged_table(found, main[report.BASE])}")
+        typer.echo(f"\n## A judge that is wrong\n\n{report.misjudged_table(found, main[report.BASE])}")
     if any(report.varied(key) for key in found):
-        typer.echo(f"\n### Other settings\n\n{report.variants_table(found)}")
+        typer.echo(f"\n## Other settings\n\n{report.variants_table(found)}")
     for file in sorted((results / "gradient").glob("*.csv"), key=lambda file: (len(file.stem), file.stem)):
-        typer.echo(f"\n### Gradients, {file.stem}\n\n{report.gradient_table(gradients(*load(file)))}")
+        typer.echo(f"\n## Gradients, {file.stem}\n\n{report.gradient_table(gradients(*load(file)))}")
 
 
 @app.command("figures")

@@ -1,5 +1,6 @@
 """Line charts as SVG, without a plotting library: the study needs two kinds of lines and nothing else."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -38,11 +39,10 @@ def chart(title: str, x_title: str, y_title: str, lines: Mapping[str, Line]) -> 
         f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(x_title)}</text>',
         f'<text transform="translate(14 {_HEIGHT / 2}) rotate(-90)" text-anchor="middle">{escape(y_title)}</text>',
     ]
-    for i in range(6):
-        y = y0 + (y1 - y0) * i / 5
+    for y in _ticks(y0, y1):
         left, right = at(x0, y).split(","), at(x1, y).split(",")
         parts.append(f'<line x1="{left[0]}" y1="{left[1]}" x2="{right[0]}" y2="{right[1]}" stroke="#dddddd"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{float(left[1]) + 4:.1f}" text-anchor="end">{y:.2f}</text>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{float(left[1]) + 4:.1f}" text-anchor="end">{y:g}</text>')
     for x in sorted(set(xs)):
         parts.append(f'<text x="{at(x, y0).split(",")[0]}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">{x:g}</text>')
     for number, (name, line) in enumerate(lines.items()):
@@ -58,3 +58,10 @@ def chart(title: str, x_title: str, y_title: str, lines: Mapping[str, Line]) -> 
         parts.append(f'<rect x="{_WIDTH - _RIGHT + 12}" y="{level - 9}" width="10" height="10" fill="{colour}"/>')
         parts.append(f'<text x="{_WIDTH - _RIGHT + 28}" y="{level}">{escape(name)}</text>')
     return "\n".join([*parts, "</svg>", ""])
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two others, four to eight of them."""
+    power = 10 ** math.floor(math.log10((high - low) / 4))
+    step = next(power * factor for factor in (5, 2, 1) if power * factor <= (high - low) / 4)
+    return [round(step * i, 9) for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
