@@ -19,7 +19,8 @@ MAIN: Start = (EMBEDDED, 8)  # where learning rates were chosen, on these seeds;
 _TUNED_ON = (0, 1)
 _DRAWN = (BASE, "prefix", "balanced", "capo", "vppo", "probability_mask", "random_span")  # the main comparison
 _LEAST = 0.3  # start accuracy that the protocol asks for
-_FIXED = {"beta": "KL weight", "batch_size": "questions an update", "prefix_reward": "prefix reward"}
+_FIXED = {"beta": "KL weight", "batch_size": "questions an update", "prefix_reward": "prefix reward",
+          "negative_reward": "negative reward"}  # fmt: skip
 _USUAL = Trial(BASE, steps=8, learning_rate=1.0, seed=0)
 
 
