@@ -84,7 +84,8 @@ def test_tables_and_figures_are_made_of_what_there_is():
     assert list(of) == ["grpo", "prefix"]
     table = accuracy_table(of, of["grpo"])
     assert "| `prefix` | 0.0002 | 2 | 0.400 | 0.700 | 0.725 | 0.725 | +20.0 [" in table
-    assert table.splitlines()[-1].endswith("| 10 | 0 |")
+    assert table.splitlines()[-1].endswith("|  | 10 | 0 |")
+    assert "| `grpo` | 0.0002 | 2 | 0.400 | 0.500 | 0.525 | 0.525 |  | +20.0 [" in table  # the default against it
     assert "0.500" in behaviour_table(of)  # pass@1 of 0 and 16 right answers of 16
     assert "never" not in compute_table(of, of["grpo"])
     assert set(figures(found)) == {"accuracy-8-from-40"}

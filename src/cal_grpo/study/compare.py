@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -77,13 +78,20 @@ def difference(arm: Arm, base: Arm) -> Estimate:
     shared = sorted(set(arm.seeds) & set(base.seeds))
     final = {id(a): {r.trial.seed: r.rows[-1]["held_out"] for r in a.results} for a in (arm, base)}
     gains_SQ = np.stack([final[id(arm)][s].astype(float) - final[id(base)][s] for s in shared])
+    seeds_DS, questions_DQ = _resampled(*gains_SQ.shape)
+    means_D = ((seeds_DS @ gains_SQ) * questions_DQ).sum(axis=1) / gains_SQ.size
+    return Estimate(float(gains_SQ.mean()), *map(float, np.percentile(means_D, [2.5, 97.5])))
+
+
+@lru_cache(maxsize=8)  # all comparisons of a table have one of a few shapes
+def _resampled(seeds: int, questions: int) -> tuple[np.ndarray, np.ndarray]:
+    """How often each draw takes each seed and each question: float64 (DRAWS, seeds), (DRAWS, questions)."""
     rng = np.random.default_rng(0)
-    seeds, questions = gains_SQ.shape
-    means = np.empty(DRAWS)
+    drawn_Q, drawn_S = np.empty((DRAWS, questions)), np.empty((DRAWS, seeds))
     for draw in range(DRAWS):
-        weights_Q = np.bincount(rng.integers(0, questions, questions), minlength=questions)
-        means[draw] = gains_SQ[rng.integers(0, seeds, seeds)].mean(axis=0) @ weights_Q / questions
-    return Estimate(float(gains_SQ.mean()), *map(float, np.percentile(means, [2.5, 97.5])))
+        drawn_Q[draw] = np.bincount(rng.integers(0, questions, questions), minlength=questions)
+        drawn_S[draw] = np.bincount(rng.integers(0, seeds, seeds), minlength=seeds)
+    return drawn_S, drawn_Q
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ Start = tuple[str, int]
 """A policy and the steps of its stories."""
 
 BASE = "grpo"
+_DEFAULT = "prefix"  # what the library gives who does not choose
 MAIN: Start = (EMBEDDED, 8)  # where learning rates were chosen, on these seeds; see the protocol
 _TUNED_ON = (0, 1)
 _DRAWN = (BASE, "prefix", "balanced", "capo", "vppo", "probability_mask", "random_span")  # the main comparison
@@ -76,18 +77,19 @@ def rates_table(found: dict[Trial, Arm]) -> str:
 
 
 def accuracy_table(of: dict[str, Arm], base: Arm) -> str:
-    """What was learned."""
+    """What was learned, each formula against GRPO and the default against each; pairs of the seeds that both have."""
     head = ["formula", "rate", "seeds", "start", *(f"{u}" for u in base.updates[1:]), "best", "final − GRPO's [95 %]",
-            "updates to GRPO's best", "collapsed"]  # fmt: skip
+            f"`{_DEFAULT}`'s final − it [95 %]", "updates to GRPO's best", "collapsed"]  # fmt: skip
     goal = base.curves.mean(axis=0)[1:].max()
     body = []
     for name, arm in of.items():
         mean = arm.curves.mean(axis=0)
         there = reaches(arm, goal)
         against = "" if arm is base else _points(difference(arm, base))
+        behind = _points(difference(of[_DEFAULT], arm)) if _DEFAULT in of and name != _DEFAULT else ""
         body.append(
             [f"`{name}`", f"{arm.results[0].trial.learning_rate:g}", str(len(arm.results)), *(f"{a:.3f}" for a in mean),
-             f"{best(arm):.3f}", against, "never" if there is None else str(there), f"{arm.collapsed()}"]
+             f"{best(arm):.3f}", against, behind, "never" if there is None else str(there), f"{arm.collapsed()}"]
         )  # fmt: skip
     return _table(head, body)
 
