@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from cal_grpo.study.compare import Arm, best, difference, gradients, reaches
+from cal_grpo.study.compare import Arm, best, difference, gradients, over_seeds, reaches
 from cal_grpo.study.gradient import Measurement, load, save
 from cal_grpo.study.report import (
     MAIN,
@@ -53,6 +53,9 @@ def test_a_difference_is_paired_by_seed():
     found = difference(ours, base)
     assert found.value == pytest.approx(0.15)
     assert 0 <= found.low < 0.15 < found.high
+    # Student's t of two gains, 0.1 and 0.2: one degree of freedom, 12.706 standard errors of 0.05.
+    by_seed = over_seeds(ours, base)
+    assert (by_seed.value, by_seed.high) == (pytest.approx(0.15), pytest.approx(0.15 + 12.706 * 0.05, abs=1e-4))
     same = difference(base, base)
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
@@ -85,7 +88,7 @@ def test_tables_and_figures_are_made_of_what_there_is():
     table = accuracy_table(of, of["grpo"])
     assert "| `prefix` | 0.0002 | 2 | 0.400 | 0.700 | 0.725 | 0.725 | +20.0 [" in table
     assert table.splitlines()[-1].endswith("|  | 10 | 0 |")
-    assert "| `grpo` | 0.0002 | 2 | 0.400 | 0.500 | 0.525 | 0.525 |  | +20.0 [" in table  # the default against it
+    assert "| `grpo` | 0.0002 | 2 | 0.400 | 0.500 | 0.525 | 0.525 |  |  | +20.0 [" in table  # the default against it
     assert "0.500" in behaviour_table(of)  # pass@1 of 0 and 16 right answers of 16
     assert "never" not in compute_table(of, of["grpo"])
     assert set(figures(found)) == {"accuracy-8-from-40"}

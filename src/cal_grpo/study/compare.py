@@ -6,19 +6,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from cal_grpo.intervals import Estimate, mean
 from cal_grpo.study.gradient import Measurement
 from cal_grpo.study.results import Result
 
 DRAWS = 10_000
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -75,12 +67,22 @@ def reaches(arm: Arm, accuracy: float) -> int | None:
 
 def difference(arm: Arm, base: Arm) -> Estimate:
     """Final accuracy minus the other's, paired by seed and held-out question; both are resampled."""
-    shared = sorted(set(arm.seeds) & set(base.seeds))
-    final = {id(a): {r.trial.seed: r.rows[-1]["held_out"] for r in a.results} for a in (arm, base)}
-    gains_SQ = np.stack([final[id(arm)][s].astype(float) - final[id(base)][s] for s in shared])
+    gains_SQ = _gains(arm, base)
     seeds_DS, questions_DQ = _resampled(*gains_SQ.shape)
     means_D = ((seeds_DS @ gains_SQ) * questions_DQ).sum(axis=1) / gains_SQ.size
     return Estimate(float(gains_SQ.mean()), *map(float, np.percentile(means_D, [2.5, 97.5])))
+
+
+def over_seeds(arm: Arm, base: Arm) -> Estimate:
+    """The same difference with Student's t interval over the seeds alone, for these held-out questions."""
+    return mean(_gains(arm, base).mean(axis=1).tolist())
+
+
+def _gains(arm: Arm, base: Arm) -> np.ndarray:
+    """float64 (seeds, questions): what each final answer gained, -1, 0 or 1, for the seeds that both have."""
+    shared = sorted(set(arm.seeds) & set(base.seeds))
+    final = {id(a): {r.trial.seed: r.rows[-1]["held_out"] for r in a.results} for a in (arm, base)}
+    return np.stack([final[id(arm)][s].astype(float) - final[id(base)][s] for s in shared])
 
 
 @lru_cache(maxsize=8)  # all comparisons of a table have one of a few shapes

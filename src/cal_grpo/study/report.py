@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from cal_grpo.config import EMBEDDED
-from cal_grpo.study.compare import Arm, Estimate, Gradient, best, difference, reaches
+from cal_grpo.intervals import Estimate
+from cal_grpo.study.compare import Arm, Gradient, best, difference, over_seeds, reaches
 from cal_grpo.study.figures import Line, chart
 from cal_grpo.study.results import Result
 from cal_grpo.study.train import Trial, settings, start_of
@@ -79,17 +80,18 @@ def rates_table(found: dict[Trial, Arm]) -> str:
 def accuracy_table(of: dict[str, Arm], base: Arm) -> str:
     """What was learned, each formula against GRPO and the default against each; pairs of the seeds that both have."""
     head = ["formula", "rate", "seeds", "start", *(f"{u}" for u in base.updates[1:]), "best", "final − GRPO's [95 %]",
-            f"`{_DEFAULT}`'s final − it [95 %]", "updates to GRPO's best", "collapsed"]  # fmt: skip
+            "t over seeds", f"`{_DEFAULT}`'s final − it [95 %]", "updates to GRPO's best", "collapsed"]  # fmt: skip
     goal = base.curves.mean(axis=0)[1:].max()
     body = []
     for name, arm in of.items():
         mean = arm.curves.mean(axis=0)
         there = reaches(arm, goal)
         against = "" if arm is base else _points(difference(arm, base))
+        by_seed = "" if arm is base else _points(over_seeds(arm, base))
         behind = _points(difference(of[_DEFAULT], arm)) if _DEFAULT in of and name != _DEFAULT else ""
         body.append(
             [f"`{name}`", f"{arm.results[0].trial.learning_rate:g}", str(len(arm.results)), *(f"{a:.3f}" for a in mean),
-             f"{best(arm):.3f}", against, behind, "never" if there is None else str(there), f"{arm.collapsed()}"]
+             f"{best(arm):.3f}", against, by_seed, behind, "never" if there is None else str(there), f"{arm.collapsed()}"]
         )  # fmt: skip
     return _table(head, body)
 
@@ -184,6 +186,8 @@ def _on_grid(arm: Arm) -> float | None:
 
 
 def _points(estimate: Estimate) -> str:
+    if np.isnan(estimate.low):  # one seed
+        return ""
     return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
 
 
