@@ -137,6 +137,21 @@ def gradient_table(found: dict[str, Gradient]) -> str:
     return _table(head, body)
 
 
+def other_rates_table(found: dict[Trial, Arm], start: Start) -> str:
+    """Rates that were not chosen, where none was chosen; each against GRPO at its chosen one. Empty if there are none."""
+    of = compared(found, start)
+    body = []
+    for key, arm in sorted(found.items(), key=lambda item: (item[0].credit, item[0].learning_rate)):
+        if start == MAIN or BASE not in of or start_of(key) != start or key.misjudged or varied(key):
+            continue
+        if not any(arm is other for other in of.values()):
+            final = arm.curves[:, -1].mean()
+            body.append([f"`{key.credit}`", f"{key.learning_rate:g}", str(len(arm.results)), f"{final:.3f}",
+                         _points(difference(arm, of[BASE])), _points(over_seeds(arm, of[BASE]))])  # fmt: skip
+    head = ["another rate", "rate", "seeds", "final", "final − GRPO's [95 %]", "t over seeds"]
+    return _table(head, body) if body else ""
+
+
 def misjudged_table(found: dict[Trial, Arm], base: Arm) -> str:
     """Formulas at their chosen rates with a judge that is wrong now and then, against GRPO."""
     shares = sorted({key.misjudged for key in found if key.misjudged})
