@@ -108,13 +108,13 @@ def test_a_changed_setting_has_its_own_table():
     assert rows[2].startswith("| prefix reward 1 | `prefix` | 10 | 2 | 0.650 | +15.0 [")
 
 
-def test_a_rate_that_was_not_chosen_is_compared_with_grpo_at_its_chosen_one():
-    chosen = [result("grpo", s, [8, 10]) for s in (0, 1)]
-    away = [result("grpo", s, [8, n], rate=r, policy="p") for s in (0, 1) for n, r in ((10, 2e-4), (12, 4e-4))]
+def test_a_rate_that_was_not_chosen_is_compared_with_grpo_at_the_same_one():
+    chosen = [result(c, s, [8, 10]) for s in (0, 1) for c in ("grpo", "prefix")]
+    away = [result(c, s, [8, n], rate=4e-4, policy="p") for s in (0, 1) for c, n in (("grpo", 10), ("prefix", 12))]
     found = arms(chosen + away)
     rows = other_rates_table(found, ("p", 8)).splitlines()[2:]
-    assert len(rows) == 1
-    assert rows[0].startswith("| `grpo` | 0.0004 | 2 | 0.600 | +10.0 [")
+    assert rows[0] == "| `grpo` | 0.0004 | 2 | 0.500 |  |  |"
+    assert rows[1].startswith("| `prefix` | 0.0004 | 2 | 0.600 | +10.0 [")
     assert other_rates_table(found, MAIN) == other_rates_table(arms(chosen), ("p", 8)) == ""
 
 

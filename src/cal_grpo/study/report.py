@@ -138,17 +138,20 @@ def gradient_table(found: dict[str, Gradient]) -> str:
 
 
 def other_rates_table(found: dict[Trial, Arm], start: Start) -> str:
-    """Rates that were not chosen, where none was chosen; each against GRPO at its chosen one. Empty if there are none."""
+    """Rates that were not chosen, where none was chosen; each against GRPO at the same one. Empty if there are none."""
     of = compared(found, start)
     body = []
-    for key, arm in sorted(found.items(), key=lambda item: (item[0].credit, item[0].learning_rate)):
-        if start == MAIN or BASE not in of or start_of(key) != start or key.misjudged or varied(key):
+    for key, arm in sorted(found.items(), key=lambda item: (item[0].learning_rate, item[0].credit)):
+        if start == MAIN or start_of(key) != start or key.misjudged or varied(key):
             continue
         if not any(arm is other for other in of.values()):
-            final = arm.curves[:, -1].mean()
-            body.append([f"`{key.credit}`", f"{key.learning_rate:g}", str(len(arm.results)), f"{final:.3f}",
-                         _points(difference(arm, of[BASE])), _points(over_seeds(arm, of[BASE]))])  # fmt: skip
-    head = ["another rate", "rate", "seeds", "final", "final − GRPO's [95 %]", "t over seeds"]
+            row = [f"`{key.credit}`", f"{key.learning_rate:g}", str(len(arm.results)), f"{arm.curves[:, -1].mean():.3f}"]
+            base = _grpo_like(found, key)
+            if base is None or base is arm:
+                body.append([*row, "", ""])
+            else:
+                body.append([*row, _points(difference(arm, base)), _points(over_seeds(arm, base))])
+    head = ["formula", "another rate", "seeds", "final", "final − GRPO's there [95 %]", "t over seeds"]
     return _table(head, body) if body else ""
 
 
@@ -177,13 +180,16 @@ def variants_table(found: dict[Trial, Arm]) -> str:
     for key, arm in sorted(found.items(), key=lambda item: (str(varied(item[0])), item[0].credit)):
         if not varied(key):
             continue
-        alike = [a for other, a in found.items() if other.credit == BASE and _budget(other) == _budget(key)]
-        base = alike[0] if alike else None
+        base = _grpo_like(found, key)
         what = ", ".join(f"{_FIXED[name]} {value:g}" for name, value in varied(key).items())
         against = _points(difference(arm, base)) if base and base is not arm else ""
         final = arm.curves[:, -1].mean()
         body.append([what, f"`{key.credit}`", str(key.updates), str(len(arm.results)), f"{final:.3f}", against])
     return _table(["changed", "formula", "updates", "seeds", "final", "final − GRPO's [95 %]"], body)
+
+
+def _grpo_like(found: dict[Trial, Arm], key: Trial) -> Arm | None:
+    return next((arm for other, arm in found.items() if other.credit == BASE and _budget(other) == _budget(key)), None)
 
 
 def _budget(key: Trial) -> tuple[object, ...]:
