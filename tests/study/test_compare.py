@@ -96,6 +96,15 @@ def test_tables_and_figures_are_made_of_what_there_is():
     assert figures(found)["accuracy-8-from-40"].count("<polyline") == 2
 
 
+def test_gains_are_drawn_by_start_and_only_fair_starts_by_length():
+    usual = [result(c, s, [8, n]) for s in (0, 1) for c, n in (("grpo", 10), ("prefix", 14))]
+    weak = [result(c, s, [2, n], policy="weak") for s in (0, 1) for c, n in (("grpo", 4), ("prefix", 14))]
+    drawn = figures(arms(usual + weak))
+    assert set(drawn) == {"accuracy-8-from-40", "accuracy-8-from-10", "gain-by-start"}  # a length has one fair start
+    assert ">10</text>" in drawn["gain-by-start"]
+    assert ">40</text>" in drawn["gain-by-start"]
+
+
 def test_a_changed_setting_has_its_own_table():
     usual = [result(c, s, [8, n]) for s in (0, 1) for c, n in (("grpo", 10), ("prefix", 14))]
     small = [result(c, s, [8, n], batch_size=2) for s in (0, 1) for c, n in (("grpo", 8), ("prefix", 20))]

@@ -218,29 +218,37 @@ def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 
 def figures(found: dict[Trial, Arm]) -> dict[str, str]:
-    """SVG documents by name: the curves of each start, and what the formulas gain over GRPO by length."""
-    drawings, gains = {}, defaultdict(list)
+    """SVG documents by name: the curves of each start, and what the formulas gain over GRPO by length and by start."""
+    drawings = {}
+    by_length: dict[str, list[tuple[float, Estimate]]] = defaultdict(list)
+    by_start: dict[str, list[tuple[float, Estimate]]] = defaultdict(list)
     for policy, steps in starts(found):
         there = compared(found, (policy, steps))
         of = {name: there[name] for name in _DRAWN if name in there}
         if BASE not in of:
             continue
-        lines = {}
+        lines, first = {}, of[BASE].curves[:, 0].mean()
         for name, arm in of.items():
             mean, seeds = arm.curves.mean(axis=0), len(arm.results)
             error = arm.curves.std(axis=0, ddof=1) / np.sqrt(seeds) if seeds > 1 else np.zeros_like(mean)
             lines[name] = Line(*(list(values[1:]) for values in (arm.updates, mean, mean - error, mean + error)))
-            if name != BASE and mean[0] >= _LEAST:
-                gains[name].append((steps, difference(arm, of[BASE])))
-        title = f"Held-out accuracy, {steps} steps, start {mean[0]:.0%}, mean ± standard error over seeds"
-        drawings[f"accuracy-{steps}-from-{100 * mean[0]:.0f}"] = chart(title, "updates", "greedy accuracy", lines)
-    lines = {
-        name: Line(
-            [s for s, _ in points], [e.value for _, e in points], [e.low for _, e in points], [e.high for _, e in points]
-        )
-        for name, points in gains.items()
-        if len(points) > 1
-    }
-    if lines:
-        drawings["gain-by-length"] = chart("Final accuracy minus GRPO's [95 %]", "steps of the story", "difference", lines)
+            if name != BASE:
+                gain = difference(arm, of[BASE])
+                by_start[name].append((round(100 * first), gain))
+                if first >= _LEAST:
+                    by_length[name].append((steps, gain))
+        title = f"Held-out accuracy, {steps} steps, start {first:.0%}, mean ± standard error over seeds"
+        drawings[f"accuracy-{steps}-from-{100 * first:.0f}"] = chart(title, "updates", "greedy accuracy", lines)
+    for drawing, gains, x_title in (
+        ("gain-by-length", by_length, f"steps of the story, starts of {_LEAST:.0%} and more"),
+        ("gain-by-start", by_start, "greedy accuracy at the start, %"),
+    ):
+        drawn = {name: _gains(points) for name, points in gains.items() if len(points) > 1}
+        if drawn:
+            drawings[drawing] = chart("Final accuracy minus GRPO's [95 %]", x_title, "difference", drawn)
     return drawings
+
+
+def _gains(points: list[tuple[float, Estimate]]) -> Line:
+    points = sorted(points, key=lambda point: point[0])
+    return Line([x for x, _ in points], *([e[i] for _, e in points] for i in range(3)))
