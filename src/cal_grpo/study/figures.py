@@ -11,12 +11,15 @@ _COLOURS = ["#444444", "#d1495b", "#00798c", "#edae49", "#66a182", "#8d5bb5", "#
 
 @dataclass(frozen=True)
 class Line:
-    """Points of one formula; ``low`` and ``high`` draw a band around ``y``."""
+    """Points of one formula; ``low`` and ``high`` draw a band around ``y``. ``colour`` numbers the palette: a formula has the
+    same in all charts.
+    """
 
     x: Sequence[float]
     y: Sequence[float]
     low: Sequence[float] | None = None
     high: Sequence[float] | None = None
+    colour: int = 0
 
 
 def chart(title: str, x_title: str, y_title: str, lines: Mapping[str, Line]) -> str:
@@ -46,7 +49,7 @@ def chart(title: str, x_title: str, y_title: str, lines: Mapping[str, Line]) -> 
     for x in sorted(set(xs)):
         parts.append(f'<text x="{at(x, y0).split(",")[0]}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">{x:g}</text>')
     for number, (name, line) in enumerate(lines.items()):
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = _COLOURS[line.colour % len(_COLOURS)]
         if line.low is not None and line.high is not None:
             there = [at(x, y) for x, y in zip(line.x, line.high, strict=True)]
             back = [at(x, y) for x, y in zip(line.x, line.low, strict=True)][::-1]

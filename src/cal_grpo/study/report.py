@@ -231,7 +231,8 @@ def figures(found: dict[Trial, Arm]) -> dict[str, str]:
         for name, arm in of.items():
             mean, seeds = arm.curves.mean(axis=0), len(arm.results)
             error = arm.curves.std(axis=0, ddof=1) / np.sqrt(seeds) if seeds > 1 else np.zeros_like(mean)
-            lines[name] = Line(*(list(values[1:]) for values in (arm.updates, mean, mean - error, mean + error)))
+            updates, middle, low, high = (list(values[1:]) for values in (arm.updates, mean, mean - error, mean + error))
+            lines[name] = Line(updates, middle, low, high, _DRAWN.index(name))
             if name != BASE:
                 gain = difference(arm, of[BASE])
                 by_start[name].append((round(100 * first), gain))
@@ -243,12 +244,13 @@ def figures(found: dict[Trial, Arm]) -> dict[str, str]:
         ("gain-by-length", by_length, f"steps of the story, starts of {_LEAST:.0%} and more"),
         ("gain-by-start", by_start, "greedy accuracy at the start, %"),
     ):
-        drawn = {name: _gains(points) for name, points in gains.items() if len(points) > 1}
+        drawn = {name: _gains(points, _DRAWN.index(name)) for name, points in gains.items() if len(points) > 1}
         if drawn:
-            drawings[drawing] = chart("Final accuracy minus GRPO's [95 %]", x_title, "difference", drawn)
+            drawings[drawing] = chart("Final accuracy minus GRPO's [95 %]", x_title, "points", drawn)
     return drawings
 
 
-def _gains(points: list[tuple[float, Estimate]]) -> Line:
+def _gains(points: list[tuple[float, Estimate]], colour: int) -> Line:
     points = sorted(points, key=lambda point: point[0])
-    return Line([x for x, _ in points], *([e[i] for _, e in points] for i in range(3)))
+    value, low, high = ([100 * estimate[i] for _, estimate in points] for i in range(3))
+    return Line([x for x, _ in points], value, low, high, colour)
