@@ -17,6 +17,7 @@ from cal_grpo.study.report import (
     compute_table,
     figures,
     other_rates_table,
+    untouched_seeds_table,
     variants_table,
 )
 from cal_grpo.study.results import Result
@@ -103,6 +104,15 @@ def test_gains_are_drawn_by_start_and_only_fair_starts_by_length():
     assert set(drawn) == {"accuracy-8-from-40", "accuracy-8-from-10", "gain-by-start"}  # a length has one fair start
     assert ">10</text>" in drawn["gain-by-start"]
     assert ">40</text>" in drawn["gain-by-start"]
+
+
+def test_seeds_that_chose_no_rate_are_compared_alone():
+    gains = {0: 19, 1: 19, 2: 12, 3: 12}  # seeds 0 and 1 chose the rates
+    found = arms([result(c, s, [8, 10 if c == "grpo" else n]) for s, n in gains.items() for c in ("grpo", "prefix")])
+    of = compared(found, MAIN)
+    assert untouched_seeds_table(of, of["grpo"]).splitlines()[2:][0].startswith("| `prefix` | 2 | +10.0 [")
+    early = {name: Arm(list(arm.results)[:2]) for name, arm in of.items()}
+    assert untouched_seeds_table(early, early["grpo"]) == ""
 
 
 def test_a_changed_setting_has_its_own_table():

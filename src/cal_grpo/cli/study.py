@@ -106,6 +106,8 @@ def tables_command(
         if report.BASE in of:
             typer.echo(f"\n## {steps} steps, from `{policy}`\n\n{report.accuracy_table(of, of[report.BASE])}")
             typer.echo(f"\n{report.behaviour_table(of)}\n\n{report.compute_table(of, of[report.BASE])}")
+        if (policy, steps) == report.MAIN and report.BASE in of:
+            typer.echo(f"\n{report.untouched_seeds_table(of, of[report.BASE])}")
         if others := report.other_rates_table(found, (policy, steps)):
             typer.echo(f"\n{others}")
     main = report.compared(found, report.MAIN)

@@ -155,6 +155,19 @@ def other_rates_table(found: dict[Trial, Arm], start: Start) -> str:
     return _table(head, body) if body else ""
 
 
+def untouched_seeds_table(of: dict[str, Arm], base: Arm) -> str:
+    """The comparison of ``MAIN`` on the seeds that chose no learning rate. Empty if there are none."""
+    left = {name: Arm([r for r in arm.results if r.trial.seed not in _TUNED_ON]) for name, arm in of.items()}
+    there = left[BASE]
+    body = [
+        [f"`{name}`", str(len(arm.results)), _points(difference(arm, there)), _points(over_seeds(arm, there))]
+        for name, arm in left.items()
+        if arm.results and there.results and of[name] is not base
+    ]
+    head = ["formula, on seeds that chose no rate", "seeds", "final − GRPO's [95 %]", "t over seeds"]
+    return _table(head, body) if body else ""
+
+
 def misjudged_table(found: dict[Trial, Arm], base: Arm) -> str:
     """Formulas at their chosen rates with a judge that is wrong now and then, against GRPO."""
     shares = sorted({key.misjudged for key in found if key.misjudged})
