@@ -24,13 +24,13 @@ from tokenizers import Tokenizer
 
 from cal_grpo.alignment import Aligner, TokenSpan
 from cal_grpo.oracles import Query, Tag
-from cal_grpo.oracles.arithmetic import ArithmeticOracle
-from cal_grpo.oracles.labelled import read_labelled
-from cal_grpo.oracles.rates import percentile, wilson
-from cal_grpo.oracles.reference import ReferenceOracle
+from cal_grpo.oracles.bench.labelled import read_labelled
+from cal_grpo.oracles.bench.rates import percentile, wilson
+from cal_grpo.oracles.free.arithmetic import ArithmeticOracle
+from cal_grpo.oracles.free.reference import ReferenceOracle
+from cal_grpo.oracles.free.worked.evidence import gather
+from cal_grpo.oracles.free.worked.reference_graph import reference_graph
 from cal_grpo.oracles.steps import split_steps
-from cal_grpo.oracles.worked.evidence import gather
-from cal_grpo.oracles.worked.reference_graph import reference_graph
 from cal_grpo.policies import EMBEDDED
 
 MODELS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")

@@ -31,14 +31,14 @@ from tunix.rl.grpo.grpo_learner import GRPOConfig, GRPOLearner
 
 from cal_grpo.config import TrainConfig, load_config
 from cal_grpo.engines.tunix import CALGRPOLearner, seed_rollouts
-from cal_grpo.engines.tunix.checkpoint import load_policy
-from cal_grpo.engines.tunix.cluster import build_cluster
-from cal_grpo.engines.tunix.mesh import make_mesh
-from cal_grpo.engines.tunix.prompts import batches, fitting
+from cal_grpo.engines.tunix.models.checkpoint import load_policy
+from cal_grpo.engines.tunix.models.mesh import make_mesh
+from cal_grpo.engines.tunix.rollouts.prompts import batches, fitting
 from cal_grpo.engines.tunix.session import algorithm
+from cal_grpo.engines.tunix.training.cluster import build_cluster
 from cal_grpo.grading import grade_answer
 from cal_grpo.oracles import CALOracle, Query, Verdict
-from cal_grpo.oracles.reference import ReferenceOracle
+from cal_grpo.oracles.free.reference import ReferenceOracle
 from cal_grpo.policies import EMBEDDED
 from cal_grpo.tasks import load_task
 

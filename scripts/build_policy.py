@@ -24,8 +24,8 @@ from flax import nnx
 from safetensors.numpy import save_file
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from cal_grpo.engines.tunix.checkpoint import load_policy, save_policy
-from cal_grpo.engines.tunix.mesh import make_mesh
+from cal_grpo.engines.tunix.models.checkpoint import load_policy, save_policy
+from cal_grpo.engines.tunix.models.mesh import make_mesh
 from cal_grpo.tasks.ledger import stories
 
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]

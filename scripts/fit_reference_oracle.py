@@ -7,7 +7,7 @@ whose sha256(solution_key) is even are used; the odd half is for `cal-grpo oracl
 conditional logit: each step scores the weighted sum of its evidence, and the probability of being the first error is the
 softmax of the scores over the steps of the response. Its penalised likelihood is maximised by Newton's method. Ten-fold
 cross-validation, by solution, is printed for several weights of a step's neighbours (the one in use is in
-`cal_grpo.oracles.reference`); the weights are written to the package, rounded to two decimals.
+`cal_grpo.oracles.free.reference`); the weights are written to the package, rounded to two decimals.
 """
 
 import argparse
@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-import cal_grpo.oracles
-from cal_grpo.oracles.reference import likeliest
+import cal_grpo.oracles.free
+from cal_grpo.oracles.free.reference import likeliest
+from cal_grpo.oracles.free.worked.evidence import NAMES, gather
 from cal_grpo.oracles.steps import Step
-from cal_grpo.oracles.worked.evidence import NAMES, gather
 
-WEIGHTS = Path(cal_grpo.oracles.__file__).parent / "reference_weights.json"
+WEIGHTS = Path(cal_grpo.oracles.free.__file__).parent / "reference_weights.json"
 PENALTY = 1.0
 FOLDS = 10
 

@@ -9,11 +9,11 @@ import pytest
 
 from cal_grpo.config import TrainConfig, load_config
 from cal_grpo.errors import UsageError
-from cal_grpo.estimates import pass_at_k
-from cal_grpo.evaluate import evaluate
 from cal_grpo.grading import grade_answer
+from cal_grpo.runs.estimates import pass_at_k
+from cal_grpo.runs.evaluation import evaluate
+from cal_grpo.runs.watch import Watcher
 from cal_grpo.tasks import Example, load_task
-from cal_grpo.watch import Watcher
 
 SMALL = {"ledger.steps": 2, "max_eval_samples": 5, "eval.batch_size": 4}
 
@@ -87,7 +87,7 @@ class Told(Watcher):
 def engine(monkeypatch):
     """``engine(events)``: a session whose every batch has one right question; an event is called before the next batch."""
     from cal_grpo.engines.tunix import session
-    from cal_grpo.engines.tunix.evaluate import Answers
+    from cal_grpo.engines.tunix.rollouts.answering import Answers
 
     def install(*events):
         def answers(samples, on_done):

@@ -21,7 +21,7 @@ def test_the_package_itself_imports_nothing():
 
 
 @pytest.mark.parametrize(
-    "room", ["grading", "oracles", "alignment", "credit", "tasks", "pipeline", "config", "evaluate", "cli.app", "seeing.report"]
+    "room", ["grading", "oracles", "alignment", "credit", "tasks", "pipeline", "config", "runs", "cli.app", "seeing"]
 )
 def test_the_core_imports_no_engine_and_nothing_heavy(room):
     assert not modules_after(f"import cal_grpo.{room}") & (ENGINE | LAZY)

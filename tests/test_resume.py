@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
-from cal_grpo.resume import Past, cut_off, is_finished, read_rows, read_summary, replace_text, resumed_config
-from cal_grpo.run_folder import RunFolder
+from cal_grpo.runs.folder import RunFolder
+from cal_grpo.runs.resume import Past, cut_off, is_finished, read_rows, read_summary, replace_text, resumed_config
 
 
 def config(tmp_path, **changes):
@@ -115,7 +115,7 @@ def test_without_a_checkpoint_only_the_verdicts_are_left(tmp_path):
 
 def test_a_run_that_is_being_written_is_left_alone(tmp_path):
     hold = (
-        "import sys; from cal_grpo.config import TrainConfig; from cal_grpo.run_folder import RunFolder\n"
+        "import sys; from cal_grpo.config import TrainConfig; from cal_grpo.runs.folder import RunFolder\n"
         "with RunFolder(TrainConfig(output_dir=sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", hold, str(tmp_path / "run")]

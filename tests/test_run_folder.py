@@ -13,7 +13,7 @@ from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import Tag, Verdict
 from cal_grpo.pipeline import Completion, Credited, Judged
-from cal_grpo.run_folder import RunFolder, check_output, run_characters, run_lengths, sample_record
+from cal_grpo.runs.folder import RunFolder, check_output, run_characters, run_lengths, sample_record
 
 
 def config(tmp_path, **changes):

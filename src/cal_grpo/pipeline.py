@@ -13,12 +13,10 @@ from typing import Literal
 import numpy as np
 
 from cal_grpo.alignment import Aligner, Decoded, Miss, TokenSpan
-from cal_grpo.credit import OUTCOME_ONLY, Batch, Fallback, Weights, assign_credit, group_relative
-from cal_grpo.credit.group import token_mask
+from cal_grpo.credit import OUTCOME_ONLY, Batch, Fallback, Weights, assign_credit, group_relative, token_mask
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade
-from cal_grpo.oracles import CALOracle, Query, Tag, Verdict
-from cal_grpo.oracles.steps import split_steps
+from cal_grpo.oracles import CALOracle, Query, Tag, Verdict, split_steps
 
 OnTrouble = Literal["drop", "grpo", "raise"]
 

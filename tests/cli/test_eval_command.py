@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from cal_grpo.cli import main
-from cal_grpo.cli.eval import print_evaluation
+from cal_grpo.cli.commands.eval_command import print_evaluation
 
 
 @pytest.fixture

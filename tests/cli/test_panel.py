@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from cal_grpo.cli.panel import Panel, print_summary
+from cal_grpo.cli.screen.panel import Panel, print_summary
 from cal_grpo.config import TrainConfig
-from cal_grpo.watch import UpdateTally
+from cal_grpo.engines import UpdateTally
 
 
 def console(terminal):
@@ -55,7 +55,7 @@ def test_micro_batches_of_one_update_are_one_point_of_the_curve():
 def test_time_left_comes_from_recent_batches_and_not_from_the_one_that_compiled(monkeypatch):
     panel = Panel(TrainConfig(), console(terminal=True))
     panel.stage("answering", 64)
-    monkeypatch.setattr("cal_grpo.cli.panel.time.monotonic", lambda: now)
+    monkeypatch.setattr("cal_grpo.cli.screen.panel.time.monotonic", lambda: now)
     now = 100.0  # of which most went into compiling
     panel.advance(4)
     assert "left" not in drawn(panel)

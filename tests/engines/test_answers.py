@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from tunix.rl.rollout.base_rollout import RolloutConfig
 
-from cal_grpo.engines.tunix.evaluate import answers
+from cal_grpo.engines.tunix.rollouts.answering import answers
 from cal_grpo.tasks import Example
 
 SETTINGS = RolloutConfig(temperature=0.7, top_p=0.9, top_k=5)

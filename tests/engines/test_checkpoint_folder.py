@@ -6,8 +6,8 @@ import pytest
 from flax import nnx
 from safetensors.numpy import load_file, save_file
 
-from cal_grpo.engines.tunix.checkpoint import load_policy, save_policy
-from cal_grpo.engines.tunix.mesh import make_mesh
+from cal_grpo.engines.tunix.models.checkpoint import load_policy, save_policy
+from cal_grpo.engines.tunix.models.mesh import make_mesh
 from cal_grpo.errors import UsageError
 
 IDS_BT = np.array([[5, 300, 17, 250, 99, 4, 260, 31]])

@@ -7,8 +7,8 @@ import pytest
 from _judge_server import JudgeServer, answer, error, verdict
 
 from cal_grpo.config import load_config
-from cal_grpo.train import train
-from cal_grpo.watch import Watcher
+from cal_grpo.runs.training import train
+from cal_grpo.runs.watch import Watcher
 
 KEY = "sk-0123456789-secret"
 

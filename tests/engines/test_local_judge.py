@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from cal_grpo.engines.tunix.judge import LocalJudge
+from cal_grpo.engines.tunix.local_judge import LocalJudge
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Query, Tag
-from cal_grpo.oracles.repair import REPAIR
+from cal_grpo.oracles.judges.repair import REPAIR
 
 QUERIES = [Query("1+1?", "1+1=2", f"1+1={i}") for i in range(3, 6)]
 

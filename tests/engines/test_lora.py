@@ -13,11 +13,11 @@ from tunix.rl import utils as tunix_utils
 
 from cal_grpo.config import LoraSection, load_config
 from cal_grpo.engines.tunix import session
-from cal_grpo.engines.tunix.checkpoint import load_policy, save_policy
-from cal_grpo.engines.tunix.lora import save_adapter, with_lora
-from cal_grpo.engines.tunix.mesh import make_mesh
+from cal_grpo.engines.tunix.models.checkpoint import load_policy, save_policy
+from cal_grpo.engines.tunix.models.lora import save_adapter, with_lora
+from cal_grpo.engines.tunix.models.mesh import make_mesh
 from cal_grpo.errors import UsageError
-from cal_grpo.train import train
+from cal_grpo.runs.training import train
 
 IDS_BT = np.random.default_rng(0).integers(3, 1024, size=(2, 24))
 

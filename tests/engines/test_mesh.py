@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import tiny_models
 
-from cal_grpo.engines.tunix.checkpoint import load_policy
-from cal_grpo.engines.tunix.mesh import make_mesh
+from cal_grpo.engines.tunix.models.checkpoint import load_policy
+from cal_grpo.engines.tunix.models.mesh import make_mesh
 from cal_grpo.errors import UsageError
 
 TRAINS = """
 import sys
 from cal_grpo.config import load_config
-from cal_grpo.train import train
+from cal_grpo.runs.training import train
 model, output = sys.argv[1:]
 for fsdp, tp in ((1, 1), (2, 2)):
     train(load_config(overrides={

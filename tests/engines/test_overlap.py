@@ -6,7 +6,7 @@ import threading
 import pytest
 from tunix.rl.queue.data_queue import SimpleDataQueue
 
-from cal_grpo.engines.tunix.overlap import PendingExample, Redeemer
+from cal_grpo.engines.tunix.training.overlap import PendingExample, Redeemer
 
 
 def drained(finished):

@@ -3,7 +3,8 @@ import itertools
 import pytest
 from transformers import AutoTokenizer
 
-from cal_grpo.engines.tunix.prompts import batches, fitting, render
+from cal_grpo.engines.tunix.models import render
+from cal_grpo.engines.tunix.rollouts import batches, fitting
 from cal_grpo.errors import UsageError
 from cal_grpo.policies import EMBEDDED
 from cal_grpo.tasks.types import Example

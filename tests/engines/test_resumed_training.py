@@ -19,9 +19,9 @@ from _judge_server import JudgeServer, answer, verdict
 
 from cal_grpo.config import load_config
 from cal_grpo.errors import UsageError
-from cal_grpo.resume import resumed_config
-from cal_grpo.train import train
-from cal_grpo.watch import Watcher
+from cal_grpo.runs.resume import resumed_config
+from cal_grpo.runs.training import train
+from cal_grpo.runs.watch import Watcher
 
 UPDATES, CONCURRENCY = 6, 4
 SETTINGS = {

@@ -10,11 +10,11 @@ from tokenizers import Tokenizer
 
 from cal_grpo.alignment import Aligner
 from cal_grpo.errors import UsageError
-from cal_grpo.judging import judge
 from cal_grpo.oracles import CALOracle, Tag, Usage, Verdict
-from cal_grpo.oracles.bench import report, step_of
-from cal_grpo.oracles.labelled import half_of, read_labelled
-from cal_grpo.oracles.rates import mean, percentile, wilson
+from cal_grpo.oracles.bench.asking import judge
+from cal_grpo.oracles.bench.labelled import half_of, read_labelled
+from cal_grpo.oracles.bench.rates import mean, percentile, wilson
+from cal_grpo.oracles.bench.scores import report, step_of
 from cal_grpo.policies import EMBEDDED
 
 TOKENIZER = Tokenizer.from_file(str(EMBEDDED / "tokenizer.json"))

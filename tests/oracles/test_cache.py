@@ -14,10 +14,10 @@ from _judge_server import answer, error, verdict
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Query, Tag, Usage, Verdict
-from cal_grpo.oracles import cache as cache_module
-from cal_grpo.oracles.cache import VerdictCache, connect, default_cache
-from cal_grpo.oracles.cache_admin import cache_stats, export_cache, prune_cache
-from cal_grpo.oracles.records import request_digest
+from cal_grpo.oracles.memory import cache as cache_module
+from cal_grpo.oracles.memory.cache import VerdictCache, connect, default_cache
+from cal_grpo.oracles.memory.cache_admin import cache_stats, export_cache, prune_cache
+from cal_grpo.oracles.memory.records import request_digest
 
 IDENTITY = {"oracle": "openai", "model": "m"}
 FOUND = Verdict(Tag.FOUND, "critique", "segment", "hint", 0.5, Usage(1, 10, 5, 0.25, 1.5))
@@ -197,8 +197,8 @@ WRITE_MANY = """
 import sys
 from pathlib import Path
 from cal_grpo.oracles import Query, Tag, Verdict
-from cal_grpo.oracles.cache import VerdictCache
-from cal_grpo.oracles.records import request_digest
+from cal_grpo.oracles.memory.cache import VerdictCache
+from cal_grpo.oracles.memory.records import request_digest
 
 told = []
 print("ready", flush=True)

@@ -6,7 +6,7 @@ import pytest
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import ArithmeticOracle, CALOracle, Query, ReferenceOracle, Tag, Usage, Verdict
-from cal_grpo.oracles.cascade import Cascade
+from cal_grpo.oracles.several.cascade import Cascade
 
 QUERY = Query("q", "r", "1+1=3\nso 3")
 SURE = Verdict(Tag.FOUND, "cheap", "1+1=3", confidence=0.8)

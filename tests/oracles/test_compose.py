@@ -7,7 +7,7 @@ from _judge_server import answer, error, verdict
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Query, Tag, Usage, Verdict
-from cal_grpo.oracles.compose import compose, is_composite
+from cal_grpo.oracles.several.compose import compose, is_composite
 
 CLEAR = Query("What is 2+3*4?", "3*4=12\n2+12=14\n#### 14", "3*4=12\n2+12=15\n#### 15")
 

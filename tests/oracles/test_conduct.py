@@ -9,7 +9,7 @@ from _judge_server import answer, blame_first_line, error, verdict
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Tag, Usage, Verdict
-from cal_grpo.oracles.retry import Retry
+from cal_grpo.oracles.requests.retry import Retry
 
 
 class Scripted:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from cal_grpo.errors import UsageError
-from cal_grpo.oracles.few_shot import load_few_shot
+from cal_grpo.oracles.judges.few_shot import load_few_shot
 
 SHOT = {"question": "1+1?", "correct_solution": "1+1=2", "incorrect_solution": "so 1+1=3", "error_segment": "1+1=3"}
 

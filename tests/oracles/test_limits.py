@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cal_grpo.oracles import Tag, Usage, Verdict
-from cal_grpo.oracles.breaker import Breaker
-from cal_grpo.oracles.limits import Limits
-from cal_grpo.oracles.pace import Pace
+from cal_grpo.oracles.requests.breaker import Breaker
+from cal_grpo.oracles.requests.limits import Limits
+from cal_grpo.oracles.requests.pace import Pace
 
 
 @given(per_minute=st.integers(1, 2000), gaps=st.lists(st.floats(0, 20), max_size=200))

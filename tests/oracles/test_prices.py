@@ -5,8 +5,8 @@ import yaml
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Usage
-from cal_grpo.oracles.budget import Budget
-from cal_grpo.oracles.prices import PRICES, Price, price_of
+from cal_grpo.oracles.judges.prices import PRICES, Price, price_of
+from cal_grpo.oracles.requests.budget import Budget
 
 
 def test_the_packages_table_says_when_and_where_each_price_was_read():

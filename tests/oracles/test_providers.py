@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Query, Tag
-from cal_grpo.oracles.replies import retry_after, retry_delay
+from cal_grpo.oracles.judges.replies import retry_after, retry_delay
 
 KEY = "sk-0123456789-secret"
 

@@ -105,7 +105,7 @@ def test_failed_attempts_belong_to_their_answer(tmp_path):
         for request, tag, final in rows:
             segment = "x" if tag == "found" else ""
             f.write(json.dumps(row | {"request": request, "tag": tag, "final": final, "segment": segment}) + "\n")
-    from cal_grpo.oracles.recall import Recall
+    from cal_grpo.oracles.memory.recall import Recall
 
     recall = Recall(file, settled=0)
     assert (recall.spent, recall.retried, recall.answered) == (Usage(3, 30, 3, 0.75, 3.0), 1, ["b", "a"])

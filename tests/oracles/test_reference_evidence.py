@@ -2,8 +2,8 @@
 
 import pytest
 
+from cal_grpo.oracles.free.worked.evidence import gather
 from cal_grpo.oracles.steps import split_steps
-from cal_grpo.oracles.worked.evidence import gather
 
 BOXES = "Tom has 20 boxes of 10 pens and gives away 15 boxes. He then sells each pen for $3. What does he get?"
 BOXES_SOLUTION = "20 * 10 = 200 pens.\nHe gives away 15 * 10 = 150.\nHe keeps 200 - 150 = 50.\nHe gets 50 * 3 = $150.\n#### 150"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Query, Tag
-from cal_grpo.oracles.repair import departure, style_of
+from cal_grpo.oracles.judges.repair import departure, style_of
 
 RESPONSE = "Ann has 3 bags of 4 nuts.\nThat is 3 + 4 = 7 nuts.\nShe eats 2, so 7 - 2 = 5 are left.\nA: 5"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Query, Tag, Usage, Verdict
-from cal_grpo.oracles.vote import Vote
+from cal_grpo.oracles.several.vote import Vote
 
 RESPONSE = "2+2=4\nthen 4*3=13\nso 13-1=12\nthen 4*3=13"
 QUERY = Query("q", "r", RESPONSE)

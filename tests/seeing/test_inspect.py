@@ -12,8 +12,8 @@ import time
 import pytest
 from rich.console import Console
 
-from cal_grpo.cli.browser import Browser
-from cal_grpo.cli.rollout_view import rollout_text
+from cal_grpo.cli.screen.browser import Browser
+from cal_grpo.cli.screen.rollout_view import rollout_text
 from cal_grpo.seeing.rollout import Rollout
 
 

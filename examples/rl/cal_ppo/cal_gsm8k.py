@@ -13,10 +13,10 @@ from typing import Any
 
 from dotenv import load_dotenv
 
-from cal_grpo.cli.panel import Panel, print_summary
+from cal_grpo.cli.screen.panel import Panel, print_summary
 from cal_grpo.config import load_config, parse_override
 from cal_grpo.errors import UsageError
-from cal_grpo.train import train
+from cal_grpo.runs.training import train
 
 # Each sets the config key of the same name in lower case; ``cal-grpo train --keys`` describes them.
 VARIABLES = (

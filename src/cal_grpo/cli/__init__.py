@@ -10,28 +10,34 @@ BEGAN = time.monotonic()
 
 
 def main() -> None:
-    """Entry point of ``cal-grpo``: what a person can fix becomes one line on stderr and exit status 2."""
-    import typer
+    """Entry point of ``cal-grpo``."""
     from dotenv import load_dotenv
 
     from cal_grpo.cli.app import app
 
     load_dotenv(".env")  # keys for the oracles; the environment wins
+    run_app(app, "cal-grpo")
+
+
+def run_app(app: Any, name: str) -> NoReturn:
+    """Run a Typer application: what a person can fix becomes one line on stderr and exit status 2."""
+    import typer
+
     misused: Any = typer.BadParameter.__mro__[1]  # click's UsageError, of which Typer 0.2x has a copy of its own
     try:
-        status = app(prog_name="cal-grpo", standalone_mode=False)
+        status = app(prog_name=name, standalone_mode=False)
     except UsageError as e:
-        _refuse(str(e))
+        _refuse(name, str(e))
     except misused as e:
         message = e.format_message().rstrip(".")  # empty where no command was named: the help has been printed
-        _refuse(f"{message}; see {e.ctx.command_path if e.ctx else 'cal-grpo'} --help" if message else "")
+        _refuse(name, f"{message}; see {e.ctx.command_path if e.ctx else name} --help" if message else "")
     except (KeyboardInterrupt, typer.Abort):
-        print("cal-grpo: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
     raise SystemExit(status or 0)
 
 
-def _refuse(message: str) -> NoReturn:
+def _refuse(name: str, message: str) -> NoReturn:
     if message:
-        print(f"cal-grpo: {' '.join(message.split())}", file=sys.stderr)
+        print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
     raise SystemExit(2) from None

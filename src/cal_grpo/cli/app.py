@@ -5,14 +5,15 @@ from typing import Annotated
 
 import typer
 
-from cal_grpo.cli.cache import cache_app
-from cal_grpo.cli.compare import compare_command
-from cal_grpo.cli.eval import eval_command
-from cal_grpo.cli.inspect import inspect_command
-from cal_grpo.cli.oracle import oracle_app
-from cal_grpo.cli.report import report_command
-from cal_grpo.cli.study import app as study_app
-from cal_grpo.cli.train import train_command
+from cal_grpo.cli.commands import (
+    cache_app,
+    compare_command,
+    eval_command,
+    inspect_command,
+    oracle_app,
+    report_command,
+    train_command,
+)
 
 app = typer.Typer(
     name="cal-grpo",
@@ -29,7 +30,6 @@ app.command("report")(report_command)
 app.command("compare")(compare_command)
 app.add_typer(oracle_app, name="oracle")
 app.add_typer(cache_app, name="cache")
-app.add_typer(study_app, name="study")
 
 
 def _print_version(wanted: bool) -> None:

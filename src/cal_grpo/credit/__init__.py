@@ -8,12 +8,12 @@ import numpy as np
 
 from cal_grpo.credit.capo import capo
 from cal_grpo.credit.control import random_span, shuffled_verdict
-from cal_grpo.credit.group import dr_grpo, group_relative, grpo, rloo
+from cal_grpo.credit.group import dr_grpo, group_relative, grpo, rloo, token_mask
 from cal_grpo.credit.nsr import nsr, w_reinforce
 from cal_grpo.credit.probability_mask import probability_mask
 from cal_grpo.credit.span import balanced, prefix, prefix_shortened
 from cal_grpo.credit.sparse import construct_sparse_rewards, sparse
-from cal_grpo.credit.survival import survival
+from cal_grpo.credit.survival import error_step, survival
 from cal_grpo.credit.types import Batch, Formula, Weights
 from cal_grpo.credit.vppo import vppo
 from cal_grpo.errors import UsageError
@@ -98,10 +98,12 @@ __all__ = [
     "assign_credit",
     "balanced",
     "construct_sparse_rewards",
+    "error_step",
     "formula",
     "group_relative",
     "grpo",
     "prefix",
     "random_span",
     "sparse",
+    "token_mask",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cal_grpo.alignment.types import Miss, TokenSpan
+from cal_grpo.alignment import Miss, TokenSpan
 from cal_grpo.credit.types import Batch, Weights
 
 

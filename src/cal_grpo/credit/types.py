@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cal_grpo.alignment.types import TokenSpan
+from cal_grpo.alignment import TokenSpan
 
 
 @dataclass(frozen=True, eq=False)

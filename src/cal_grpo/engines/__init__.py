@@ -1,1 +1,5 @@
-"""Who trains? One folder an engine; the core hands each of them the same (B, T) advantages."""
+"""Who trains? Existing engines, behind one contract."""
+
+from cal_grpo.engines.contract import Answer, Answers, UpdateTally
+
+__all__ = ["Answer", "Answers", "UpdateTally"]

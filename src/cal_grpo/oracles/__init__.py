@@ -1,8 +1,8 @@
 """Where is the first error?"""
 
-from cal_grpo.oracles.arithmetic import ArithmeticOracle
 from cal_grpo.oracles.cal_oracle import PROVIDERS, CALOracle
-from cal_grpo.oracles.reference import ReferenceOracle
+from cal_grpo.oracles.free import ArithmeticOracle, ReferenceOracle
+from cal_grpo.oracles.steps import hint_for, split_steps
 from cal_grpo.oracles.types import Oracle, Query, Tag, Usage, Verdict
 
 __all__ = [
@@ -15,4 +15,6 @@ __all__ = [
     "Tag",
     "Usage",
     "Verdict",
+    "hint_for",
+    "split_steps",
 ]

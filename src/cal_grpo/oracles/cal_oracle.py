@@ -11,17 +11,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from cal_grpo.errors import UsageError, require_positive
-from cal_grpo.oracles.breaker import Breaker
-from cal_grpo.oracles.budget import Budget
-from cal_grpo.oracles.cache import VerdictCache, default_cache
-from cal_grpo.oracles.compose import compose, is_composite
-from cal_grpo.oracles.conduct import Conduct
-from cal_grpo.oracles.few_shot import load_few_shot
-from cal_grpo.oracles.judge_log import JudgeLog, Replay
-from cal_grpo.oracles.limits import Limits
-from cal_grpo.oracles.recall import Recall
-from cal_grpo.oracles.repair import style_of
-from cal_grpo.oracles.retry import Retry
+from cal_grpo.oracles.judges import load_few_shot, style_of
+from cal_grpo.oracles.memory import JudgeLog, Recall, Replay, VerdictCache, default_cache
+from cal_grpo.oracles.requests import Breaker, Budget, Limits, OracleClient, Retry
+from cal_grpo.oracles.several import compose, is_composite
 from cal_grpo.oracles.types import Oracle, Query, Tag, Usage, Verdict
 
 PROVIDERS = ("reference", "arithmetic", "openai", "gemini", "local")
@@ -35,7 +28,7 @@ class CALOracle:
     Args:
         provider: ``"reference"``, ``"arithmetic"``, ``"openai"``, ``"gemini"``, ``"local"``, one with its model
             (``"openai:gpt-5-mini"``), several in one line (``"reference@0.6 > openai"``, see
-            ``cal_grpo.oracles.compose``), or an object with
+            ``cal_grpo.oracles.several.compose``), or an object with
             ``async locate(query) -> Verdict``. Such an object's ``locate`` counts as one call unless its verdicts'
             usage says more, or it has ``metered = True``.
         model, base_url, api_key: for the LLM providers; the key normally comes from the environment. ``local`` takes a
@@ -121,7 +114,7 @@ class CALOracle:
                 f"max_usd is {max_usd}, but the price of model {getattr(self._oracle, 'model', '?')!r} is not known; "
                 "expected it in a YAML file given with prices, such as {input: 0.1, output: 0.4} (USD per million tokens)"
             )
-        self._conduct = Conduct(
+        self._client = OracleClient(
             self._oracle,
             metered=isinstance(provider, str) or bool(getattr(provider, "metered", False)),
             concurrency=concurrency,
@@ -153,7 +146,7 @@ class CALOracle:
     def log_to(self, file: Path) -> None:
         """Append every call from now on to a judge log."""
         identity = self._identity() or {"oracle": self.name}
-        self._conduct.log = JudgeLog(file, identity, self._tell)
+        self._client.log = JudgeLog(file, identity, self._tell)
 
     def resume(self, log: Path, settled: int) -> None:
         """Go on as the run that wrote a judge log: with its budget's use, its verdicts, and its place in a replay.
@@ -166,8 +159,8 @@ class CALOracle:
             UsageError: it is no judge log.
         """
         recall = Recall(log, settled)
-        self._conduct.recall = recall
-        self._conduct.budget.spent, self._conduct.retried = recall.spent, recall.retried
+        self._client.recall = recall
+        self._client.budget.spent, self._client.retried = recall.spent, recall.retried
         if self._replay is not None:
             self._replay.skip(recall.answered)
 
@@ -184,17 +177,17 @@ class CALOracle:
     @property
     def spent(self) -> Usage:
         """Calls, tokens, USD (None where the price is not known) and seconds of all calls so far, failed ones included."""
-        return self._conduct.budget.spent
+        return self._client.budget.spent
 
     @property
     def outcomes(self) -> Counter[str]:
         """How often each tag was the answer to a query."""
-        return self._conduct.outcomes
+        return self._client.outcomes
 
     @property
     def retried(self) -> int:
         """Calls that were made because an earlier one for the same query had failed."""
-        return self._conduct.retried
+        return self._client.retried
 
     @property
     def shares(self) -> dict[str, Any]:
@@ -205,11 +198,11 @@ class CALOracle:
     @property
     def on_spent(self) -> Callable[[str], None] | None:
         """Called once, from the oracle's thread, with the limit that was reached, for a run that wants to stop then."""
-        return self._conduct.on_spent
+        return self._client.on_spent
 
     @on_spent.setter
     def on_spent(self, callback: Callable[[str], None] | None) -> None:
-        self._conduct.on_spent = callback
+        self._client.on_spent = callback
 
     def _identity(self) -> Mapping[str, str] | None:
         return getattr(self._oracle, "identity", None)
@@ -230,9 +223,9 @@ class CALOracle:
         return VerdictCache(default_cache() if cache is True else Path(cache), identity, self._tell)
 
     async def _answer(self, query: Query) -> Verdict:
-        if (recalled := self._conduct.recalled(query)) is not None:
+        if (recalled := self._client.recalled(query)) is not None:
             return recalled
-        return await self._conduct.answer(query) if self._replay is None else self._conduct.repeat(query, self._replay)
+        return await self._client.answer(query) if self._replay is None else self._client.repeat(query, self._replay)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -258,7 +251,7 @@ class CALOracle:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._conduct.aclose()
+        await self._client.aclose()
         await asyncio.get_running_loop().shutdown_default_executor()
 
 
@@ -284,23 +277,23 @@ def _build_one(provider: str, model: str | None, settings: dict[str, Any]) -> Or
     name, _, own_model = provider.partition(":")
     model = own_model or model
     if name == "reference":
-        from cal_grpo.oracles.reference import ReferenceOracle
+        from cal_grpo.oracles.free import ReferenceOracle
 
         return ReferenceOracle()
     if name == "arithmetic":
-        from cal_grpo.oracles.arithmetic import ArithmeticOracle
+        from cal_grpo.oracles.free import ArithmeticOracle
 
         return ArithmeticOracle()
     if name == "openai":
-        from cal_grpo.oracles.openai import OpenAIOracle
+        from cal_grpo.oracles.judges import OpenAIOracle
 
         return OpenAIOracle(model, **settings)
     if name == "gemini":
-        from cal_grpo.oracles.gemini import GeminiOracle
+        from cal_grpo.oracles.judges import GeminiOracle
 
         return GeminiOracle(model, **settings)
     if name == "local":
-        from cal_grpo.engines.tunix.judge import LocalJudge  # an engine: loaded only where it is asked for
+        from cal_grpo.engines.tunix import LocalJudge  # an engine: loaded only where it is asked for
 
         return LocalJudge(model, **{name: settings[name] for name in LocalJudge.SETTINGS if name in settings})
     near = difflib.get_close_matches(name, PROVIDERS, n=1)

@@ -1,1 +1,21 @@
-"""What became of a run? Run folders read back, drawn and compared."""
+"""What became of a run: its files read back, compared and drawn?"""
+
+from cal_grpo.seeing.compare_svg import compare_svg, in_words
+from cal_grpo.seeing.comparison import Comparison, Paired, compare
+from cal_grpo.seeing.files import write_page
+from cal_grpo.seeing.report import report_page
+from cal_grpo.seeing.rollout import Rollout
+from cal_grpo.seeing.run import Run, open_runs
+
+__all__ = [
+    "Comparison",
+    "Paired",
+    "Rollout",
+    "Run",
+    "compare",
+    "compare_svg",
+    "in_words",
+    "open_runs",
+    "report_page",
+    "write_page",
+]

@@ -3,7 +3,7 @@
 import math
 
 from cal_grpo.intervals import Estimate
-from cal_grpo.seeing.compare import Comparison, Row
+from cal_grpo.seeing.comparison import Comparison, Row
 from cal_grpo.seeing.curves import CURVES, chart
 from cal_grpo.seeing.svg import COLOURS, HEIGHT, WIDTH, Bar, as_text, draw, draw_intervals, standalone
 

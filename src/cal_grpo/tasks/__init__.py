@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cal_grpo.errors import UsageError
+from cal_grpo.tasks.ledger import stories
 from cal_grpo.tasks.split import split_of
 from cal_grpo.tasks.types import USUAL, Example, Fields
 
@@ -52,8 +53,6 @@ def load_task(config: "TrainConfig", train: bool = True, every: bool = False) ->
             "choose --task jsonl or gsm8k, or leave --data out"
         )
     if config.task == "ledger":
-        from cal_grpo.tasks.ledger import stories
-
         steps = config.ledger.steps
         streams = stories(seed=config.seed, steps=steps, split="train"), stories(seed=0, steps=steps, split="eval")
         return TaskData(*_generated(config, train, *streams), prompt_tokens=40 + 11 * steps, answer_tokens=16 + 11 * steps)
@@ -111,4 +110,4 @@ def _fields(config: "TrainConfig") -> Fields:
     )
 
 
-__all__ = ["TASKS", "Example", "TaskData", "load_task"]
+__all__ = ["TASKS", "Example", "TaskData", "load_task", "stories"]

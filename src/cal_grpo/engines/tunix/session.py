@@ -12,23 +12,23 @@ import jax
 import jax.monitoring
 
 from cal_grpo.config import EMBEDDED, TrainConfig
-from cal_grpo.engines.tunix.checkpoint import Policy, load_policy, save_policy
-from cal_grpo.engines.tunix.cluster import build_cluster, rollout_settings
-from cal_grpo.engines.tunix.config import CALGRPOConfig
-from cal_grpo.engines.tunix.evaluate import Answers, answers, rollout_of
-from cal_grpo.engines.tunix.learner import CALGRPOLearner
-from cal_grpo.engines.tunix.lora import save_adapter, with_lora
-from cal_grpo.engines.tunix.mesh import make_mesh
-from cal_grpo.engines.tunix.metrics import RowBackend, emit_before_checkpoints
-from cal_grpo.engines.tunix.prompts import batches, fitting
+from cal_grpo.engines import Answers, UpdateTally
+from cal_grpo.engines.tunix.models import Policy, load_policy, make_mesh, save_adapter, save_policy, with_lora
 from cal_grpo.engines.tunix.restore import newest_checkpoint
+from cal_grpo.engines.tunix.rollouts import answers, batches, fitting, rollout_of
+from cal_grpo.engines.tunix.training import (
+    CALGRPOConfig,
+    CALGRPOLearner,
+    RowBackend,
+    build_cluster,
+    emit_before_checkpoints,
+    rollout_settings,
+)
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import Credited
 from cal_grpo.policies import resolve_model
-from cal_grpo.tasks import TaskData
-from cal_grpo.tasks.types import Example
-from cal_grpo.watch import UpdateTally
+from cal_grpo.tasks import Example, TaskData
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # Tunix draws a bar of its own, which would tear ours
 

@@ -1,0 +1,115 @@
+"""``cal-grpo train``."""
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cal_grpo.cli import BEGAN
+from cal_grpo.cli.screen import quiet_third_parties
+from cal_grpo.errors import UsageError
+
+EXAMPLES = """
+Without options: a small policy, a made-up task and a free oracle; minutes on two CPU cores, without a network or a key.
+
+[bold]Examples[/bold]
+
+  cal-grpo train
+
+  cal-grpo train --set credit=grpo --seed 1     plain group credit
+
+  cal-grpo train --model ./SmolLM2 --task gsm8k --data train.jsonl
+
+  cal-grpo train --model ./SmolLM2 --task gsm8k --set lora.rank=16
+
+  cal-grpo train --oracle gemini --set oracle.max_usd=5
+
+  cal-grpo train --oracle openai --set cal_model=NAME --output runs/first
+
+  cal-grpo train --oracle openai --replay runs/first/judge.jsonl
+
+  cal-grpo train --resume runs/first            go on where it was stopped
+
+  cal-grpo train --resume runs/first --set num_train_steps=200
+
+  cal-grpo train --keys                         what can be --set
+"""
+
+
+def train_command(
+    model: Annotated[str | None, typer.Option(help="Hugging Face folder or hub id.", show_default="embedded")] = None,
+    task: Annotated[str | None, typer.Option(help="ledger, gsm_symbolic, gsm8k, math or jsonl.", show_default="ledger")] = None,
+    data: Annotated[Path | None, typer.Option(help="JSONL file with question and answer, instead of the hub.")] = None,
+    oracle: Annotated[
+        str | None,
+        typer.Option(help="reference, arithmetic, openai, gemini, local, or several in one line.", show_default="reference"),
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Run folder.", show_default="a fresh one under runs/")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same numbers.", show_default="0")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file with any of the keys that --keys lists.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Answer from a run's judge.jsonl; ask nothing.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any key; repeatable.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped, as if it had not been.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that the output folder holds.")] = False,
+    keys: Annotated[bool, typer.Option("--keys", help="List every config key and exit.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the live panel.")] = False,
+) -> None:
+    """Train a policy and write a run folder."""
+    from cal_grpo.config import load_config, parse_override
+
+    if keys:
+        _print_keys()
+        return
+    overrides: dict[str, Any] = dict(parse_override(text) for text in set_ or [])
+    named = {"model_id": model, "task": task, "data": data, "cal_provider": oracle, "output_dir": output, "seed": seed}
+    named |= {"oracle.replay": replay, "overwrite": overwrite or None}
+    overrides |= {key: value for key, value in named.items() if value is not None}
+    if resume is not None:
+        from cal_grpo.runs import is_finished, read_summary, resumed_config
+
+        if config is not None:
+            raise UsageError(f"--resume goes on with {resume / 'config.yaml'}; got --config {config} too: leave it out")
+        resolved = resumed_config(resume, overrides)
+        if is_finished(resolved):
+            updates = f"{resolved.num_train_steps} updates"
+            typer.echo(f"{resume} is finished ({updates}); --set num_train_steps=N goes further", err=True)
+            if as_json:
+                typer.echo(json.dumps(read_summary(resume) | {"output": str(resume)}, indent=2))
+            return
+    else:
+        resolved = load_config(config, overrides)
+    quiet_third_parties()
+
+    from cal_grpo.cli.screen import Panel, print_summary
+    from cal_grpo.runs import train
+
+    with contextlib.nullcontext() if as_json else Panel(resolved) as panel:
+        summary = train(resolved, panel, began=BEGAN, resume=resume is not None)
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+    else:
+        print_summary(summary)
+    if summary["interrupted"]:
+        raise typer.Exit(130)
+
+
+train_command.__doc__ = f"{train_command.__doc__}\n{EXAMPLES}"
+
+
+def _print_keys() -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from cal_grpo.config import described_keys
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("key", "default", "what it does"):
+        table.add_column(column)
+    for row in described_keys():
+        table.add_row(*map(escape, row))
+    Console().print(table)

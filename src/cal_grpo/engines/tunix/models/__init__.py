@@ -1,0 +1,18 @@
+"""Which model is it: a checkpoint folder, in and out of Tunix?"""
+
+from cal_grpo.engines.tunix.models.chat import prompt_ids, read_prompts_as_rendered, render
+from cal_grpo.engines.tunix.models.checkpoint import Policy, load_policy, save_policy
+from cal_grpo.engines.tunix.models.lora import save_adapter, with_lora
+from cal_grpo.engines.tunix.models.mesh import make_mesh
+
+__all__ = [
+    "Policy",
+    "load_policy",
+    "make_mesh",
+    "prompt_ids",
+    "read_prompts_as_rendered",
+    "render",
+    "save_adapter",
+    "save_policy",
+    "with_lora",
+]

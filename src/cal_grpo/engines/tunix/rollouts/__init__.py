@@ -1,0 +1,13 @@
+"""What does the policy answer?"""
+
+from cal_grpo.engines.tunix.rollouts.answering import answers, rollout_of
+from cal_grpo.engines.tunix.rollouts.noise import seed_rollouts
+from cal_grpo.engines.tunix.rollouts.prompts import batches, fitting
+
+__all__ = [
+    "answers",
+    "batches",
+    "fitting",
+    "rollout_of",
+    "seed_rollouts",
+]

@@ -1,0 +1,55 @@
+"""From a task's questions to batches of prompts that the policy can be asked."""
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from cal_grpo.engines.tunix.models import prompt_ids, render
+from cal_grpo.errors import UsageError
+from cal_grpo.tasks import Example
+
+
+def fitting(
+    examples: Sequence[Example], tokenizer: Any, max_prompt_tokens: int, part: str
+) -> tuple[list[tuple[str, Example]], int]:
+    """(prompt, example) of every question whose prompt fits, and how many were skipped.
+
+    A prompt over the limit is skipped whole: cutting it would cut inside the chat template.
+
+    Raises:
+        UsageError: none fits.
+    """
+    kept = []
+    for example in examples:
+        prompt = render(example.question, tokenizer)
+        if len(prompt_ids(prompt, tokenizer)) <= max_prompt_tokens:
+            kept.append((prompt, example))
+    if not kept and examples:
+        raise UsageError(
+            f"all {len(examples)} {part} prompts are longer than rollout.max_prompt_tokens={max_prompt_tokens}; raise it"
+        )
+    return kept, len(examples) - len(kept)
+
+
+def batches(pairs: Sequence[tuple[str, Example]], batch_size: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
+    """Endless batches with Tunix's columns: the data is reshuffled and repeated, pass after pass.
+
+    The order of pass ``p`` depends on ``(seed, p)`` alone.
+    """
+    queue: list[tuple[str, Example]] = []
+    epoch = 0
+    while True:
+        while len(queue) < batch_size:
+            order = list(pairs)
+            random.Random(f"data/{seed}/{epoch}").shuffle(order)
+            queue += order
+            epoch += 1
+        batch, queue = queue[:batch_size], queue[batch_size:]
+        yield {
+            "prompts": np.array([prompt for prompt, _ in batch]),
+            "question": np.array([example.question for _, example in batch]),
+            "answer": np.array([example.answer for _, example in batch]),
+            "reference": np.array([example.reference for _, example in batch]),
+        }

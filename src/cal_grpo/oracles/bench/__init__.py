@@ -1,0 +1,14 @@
+"""How good is an oracle, beside the labels of people?"""
+
+from cal_grpo.oracles.bench.asking import judge, tokenizer_of
+from cal_grpo.oracles.bench.labelled import Labelled, read_labelled
+from cal_grpo.oracles.bench.scores import Judged, report
+
+__all__ = [
+    "Judged",
+    "Labelled",
+    "judge",
+    "read_labelled",
+    "report",
+    "tokenizer_of",
+]

@@ -1,0 +1,232 @@
+"""What speaks for and against each step of a wrong response being the first that is wrong.
+
+A step is *suspect* when an equation in it is false, when it establishes something that the reference neither has nor is
+led back to, when its algebra breaks, or when it goes on after the right answer was reached.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cal_grpo.oracles.free.worked.algebra import Standing, standings
+from cal_grpo.oracles.free.worked.counterfactual import Repairs, repairs
+from cal_grpo.oracles.free.worked.reference_graph import Match, ReferenceGraph, reference_graph
+from cal_grpo.oracles.free.worked.response_graph import Quantity, ResponseGraph, ancestors
+from cal_grpo.oracles.free.worked.statements import Statement, read
+from cal_grpo.oracles.free.worked.wording import Wording, bag
+from cal_grpo.oracles.steps import Step
+
+_ANSWER = re.compile(r"\W*(?:answer|a)?\W*-?[\d.,/%]+\W*$", re.IGNORECASE)
+_LONGEST_ANSWER = 60  # characters of a step that says nothing else
+_LONG = 40  # words: a longer step counts as this long
+_LIKELY_CONVERSIONS = (1000.0, 100.0, 60.0, 12.0, 0.001, 0.01, 1 / 60, 1 / 12)
+
+# Every name is one number per step; absent means 0.
+NAMES = (
+    "first_suspect",  # the first suspect step
+    "clear",  # nothing suspect yet, nor here
+    "late",  # two suspects came before
+    "false",  # a written equation does not hold
+    "wrong_operation",  # another operation on the same numbers is the reference's, or would make the answer right
+    "repaired",  # first unsound step behind the quantity that, set to a value of the reference, makes the answer right
+    "introduces",  # names a number that a later step uses and that would have to be another
+    "repeats",  # computes only what was computed before
+    "algebra_holds",
+    "idle",  # states nothing that is new: words, a given number, the bare answer
+    "opening",  # the first step
+    "leads_astray",  # computes what the first suspect step uses
+    "recovers",  # a later step comes to something new that is right
+    "length",  # its words, 1 at twenty
+    "agrees",  # likeness to the wording of the reference's steps with the same value
+    "agrees_soundly",  # the same, where its computations are the reference's
+    "conflicts",  # likeness to the wording of the reference's steps with other values, unless it is off itself
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The features of one step, its statement, the quantities it computes, and why it is suspect ("" if it is not)."""
+
+    statement: Statement
+    quantities: Sequence[Quantity]
+    features: Mapping[str, float]
+    reason: str
+
+
+def gather(question: str, reference: str, steps: Sequence[Step], response: str) -> list[Evidence]:
+    """The evidence on each step of a response."""
+    known = reference_graph(question, reference)
+    statements = [read(step.text) for step in steps]
+    graph = ResponseGraph(statements, known, response)
+    algebra = standings(statements, known)
+    features: list[dict[str, float]] = [{} for _ in steps]
+    reasons = _suspicions(statements, graph, algebra)
+    suspects = [i for i, reason in enumerate(reasons) if reason]
+    for i, found in enumerate(features):
+        before = sum(suspect < i for suspect in suspects)
+        found["first_suspect"] = float(bool(reasons[i]) and not before)
+        found["clear"] = float(not reasons[i] and not before)
+        found["late"] = float(before > 1)
+        found["false"] = float(statements[i].false is not None)
+        found["opening"] = float(i == 0)
+        found["length"] = min(len(statements[i].text.split()), _LONG) / 20
+    _add_content(features, statements, graph, algebra)
+    _add_course(features, graph, suspects)
+    _add_repairs(features, statements, graph, repairs(graph))
+    _add_wording(features, statements, graph, question)
+    quantities = graph.by_step
+    return [Evidence(s, q, f, r) for s, q, f, r in zip(statements, quantities, features, reasons, strict=True)]
+
+
+def is_off(quantity: Quantity) -> bool:
+    """Whether a quantity is none of the reference's and leads to none of them."""
+    unsound = not quantity.sound and not quantity.repeated and not quantity.harmless
+    return unsound and quantity.match <= Match.ELSEWHERE
+
+
+def _is_dead_end(quantity: Quantity, reference: ReferenceGraph) -> bool:
+    """Whether a part of the reference's arithmetic is used as if it were the whole.
+
+    A part of a sum is fine as long as it goes into sums, a term of a product that was multiplied out when it does too.
+    Where the reference is a row of bare equations, whoever leaves its order must come back to it.
+    """
+    if quantity.sound or quantity.repeated or quantity.harmless or not Match.PARTLY <= quantity.match <= Match.GROUP:
+        return False
+    if quantity.match is Match.PARTLY or not quantity.consumers or reference.is_bare:
+        return True
+    additive = quantity.is_additive or quantity.match is Match.TERM
+    return any(consumer.is_additive != additive for consumer in quantity.consumers)
+
+
+def _suspicions(statements: Sequence[Statement], graph: ResponseGraph, algebra: Mapping[int, Standing]) -> list[str]:
+    """Why each step is suspect, "" where it is not."""
+    reasons = []
+    right_since: int | None = None  # the step that reached the right answer
+    for i, statement in enumerate(statements):
+        quantities = [quantity for quantity in graph.by_step[i] if not quantity.repeated]
+        off = next((quantity for quantity in quantities if is_off(quantity)), None)
+        dead_end = next((quantity for quantity in quantities if _is_dead_end(quantity, graph.reference)), None)
+        went_on = right_since is not None and any(quantity.new for quantity in quantities)
+        if statement.false is not None:
+            reasons.append(f"{statement.false.text.strip()} is false")
+        elif went_on:
+            reasons.append("it goes on after the right answer was reached")
+            right_since = None
+        elif off is not None:
+            reasons.append(f"the reference solution never comes to {off.value:g}")
+        elif dead_end is not None:
+            reasons.append(f"{dead_end.value:g} is only a part of what the reference solution computes")
+        elif algebra.get(i) is Standing.BREAKS:
+            reasons.append("no value of the reference solution fulfils this equation")
+        else:
+            reasons.append("")
+        right = (graph.reference.is_final(q.value, q.masks, q.operands) for q in graph.by_step[i])
+        if right_since is None and any(right) and not any("right answer" in reason for reason in reasons):
+            right_since = i
+    return reasons
+
+
+def _add_content(
+    features: list[dict[str, float]], statements: Sequence[Statement], graph: ResponseGraph, algebra: Mapping[int, Standing]
+) -> None:
+    reference = graph.reference
+    seen: set[float] = set()
+    for i, (statement, found) in enumerate(zip(statements, features, strict=True)):
+        quantities = graph.by_step[i]
+        new = [quantity for quantity in quantities if not quantity.repeated]
+        if new:
+            wrong = (q for q in new if is_off(q) and _has_other_operation(q, reference))
+            found["wrong_operation"] = float(any(wrong) and statement.false is None)
+        elif quantities:
+            found["repeats"] = 1.0
+        elif statement.algebra:
+            found["algebra_holds"] = float(algebra.get(i) is Standing.HOLDS)
+        elif _is_answer(statement) or not statement.mentions:
+            found["idle"] = 1.0
+        elif statement.mentions[-1] not in seen:
+            found["idle"] = float(not any(_is_news(value, seen, reference) for value in statement.mentions))
+        seen.update(quantity.value for quantity in quantities)
+        seen.update(statement.mentions)
+
+
+def _add_course(features: list[dict[str, float]], graph: ResponseGraph, suspects: Sequence[int]) -> None:
+    last_right = max((q.step for q in graph.quantities if q.sound and q.new), default=0)
+    for found in features[:last_right]:
+        found["recovers"] = 1.0
+    if suspects:
+        for quantity in graph.by_step[suspects[0]]:
+            for source in quantity.inputs:
+                if source.step < suspects[0]:
+                    features[source.step]["leads_astray"] = 1.0
+
+
+def _is_answer(statement: Statement) -> bool:
+    return len(statement.text) <= _LONGEST_ANSWER and _ANSWER.match(statement.text) is not None
+
+
+def _has_other_operation(quantity: Quantity, reference: ReferenceGraph) -> bool:
+    return any(c.operands == quantity.operands and c.operator != quantity.operator for c in reference.computations)
+
+
+def _is_news(value: float, seen: set[float], reference: ReferenceGraph) -> bool:
+    if value in seen or reference.reaches(value) or value in reference.stated or reference.givens.turns_into(value):
+        return False
+    return not any(round(value * factor, 3) in seen for factor in _LIKELY_CONVERSIONS)
+
+
+def _add_repairs(
+    features: list[dict[str, float]], statements: Sequence[Statement], graph: ResponseGraph, found: Repairs
+) -> None:
+    reference = graph.reference
+    roots = [q for q, needed in found.quantity if q is not graph.answer and q.value != needed and needed in reference.values]
+    for matched in (False, True):
+        root = next((quantity for quantity in roots if quantity.matched is matched), None)
+        if root is not None:
+            behind = {id(quantity) for quantity in ancestors(root)}
+            unsound = (q for q in graph.quantities if id(q) in behind and (q is root or _is_unsound(q)))
+            features[next(unsound).step]["repaired"] = 1.0
+    for test in (lambda v: reference.reaches(v) or reference.reaches(-v), reference.givens.turns_into):
+        uses = ((q, number) for q, number, needed in found.number if number != needed and test(needed))
+        quantity, number = next(uses, (None, 0.0))
+        if quantity is not None:
+            naming = [
+                i
+                for i, statement in enumerate(statements[: quantity.step])
+                if not graph.by_step[i] and number in statement.mentions and not _is_answer(statement)
+            ]
+            if naming:
+                features[naming[-1]]["introduces"] = 1.0
+    operation = next((quantity for quantity in found.operation if not quantity.matched), None)
+    if operation is not None:
+        features[operation.step]["wrong_operation"] = 1.0
+
+
+def _is_unsound(quantity: Quantity) -> bool:
+    parts = Match.PARTLY <= quantity.match <= Match.GROUP
+    return is_off(quantity) or (parts and not quantity.sound and not quantity.repeated and not quantity.harmless)
+
+
+def _add_wording(
+    features: list[dict[str, float]], statements: Sequence[Statement], graph: ResponseGraph, question: str
+) -> None:
+    reference = graph.reference
+    lines = [bag(line) for line in reference.lines]
+    wording = Wording([*lines, *(bag(sentence) for sentence in re.split(r"(?<=[.?!])\s+", question))])
+    for i, (statement, found) in enumerate(zip(statements, features, strict=True)):
+        new = [quantity for quantity in graph.by_step[i] if not quantity.repeated]
+        values = {quantity.value for quantity in new} or set(statement.mentions)
+        if not values:
+            continue
+        words = bag(statement.text)
+        likeness = [
+            (wording.likeness(words, line), bool(values & line_values))
+            for line, line_values in zip(lines, reference.line_values, strict=True)
+            if line_values
+        ]
+        same = max((value for value, shared in likeness if shared), default=0.0)
+        other = max((value for value, shared in likeness if not shared), default=0.0)
+        found["agrees"] = same
+        if new and statement.false is None and all(quantity.matched for quantity in new):
+            found["agrees_soundly"] = same
+        if words and not any(map(is_off, new)):
+            found["conflicts"] = other

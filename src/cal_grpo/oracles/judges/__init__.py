@@ -1,0 +1,22 @@
+"""Where is the first error, when an LLM is asked?"""
+
+from cal_grpo.oracles.judges.few_shot import FewShot, load_few_shot
+from cal_grpo.oracles.judges.gemini import GeminiOracle
+from cal_grpo.oracles.judges.openai import OpenAIOracle
+from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, read_answer, static_prompt
+from cal_grpo.oracles.judges.repair import style_of
+from cal_grpo.oracles.judges.replies import identity
+
+__all__ = [
+    "DIRECT",
+    "FewShot",
+    "GeminiOracle",
+    "OpenAIOracle",
+    "PromptStyle",
+    "identity",
+    "load_few_shot",
+    "query_prompt",
+    "read_answer",
+    "static_prompt",
+    "style_of",
+]

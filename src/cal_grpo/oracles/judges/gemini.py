@@ -1,0 +1,141 @@
+"""An oracle on Google's Gemini API."""
+
+import asyncio
+import importlib
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cal_grpo.errors import UsageError
+from cal_grpo.oracles.judges.few_shot import FewShot
+from cal_grpo.oracles.judges.prices import price_of
+from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, read_answer, static_prompt
+from cal_grpo.oracles.judges.replies import failed, identity, retry_after, retry_delay, tag_of_status, without_secret
+from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
+
+DEFAULT_MODEL = "gemini-2.5-flash"
+_BLOCKED = ("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "RECITATION", "SPII")
+
+
+class GeminiOracle:
+    """Asks for JSON of our schema.
+
+    Args:
+        model: default ``gemini-2.5-flash``.
+        base_url: another endpoint that speaks the protocol.
+        api_key: default ``GEMINI_API_KEY`` (or ``GOOGLE_API_KEY``).
+        few_shot: worked examples for the prompt.
+        timeout_s: time limit of one call.
+        prices: YAML file whose prices win over the package's.
+        style: how the error is asked for.
+        temperature: of sampling; above 0, several answers to one question differ.
+        max_answer_tokens: an answer is cut off there, thinking included; None: the server decides.
+
+    Raises:
+        UsageError: no key, or unreadable prices.
+    """
+
+    name = "gemini"
+
+    def __init__(
+        self,
+        model: str | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        few_shot: Sequence[FewShot] = (),
+        timeout_s: float = 60.0,
+        prices: Path | str | None = None,
+        style: PromptStyle = DIRECT,
+        temperature: float = 0.0,
+        max_answer_tokens: int | None = None,
+    ) -> None:
+        api_key = api_key or os.environ.get("GEMINI_API_KEY") or os.environ.get("GOOGLE_API_KEY") or None
+        if api_key is None:
+            raise UsageError("oracle 'gemini' got no API key; set GEMINI_API_KEY (environment or .env)")
+        from google import genai  # a second or two: here, not while the first questions wait
+
+        self.model, self.timeout_s = model or DEFAULT_MODEL, timeout_s
+        self.endpoint = base_url or "https://generativelanguage.googleapis.com"
+        self.price = price_of(self.model, prices)
+        self._style, self._static = style, static_prompt(few_shot, style)
+        sampling = {"temperature": temperature} | ({"max_tokens": max_answer_tokens} if max_answer_tokens else {})
+        self.identity = identity(self.name, self.model, self._static, sampling, style)
+        self._genai = genai
+        self._api_key = api_key
+        self._client: Any = None
+        self._config = genai.types.GenerateContentConfig(
+            system_instruction=self._static,
+            temperature=temperature,
+            max_output_tokens=max_answer_tokens,
+            response_mime_type="application/json",
+            response_json_schema=style.schema,
+        )
+        self._transport_errors = _transport_errors()
+
+    async def locate(self, query: Query) -> Verdict:
+        if self._client is None:
+            types = self._genai.types
+            options = types.HttpOptions(
+                base_url=self.endpoint,
+                timeout=int(self.timeout_s * 1000),
+                # One attempt: without this the client tries dropped connections once more (google-genai 3.6.1, aiohttp).
+                retry_options=types.HttpRetryOptions(attempts=1),
+            )
+            self._client = self._genai.Client(api_key=self._api_key, http_options=options)
+        began = time.monotonic()
+        try:
+            # The client's limit is one between two bytes; this one is on the whole call.
+            async with asyncio.timeout(self.timeout_s):
+                reply = await self._client.aio.models.generate_content(
+                    model=self.model, contents=query_prompt(query), config=self._config
+                )
+            return self._read(reply, time.monotonic() - began, query)
+        except self._genai.errors.APIError as e:
+            pause = retry_after(getattr(e.response, "headers", None))
+            return self._failed(tag_of_status(e.code or 0), e, began, retry_delay(e.details) if pause is None else pause)
+        except self._transport_errors as e:
+            tag = Tag.TIMEOUT if isinstance(e, TimeoutError) or "Timeout" in type(e).__name__ else Tag.UNAVAILABLE
+            return self._failed(tag, e, began)
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as e:
+            # The client reads the body before it knows that it is the protocol's (google-genai 3.6.1).
+            return self._failed(Tag.MALFORMED, f"the reply is off the protocol: {e}", began)
+
+    def _failed(self, tag: Tag, error: Exception | str, began: float, retry_after_s: float | None = None) -> Verdict:
+        return failed(tag, error, began, None if self.price is None else 0.0, self._api_key, retry_after_s)
+
+    def _read(self, reply: Any, latency_s: float, query: Query) -> Verdict:
+        counted = reply.usage_metadata
+        prompt_tokens = (counted and counted.prompt_token_count) or 0
+        completion_tokens = (counted and (counted.candidates_token_count or 0) + (counted.thoughts_token_count or 0)) or 0
+        usd = None if self.price is None else self.price.usd(prompt_tokens, completion_tokens)
+        usage = Usage(1, prompt_tokens, completion_tokens, usd, latency_s)
+        feedback = reply.prompt_feedback
+        if feedback is not None and feedback.block_reason:
+            return Verdict(Tag.REFUSED, usage=usage, detail=f"prompt blocked: {feedback.block_reason}"[:200])
+        if not reply.candidates:
+            return Verdict(Tag.MALFORMED, usage=usage, detail="the reply has no candidates")
+        reason = reply.candidates[0].finish_reason
+        if reason is not None and reason.name in _BLOCKED:
+            return Verdict(Tag.REFUSED, usage=usage, detail=f"answer blocked: {reason.name}")
+        parts = (reply.candidates[0].content and reply.candidates[0].content.parts) or []
+        text = "".join(part.text or "" for part in parts if not part.thought)
+        return read_answer(without_secret(text, self._api_key), usage, query, self._style)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.aio.aclose()
+            self._client = None
+
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """What the HTTP libraries raise that google-genai may use, whichever are installed."""
+    found: list[type[Exception]] = [OSError, TimeoutError]
+    for module, name in (("httpx", "HTTPError"), ("httpx2", "HTTPError"), ("aiohttp", "ClientError")):
+        try:
+            found.append(getattr(importlib.import_module(module), name))
+        except ImportError:
+            continue
+    return tuple(found)

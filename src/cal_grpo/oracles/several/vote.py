@@ -1,0 +1,104 @@
+"""Several critiques, one verdict: what most of them blame, what all of them blame, or what any of them blames."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal, get_args
+
+from cal_grpo.alignment import Miss, find_quote
+from cal_grpo.errors import UsageError
+from cal_grpo.oracles.several.members import Members
+from cal_grpo.oracles.types import Oracle, Query, Tag, Usage, Verdict
+
+Rule = Literal["majority", "intersection", "union"]
+
+
+class Vote:
+    """Asks several oracles, or one several times, at once, and blames what their quotes have in common.
+
+    Args:
+        oracles: whom to ask; the same one may be there more than once, which makes sense when it samples its answers.
+        rule: characters blamed by more than half of the critiques (``majority``), by all of them (``intersection``) or by
+            any (``union``). Of several places the one with most votes is taken, of equals the first.
+
+    A critique that finds no error, abstains or quotes what is not in the response counts against every place. A failed
+    call does not count; when fewer than half of the calls bring an answer, the first failure stands, and is tried again
+    without paying the others again. The confidence is the share of all critiques that are behind the place.
+
+    Raises:
+        UsageError: no oracle, or an unknown rule.
+    """
+
+    name = "vote"
+    metered = True
+
+    def __init__(self, oracles: Sequence[Oracle], rule: Rule = "majority") -> None:
+        if not oracles:
+            raise UsageError("vote got no oracles; expected at least one")
+        if rule not in get_args(Rule):
+            raise UsageError(f"vote rule is {rule!r}; expected one of {', '.join(get_args(Rule))}")
+        self._members, self._rule = Members(oracles), rule
+
+    async def locate(self, query: Query) -> Verdict:
+        size = len(self._members.oracles)
+        verdicts = await asyncio.gather(*(self._members.ask(i, query) for i in range(size)))
+        usage = sum((verdict.usage for verdict in verdicts), Usage())
+        slowest = max(verdict.usage.latency_s for verdict in verdicts)
+        usage = replace(usage, latency_s=slowest)  # they were asked at once
+        counted = [verdict for verdict in verdicts if not verdict.tag.is_failure]
+        if 2 * len(counted) < size:
+            failure = next(verdict for verdict in verdicts if verdict.tag.is_failure)
+            return replace(failure, usage=usage)
+        self._members.settle(query)
+        spans = [(span, verdict) for verdict in counted if (span := _find(query.response, verdict)) is not None]
+        return replace(self._elect(query.response, spans, len(counted)), usage=usage)
+
+    def _elect(self, response: str, spans: Sequence[tuple[tuple[int, int], Verdict]], voters: int) -> Verdict:
+        needed = {"majority": voters // 2 + 1, "intersection": voters, "union": 1}[self._rule]
+        size = len(self._members.oracles)
+        votes = [0] * len(response)
+        for (start, end), _ in spans:
+            for i in range(start, end):
+                votes[i] += 1
+        places = [place for place in _runs(votes, needed) if any(map(str.isalnum, response[slice(*place)]))]
+        if not places:
+            said = f"{len(spans)} of {voters} critiques quote a place, and no place has the votes for {self._rule}"
+            return Verdict(Tag.ABSTAINED, critique=said, confidence=round(max(votes, default=0) / size, 3))
+        start, end = max(places, key=lambda place: (max(votes[slice(*place)]), -place[0]))
+        confidence = round(max(votes[start:end]) / size, 3)
+        _, best = max(spans, key=lambda pair: min(end, pair[0][1]) - max(start, pair[0][0]))
+        segment = response[start:end]
+        start += len(segment) - len(segment.lstrip())
+        return Verdict(Tag.FOUND, best.critique, segment.strip(), response[max(0, start - 80) : start], confidence)
+
+    @property
+    def identity(self) -> Mapping[str, str] | None:
+        """What decides the answers; None when a member does not say."""
+        parts = self._members.identity()
+        return None if parts is None else {"oracle": f"{self.name} {self._rule}", "members": " + ".join(parts)}
+
+    @property
+    def free(self) -> bool:
+        return self._members.free
+
+    @property
+    def price(self) -> Any:
+        return self._members.price
+
+    async def aclose(self) -> None:
+        await self._members.aclose()
+
+
+def _find(response: str, verdict: Verdict) -> tuple[int, int] | None:
+    found = find_quote(response, verdict.segment, verdict.hint)
+    return None if isinstance(found, Miss) else found
+
+
+def _runs(votes: Sequence[int], needed: int) -> list[tuple[int, int]]:
+    """The stretches, as half-open indices, in which everything has the votes."""
+    edges = [i for i in range(len(votes) + 1) if _has(votes, i, needed) != _has(votes, i - 1, needed)]
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _has(votes: Sequence[int], i: int, needed: int) -> bool:
+    return 0 <= i < len(votes) and votes[i] >= needed

@@ -1,1 +1,0 @@
-"""Worked solutions as graphs of quantities: read, linked and compared with a reference solution."""

@@ -1,0 +1,190 @@
+"""An evaluation, from a config to a folder: greedy accuracy, pass@k and majority@k on held-out questions.
+
+answers.jsonl      a question a line: the greedy answer, the samples, the vote
+evaluation.json    the figures and what they were taken with
+"""
+
+import contextlib
+import json
+import os
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cal_grpo.config import TrainConfig
+from cal_grpo.engines import Answer, Answers
+from cal_grpo.errors import UsageError
+from cal_grpo.grading import Vote, majority
+from cal_grpo.policies import resolve_model
+from cal_grpo.runs.estimates import mean_share, pass_at_k, powers_up_to
+from cal_grpo.runs.interrupt import stop_on_interrupt
+from cal_grpo.runs.watch import Watcher
+from cal_grpo.tasks import load_task
+
+ANSWERS, FIGURES = "answers.jsonl", "evaluation.json"
+_STOPPING = "stopping after this batch of questions; press Ctrl-C again to quit without it"
+
+
+def evaluate(
+    config: TrainConfig,
+    samples: int | None = None,
+    output: Path | None = None,
+    *,
+    overwrite: bool = False,
+    every: bool = False,
+    watcher: Watcher | None = None,
+    began: float | None = None,
+) -> dict[str, Any]:
+    """Evaluate a policy and write a folder. Answers are written a batch of questions at a time; an interrupt keeps them.
+
+    Args:
+        config: names the policy, the task, ``max_eval_samples`` and how answers are sampled; what belongs to training is
+            left aside.
+        samples: sampled answers a question, for pass@k and majority@k; None samples none.
+        output: the folder; a fresh one under ``evals/`` by default.
+        overwrite: replace an evaluation that ``output`` holds.
+        every: ask every question of the data file instead of its held-out eighth.
+        watcher: hears about progress.
+        began: ``time.monotonic()`` at the start of the command, from which ``wall_s`` is counted.
+
+    Returns:
+        The content of ``evaluation.json``, and under ``"output"`` where it lies.
+
+    Raises:
+        UsageError: anything a person can fix; nothing is written before the input is checked.
+    """
+    began = time.monotonic() if began is None else began
+    watcher = watcher or Watcher()
+    if samples is not None and samples < 1:
+        raise UsageError(
+            f"samples is {samples}; expected 1 or more sampled answers a question, or none for greedy accuracy only"
+        )
+    folder = output or Path("evals") / f"{datetime.now():%Y%m%d-%H%M%S}-{config.task}"
+    _check(folder, overwrite)
+    watcher.stage("reading the task")
+    task = load_task(config, train=False, every=every)
+    if not task.eval:
+        source = config.data or config.task
+        raise UsageError(
+            f"{source} leaves no question to evaluate on; pass --questions 1 or more, or --all to ask the whole file"
+        )
+    config = config.fitted(task.prompt_tokens, task.answer_tokens)
+    resolve_model(config.model_id)
+    # jax takes seconds to import: the cheap mistakes above are reported before
+    watcher.stage("loading the policy")
+    from cal_grpo.engines.tunix import Session
+
+    session = Session.open(config, task, None)
+    figures = _Figures(samples or 0)
+    questions, skipped = len(session.held_out), session.skipped["held-out"]
+    if skipped:
+        watcher.note(f"{skipped} questions skipped: longer than {config.rollout.max_prompt_tokens} tokens")
+    with contextlib.ExitStack() as stack:
+        stack.callback(session.close)
+        file = stack.enter_context(_create(folder))
+        stop = stack.enter_context(stop_on_interrupt(watcher.note, _STOPPING))
+        watcher.stage("answering", questions * (1 + figures.samples))
+        for batch in session.answers(figures.samples, watcher.advance):
+            for answers in batch:
+                file.write(json.dumps(figures.add(answers), ensure_ascii=False) + "\n")
+            file.flush()
+            watcher.standing(figures.so_far())
+            if stop.is_set():
+                break
+        record = {
+            "model": config.model_id,
+            "task": config.task,
+            "data": None if config.data is None else str(config.data),
+            "seed": config.seed,
+            "samples": figures.samples,
+            "temperature": config.rollout.temperature,
+            "top_p": config.rollout.top_p,
+            "max_new_tokens": config.rollout.max_new_tokens,
+            "batch_size": config.eval.batch_size,
+            "skipped": skipped,
+            "interrupted": figures.questions < questions,
+            **figures.record(),
+            "wall_s": round(time.monotonic() - began, 2),
+            "compile_s": round(session.compile_s, 2),
+        }
+        _write(folder / FIGURES, record)
+    return record | {"output": str(folder)}
+
+
+class _Figures:
+    """Adds up what the questions came to."""
+
+    def __init__(self, samples: int) -> None:
+        self.samples = samples
+        self.greedy: list[float] = []
+        self.right: list[int] = []  # samples of each question
+        self.voted: list[float] = []
+
+    @property
+    def questions(self) -> int:
+        return len(self.greedy)
+
+    def add(self, answers: Answers) -> dict[str, Any]:
+        """Count a question; returns its line of ``answers.jsonl``."""
+        self.greedy.append(float(answers.greedy[1].correct))
+        row: dict[str, Any] = {
+            "question": answers.example.question,
+            "expected": answers.greedy[1].expected,
+            "greedy": _answer(answers.greedy),
+        }
+        if self.samples:
+            vote: Vote = majority([grade for _, grade in answers.samples])
+            self.right.append(sum(grade.correct for _, grade in answers.samples))
+            self.voted.append(float(vote.correct))
+            row["samples"] = [_answer(sample) for sample in answers.samples]
+            row["right"] = self.right[-1]
+            row["majority"] = {"answer": vote.answer, "votes": vote.votes, "correct": vote.correct}
+        return row
+
+    def so_far(self) -> str:
+        """The figures of the questions up to now, in a line."""
+        shares = {"greedy": self.greedy, f"pass@{self.samples}": [float(c > 0) for c in self.right]}
+        shares[f"majority@{self.samples}"] = self.voted
+        parts = [f"{name} {sum(values) / len(values):.1%}" for name, values in shares.items() if values]
+        return f"{', '.join(parts)} of {self.questions} questions"
+
+    def record(self) -> dict[str, Any]:
+        """The estimates with their intervals."""
+        ks = powers_up_to(self.samples) if self.right else []
+        of_k = {k: [pass_at_k(self.samples, right, k) for right in self.right] for k in ks}
+        return {
+            "questions": self.questions,
+            "greedy": mean_share(self.greedy)._asdict() if self.greedy else None,
+            "pass": {str(k): mean_share(values)._asdict() for k, values in of_k.items()},
+            "majority": mean_share(self.voted)._asdict() if self.voted else None,
+        }
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    text, grade = answer
+    return {"response": text, "extracted": grade.extracted, "correct": grade.correct}
+
+
+def _check(folder: Path, overwrite: bool) -> None:
+    held = [name for name in (ANSWERS, FIGURES) if (folder / name).exists()]
+    if held and not overwrite:
+        raise UsageError(
+            f"{folder} already holds an evaluation ({held[0]}); choose another --output, or pass --overwrite to replace it"
+        )
+
+
+def _create(folder: Path) -> Any:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FIGURES).unlink(missing_ok=True)  # figures of other answers
+        return (folder / ANSWERS).open("w", encoding="utf-8")
+    except OSError as e:
+        raise UsageError(f"{folder}: cannot be written to ({e.strerror}); choose another --output") from e
+
+
+def _write(file: Path, record: dict[str, Any]) -> None:
+    """All of it or nothing."""
+    draft = file.with_suffix(".tmp")
+    draft.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    os.replace(draft, file)

@@ -1,0 +1,228 @@
+"""What a run leaves behind.
+
+config.yaml     the resolved config
+metrics.jsonl   an object an optimizer update
+judge.jsonl     every call of the oracle: verdict, tokens, price, latency
+samples.jsonl   question, response, grade, verdict, spans and advantages of a share of the rollouts
+tensorboard/    the metrics again, as events
+checkpoints/    parameters and optimizer state
+policy/         the final policy as a Hugging Face folder
+adapter/        its LoRA adapter alone, in PEFT's format, if lora.save_adapter is set
+summary.json    the run in one object
+"""
+
+import itertools
+import json
+import math
+import os
+import random
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Self
+
+import numpy as np
+
+from cal_grpo.alignment import Miss, TokenSpan
+from cal_grpo.config import TrainConfig
+from cal_grpo.errors import UsageError
+from cal_grpo.pipeline import Credited, Judged, miss_reason
+from cal_grpo.runs.resume import Past, claim, cut_off, read_rows, replace_text
+
+_OURS = (
+    "config.yaml", "metrics.jsonl", "judge.jsonl", "samples.jsonl", "eval.jsonl", "tensorboard", "checkpoints", "policy",
+    "adapter", "summary.json",
+)  # fmt: skip
+
+
+class RunFolder:
+    """Writes a run. Every line is flushed when written: a killed run keeps what it had.
+
+    Args:
+        config: the run; its ``output_dir`` may be None for a fresh folder, unless it is resumed.
+        resume: go on with the run that the folder holds; ``cut_back`` says from where.
+
+    Raises:
+        UsageError: the folder holds a run, cannot be created, or is being written by another process.
+    """
+
+    def __init__(self, config: TrainConfig, resume: bool = False) -> None:
+        self.path = config.output_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{config.task}-{config.credit}"
+        if not resume:
+            self._clear(config)
+        self._metrics = _open(self.path / "metrics.jsonl", "a")
+        try:
+            claim(self._metrics, self.path)
+        except UsageError:
+            self._metrics.close()
+            raise
+        self._config = config
+        if not resume:
+            self._write_config()
+        self._samples = _open(self.path / "samples.jsonl", "a")
+        self._step = 0
+        self._draw = random.Random()
+        self._events: Any = None
+
+    def _clear(self, config: TrainConfig) -> None:
+        check_output(config)
+        for name in _held(self.path):
+            target = self.path / name
+            shutil.rmtree(target) if target.is_dir() else target.unlink()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise UsageError(f"{self.path}: cannot be created ({e.strerror}); choose another --output") from e
+
+    def _write_config(self) -> None:
+        replace_text(self.path / "config.yaml", self._config.to_yaml())
+
+    def cut_back(self, updates: int) -> Past:
+        """Take out what the run wrote after its first so many updates, for these are made again.
+
+        Killed in the middle of it, it can be done again: nothing about the updates before is ever missing. The events are
+        written anew from the metrics, for their file has no way to take back a step.
+
+        Raises:
+            UsageError: a file holds a line that the program did not write.
+        """
+        cut_off(self.path / "judge.jsonl", lambda line: True)  # the verdicts were paid for: all are kept
+        for name in ("samples.jsonl", "metrics.jsonl"):
+            cut_off(self.path / name, lambda row: bool(row["step"] <= updates))
+        cut_off(self.path / "eval.jsonl", lambda row: bool(updates) and row["when"] == "before")
+        (self.path / "summary.json").unlink(missing_ok=True)
+        past = Past(updates, read_rows(self.path / "metrics.jsonl"), read_rows(self.path / "eval.jsonl"))
+        shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+        at = time.time() - past.total("seconds")
+        for row in past.rows:
+            at += row.get("seconds") or 0
+            self._write_events(row, at)
+        self._write_config()
+        return past
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._metrics.close()
+        self._samples.close()
+        if self._events is not None:
+            self._events.close()
+
+    def write_metrics(self, row: dict[str, Any]) -> None:
+        """One update's numbers. What is not finite is written as null: JSON has no NaN."""
+        row = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        _write_line(self._metrics, row)
+        self._write_events(row, time.time())
+
+    def _write_events(self, row: Mapping[str, Any], at: float) -> None:
+        from tensorboardX import FileWriter
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        if self._events is None:
+            self._events = FileWriter(str(self.path / "tensorboard"))
+        numbers = {name: value for name, value in row.items() if name != "step" and isinstance(value, int | float)}
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in numbers.items()]
+        self._events.add_summary(Summary(value=values), row["step"], at)
+
+    def write_samples(self, step: int, credited: Credited) -> None:
+        if step != self._step:  # a stream an update: a resumed run draws what an uninterrupted one would have drawn
+            self._step, self._draw = step, random.Random(f"samples/{self._config.seed}/{step}")
+        for judged, advantages_T in zip(credited.judged, credited.advantages_BT, strict=True):
+            if self._draw.random() < self._config.sample_share:
+                _write_line(self._samples, {"step": step} | sample_record(judged, advantages_T))
+
+    def write_evaluation(self, part: str, rows: list[dict[str, Any]]) -> None:
+        with _open(self.path / "eval.jsonl", "a") as f:
+            for row in rows:
+                _write_line(f, {"when": part} | row)
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        replace_text(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
+
+
+def check_output(config: TrainConfig) -> None:
+    """Refuse an output folder that holds a run, unless the config says to overwrite it. Nothing is created yet.
+
+    Raises:
+        UsageError: it does, it cannot be created, or overwriting it would destroy the judge log that is to be replayed.
+    """
+    replay = config.oracle.replay
+    if replay is not None and config.output_dir is not None and replay.resolve().parent == config.output_dir.resolve():
+        raise UsageError(f"replay {replay} lies in the output folder and would be overwritten; choose another --output")
+    if config.output_dir is not None and not config.overwrite and (held := _held(config.output_dir)):
+        raise UsageError(
+            f"{config.output_dir} already holds a run ({held[0]}); choose another --output, or pass --overwrite to replace it"
+        )
+    wanted = config.output_dir or Path("runs")
+    there = next(folder for folder in (wanted, *wanted.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        why = "cannot be written to" if there.is_dir() else "is a file"
+        raise UsageError(f"{wanted}: cannot be created ({there} {why}); choose another --output")
+
+
+def _held(path: Path) -> list[str]:
+    return [name for name in _OURS if (path / name).exists()]
+
+
+def sample_record(judged: Judged, advantages_T: np.ndarray) -> dict[str, Any]:
+    """One rollout as JSON. Advantages are run-length coded: ``[[value, tokens], ...]``, and each run has its characters."""
+    completion, verdict, outcome = judged.completion, judged.verdict, judged.outcome
+    advantages = run_lengths(advantages_T[: len(completion.token_ids)])
+    record: dict[str, Any] = {
+        "question": completion.question,
+        "response": judged.text,
+        "tokens": len(completion.token_ids),
+        "correct": completion.grade.correct,
+        "extracted": completion.grade.extracted,
+        "expected": completion.grade.expected,
+        "reward": completion.reward,
+        "advantages": advantages,
+        "advantage_characters": run_characters(advantages, judged.decoded.ends_T),
+    }
+    if verdict is not None:
+        record["verdict"] = {
+            "tag": str(verdict.tag),
+            "critique": verdict.critique,
+            "segment": verdict.segment,
+            "confidence": verdict.confidence,
+            "missed": miss_reason(judged),
+        }
+    if isinstance(outcome, TokenSpan):
+        record["span"] = {
+            "tokens": [outcome.start, outcome.end],
+            "characters": [outcome.char_start, outcome.char_end],
+            "method": outcome.method,
+            "score": round(outcome.score, 4),
+        }
+    elif isinstance(outcome, Miss):
+        record["miss"] = outcome.reason
+    return record
+
+
+def run_lengths(values: np.ndarray) -> list[list[float]]:
+    """``[0, 0, -1]`` as ``[[0.0, 2], [-1.0, 1]]``, values rounded to six digits."""
+    return [[value, len(list(run))] for value, run in itertools.groupby(round(float(v), 6) for v in values)]
+
+
+def run_characters(runs: Sequence[Sequence[float]], ends_T: np.ndarray) -> list[int]:
+    """How many characters of the text each run of tokens adds; a character that two share is the first one's.
+
+    Args:
+        runs: ``[[value, tokens], ...]``, T tokens in all.
+        ends_T: where each token's characters end, never decreasing.
+    """
+    ends = [int(ends_T[last - 1]) for last in itertools.accumulate(int(tokens) for _, tokens in runs)]
+    return [end - start for start, end in itertools.pairwise([0, *ends])]
+
+
+def _open(path: Path, mode: str) -> IO[str]:
+    # A lone surrogate, which JSON can spell but UTF-8 cannot, is written as its backslash escape: JSON's own.
+    return path.open(mode, encoding="utf-8", errors="backslashreplace")
+
+
+def _write_line(file: IO[str], record: dict[str, Any]) -> None:
+    file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    file.flush()

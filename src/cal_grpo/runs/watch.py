@@ -1,0 +1,22 @@
+"""What a run tells whoever is watching it."""
+
+from cal_grpo.engines import UpdateTally
+
+
+class Watcher:
+    """Hears about a run's progress and does nothing; the command line shows it instead."""
+
+    def stage(self, name: str, total: int = 0) -> None:
+        """A new part of the run begins; ``total`` units of work, 0 if not known."""
+
+    def advance(self, done: int) -> None:
+        """``done`` units of the current stage are finished."""
+
+    def update(self, tally: UpdateTally) -> None:
+        """A micro-batch was sampled and credited; ``tally`` is its update so far, the same object until the next begins."""
+
+    def standing(self, text: str) -> None:
+        """The result so far, in a line; the next one takes its place."""
+
+    def note(self, text: str) -> None:
+        """One line that a person should not miss."""

@@ -1,0 +1,119 @@
+"""What every run of a study shares: a policy, its questions, and graded, judged rollouts."""
+
+import functools
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cal_grpo.alignment import Aligner
+from cal_grpo.credit import Weights
+from cal_grpo.engines.tunix.models import load_policy, make_mesh, render
+from cal_grpo.errors import UsageError
+from cal_grpo.grading import grade_answer
+from cal_grpo.oracles import CALOracle
+from cal_grpo.pipeline import Completion, CreditPipeline
+from cal_grpo.policies import resolve_model
+from cal_grpo.tasks import Example, stories
+from study.simulator import Prompts, Rollouts, Sampler, from_tunix, pad_prompts
+from study.simulator.sample import stream
+
+# Named streams of draws, see ``stream``.
+_TRAINING, _HELD_OUT, _PASS_AT_K = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question as the policy reads it."""
+
+    example: Example
+    prompt_ids: tuple[int, ...]
+
+
+class World:
+    """A policy on ``ledger`` stories with a given number of changes.
+
+    Args:
+        policy: ``"embedded"`` or a folder.
+        steps: changes in a story.
+        group_size: G, answers a question in training.
+        held_out: questions for evaluation; the same for every run.
+
+    Raises:
+        UsageError: the policy cannot be loaded, or a prompt of that many steps does not fit the padded length.
+    """
+
+    def __init__(self, policy: str, steps: int, group_size: int, held_out: int) -> None:
+        self.steps, self.group_size = steps, group_size
+        loaded = load_policy(resolve_model(policy), make_mesh())
+        self.tokenizer = loaded.tokenizer
+        self.shape, self.params = from_tunix(loaded.model)
+        self._prompt_tokens, answer_tokens = 48 + 9 * steps, 16 + 11 * steps
+        self.sampler = Sampler(self.shape, answer_tokens, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id or 0)
+        self.aligner = Aligner(self.tokenizer)
+        self.held_out = list(itertools.islice(self._questions("eval", 0), held_out))
+
+    def pipeline(self, credit: str, oracle: CALOracle | None, weights: Weights) -> CreditPipeline:
+        """The library's own way from graded rollouts to advantages."""
+        return CreditPipeline(oracle, self.aligner, credit, weights, self.group_size)
+
+    def training(self, seed: int, batch_size: int) -> Iterator[list[Question]]:
+        """Batches of training questions for ever; they depend on the seed alone."""
+        questions = self._questions("train", seed)
+        while True:
+            yield list(itertools.islice(questions, batch_size))
+
+    def roll_out(self, params: Any, questions: Sequence[Question], seed: int, step: int) -> tuple[Prompts, Rollouts]:
+        """``group_size`` answers to each question. The noise depends on seed and step alone."""
+        prompts = self._pad(questions)
+        return prompts, self.sampler(params, prompts, stream(_TRAINING, seed, step), self.group_size)
+
+    def completions(self, questions: Sequence[Question], rollouts: Rollouts, group_size: int) -> list[Completion]:
+        """Graded answers, as the pipeline takes them."""
+        return [
+            self._completion(questions[row // group_size].example, ids_T[:length].tolist(), logprobs_T[:length])
+            for row, (ids_T, logprobs_T, length) in enumerate(
+                zip(rollouts.ids_BT, rollouts.logprobs_BT, rollouts.lengths_B, strict=True)
+            )
+        ]
+
+    def accuracy(self, params: Any, batch_size: int = 128) -> list[bool]:
+        """Which held-out questions a greedy answer gets right, in order."""
+        right: list[bool] = []
+        for start in range(0, len(self.held_out), batch_size):
+            batch = self.held_out[start : start + batch_size]
+            padded = (batch * batch_size)[:batch_size]
+            rollouts = self.sampler(params, self._pad(padded), stream(_HELD_OUT, 0), 1, temperature=0.0)
+            right += [c.grade.correct for c in self.completions(padded, rollouts, 1)][: len(batch)]
+        return right
+
+    @functools.cached_property
+    def start_accuracy(self) -> list[bool]:
+        """``accuracy`` of the policy itself, where every training begins."""
+        return self.accuracy(self.params)
+
+    def right_of_k(self, params: Any, k: int, questions: int, seed: int, batch_size: int = 16) -> np.ndarray:
+        """bool (questions, k): which of k sampled answers to each of the first held-out questions are right."""
+        rows = []
+        for start in range(0, questions, batch_size):
+            batch = self.held_out[start : min(start + batch_size, questions)]
+            rollouts = self.sampler(params, self._pad(batch), stream(_PASS_AT_K, seed, start), k)
+            rows += [c.grade.correct for c in self.completions(batch, rollouts, k)]
+        return np.array(rows).reshape(-1, k)
+
+    def _completion(self, example: Example, token_ids: list[int], logprobs_T: np.ndarray) -> Completion:
+        grade = grade_answer(self.aligner.decode(token_ids).text, example.answer)
+        return Completion(example.question, example.reference, token_ids, grade, float(grade.correct), logprobs_T)
+
+    def _pad(self, questions: Sequence[Question]) -> Prompts:
+        ids = [question.prompt_ids for question in questions]
+        return pad_prompts(ids, self._prompt_tokens, self.tokenizer.pad_token_id or 0)
+
+    def _questions(self, split: Any, seed: int) -> Iterator[Question]:
+        for example in stories(seed=seed, steps=self.steps, split=split):
+            ids = tuple(self.tokenizer.encode(render(example.question, self.tokenizer)))
+            if len(ids) > self._prompt_tokens:
+                raise UsageError(f"a story of {self.steps} steps has {len(ids)} tokens; expected {self._prompt_tokens} at most")
+            yield Question(example, ids)
