@@ -21,7 +21,7 @@ from _judge_server import JudgeServer, Reply, Request, answer, error, verdict
 from tokenizers import Tokenizer
 
 from cal_grpo.alignment import Aligner, TokenSpan
-from cal_grpo.credit import Weights
+from cal_grpo.credit import Weights, formula
 from cal_grpo.grading import grade_answer
 from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import Completion, CreditPipeline, miss_reason
@@ -105,7 +105,9 @@ def table_row(name: str, protocol: str) -> dict:
     with JudgeServer(script) as server:
         settings = {"base_url": getattr(server, protocol), "timeout_s": TIMEOUT_S if name == "timeout" else 30.0}
         with CALOracle(protocol, model="m", api_key="k" * 20, concurrency=16, breaker_failures=0, **settings) as oracle:
-            pipeline = CreditPipeline(oracle, Aligner(TOKENIZER), "prefix", Weights(), 2, on_miss="drop", on_failure="drop")
+            pipeline = CreditPipeline(
+                oracle, Aligner(TOKENIZER), formula("prefix"), Weights(), 2, on_miss="drop", on_failure="drop"
+            )
             credited = pipeline.redeem(pipeline.submit(rows), np.random.default_rng(0))
             spent, retried = oracle.spent, oracle.retried
     wrong = 0

@@ -10,12 +10,13 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from cal_grpo.config import EMBEDDED, load_config
-from cal_grpo.credit import Batch, Weights, error_step
+from cal_grpo.credit import Batch, Weights
 from cal_grpo.engines.tunix.training import adam
 from cal_grpo.oracles import CALOracle, ReferenceOracle
 from cal_grpo.pipeline import Credited
 from study.misjudge import Misjudging
 from study.simulator import Learner, LossSettings
+from study.survival import error_step
 from study.world import World
 
 

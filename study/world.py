@@ -17,6 +17,7 @@ from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import Completion, CreditPipeline
 from cal_grpo.policies import resolve_model
 from cal_grpo.tasks import Example, stories
+from study.formulas import formula_of
 from study.simulator import Prompts, Rollouts, Sampler, from_tunix, pad_prompts
 from study.simulator.sample import stream
 
@@ -57,7 +58,7 @@ class World:
 
     def pipeline(self, credit: str, oracle: CALOracle | None, weights: Weights) -> CreditPipeline:
         """The library's own way from graded rollouts to advantages."""
-        return CreditPipeline(oracle, self.aligner, credit, weights, self.group_size)
+        return CreditPipeline(oracle, self.aligner, formula_of(credit), weights, self.group_size)
 
     def training(self, seed: int, batch_size: int) -> Iterator[list[Question]]:
         """Batches of training questions for ever; they depend on the seed alone."""

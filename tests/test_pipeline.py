@@ -7,7 +7,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from cal_grpo.alignment import Aligner
-from cal_grpo.credit import Weights
+from cal_grpo.credit import Weights, formula
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import grade_answer
 from cal_grpo.oracles import CALOracle, Query, Tag, Usage, Verdict
@@ -39,7 +39,7 @@ def completion(text, answer="7"):
 def credit(texts, script, name="prefix", **settings):
     oracle = Scripted(script)
     with CALOracle(oracle) as asked:
-        pipeline = CreditPipeline(asked, Aligner(TOKENIZER), name, Weights(), len(texts), **settings)
+        pipeline = CreditPipeline(asked, Aligner(TOKENIZER), formula(name), Weights(), len(texts), **settings)
         credited = pipeline.redeem(pipeline.submit([completion(t) for t in texts]), np.random.default_rng(0))
     return credited, oracle
 
@@ -131,7 +131,7 @@ def test_the_formulas_that_want_them_get_steps_and_log_probs():
         dataclasses.replace(completion(t), logprobs=np.log(np.linspace(0.5, 1, length, dtype=np.float32)))
         for t in (RIGHT, WRONG)
     ]
-    pipeline = CreditPipeline(None, Aligner(TOKENIZER), "probability_mask", Weights(), 2)
+    pipeline = CreditPipeline(None, Aligner(TOKENIZER), formula("probability_mask"), Weights(), 2)
     credited = pipeline.redeem(pipeline.submit(sampled), np.random.default_rng(0))
     unsure_T = np.linspace(0.5, 1, length) < 0.9
     np.testing.assert_array_equal(credited.advantages_BT != 0, [unsure_T, unsure_T])

@@ -12,8 +12,9 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from cal_grpo.credit import formula
+from cal_grpo.credit import FORMULAS, Weights, formula
 from cal_grpo.errors import UsageError
+from cal_grpo.plugins import is_path
 
 EMBEDDED = "embedded"
 LoraModule = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -172,7 +173,9 @@ class TrainConfig(_Section):
 
     @model_validator(mode="after")
     def _check(self) -> "TrainConfig":
-        formula(self.credit)
+        if self.credit not in FORMULAS and not is_path(self.credit):  # a user's own module is imported by the run that needs it
+            formula(self.credit)
+        self.weights()
         if self.num_generations < 2:
             raise ValueError(f"num_generations is {self.num_generations}; expected at least 2: credit is relative to a group")
         if self.micro_batch_size and self.batch_size % self.micro_batch_size:
@@ -187,9 +190,11 @@ class TrainConfig(_Section):
             )
         if "@" in (self.cal_base_url or "").partition("//")[2].partition("/")[0]:
             raise ValueError("cal_base_url holds a user or password, which config.yaml would keep; set OPENAI_BASE_URL instead")
-        if not self.negative_reward < 0:
-            raise ValueError(f"negative_reward is {self.negative_reward}; expected a number below 0, such as -1.0")
         return self
+
+    def weights(self) -> Weights:
+        """The numbers of the credit formula."""
+        return Weights(self.negative_reward, self.prefix_reward)
 
     def fitted(self, prompt_tokens: int, answer_tokens: int) -> "TrainConfig":
         """This config with the task's lengths where none were given."""

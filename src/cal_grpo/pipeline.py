@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from cal_grpo.alignment import Aligner, Decoded, Miss, TokenSpan
-from cal_grpo.credit import OUTCOME_ONLY, Batch, Fallback, Weights, assign_credit, group_relative, token_mask
+from cal_grpo.credit import Batch, Fallback, Formula, Weights, assign_credit, group_relative, token_mask
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle, Query, Tag, Verdict, split_steps
@@ -88,9 +88,9 @@ class CreditPipeline:
     """Oracle, alignment and credit for one tokenizer.
 
     Attributes:
-        oracle: asked about wrong answers only; None with ``credit="grpo"``, which asks nothing.
+        oracle: asked about wrong answers only; None where the formula needs none.
         aligner: maps quotes to the policy's tokens.
-        credit: name of the formula.
+        credit: the formula.
         weights: its numbers.
         group_size: completions a question.
         on_miss: what a row gets when no error was named or the quote cannot be mapped.
@@ -99,7 +99,7 @@ class CreditPipeline:
 
     oracle: CALOracle | None
     aligner: Aligner
-    credit: str
+    credit: Formula
     weights: Weights
     group_size: int
     on_miss: OnTrouble = "grpo"
@@ -108,7 +108,7 @@ class CreditPipeline:
     def submit(self, completions: Sequence[Completion]) -> Pending:
         """Ask about the wrong answers, without waiting."""
         decoded = [self.aligner.decode(c.token_ids) for c in completions]
-        oracle = None if self.credit in OUTCOME_ONLY else self.oracle
+        oracle = self.oracle if self.credit.needs_oracle else None
         verdicts = [
             oracle.submit(Query(c.question, c.reference, d.text)) if oracle is not None and not c.grade.correct else None
             for c, d in zip(completions, decoded, strict=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cal_grpo.config import OracleSection, TrainConfig
-from cal_grpo.credit import OUTCOME_ONLY
+from cal_grpo.credit import formula
 from cal_grpo.engines import UpdateTally
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Usage
@@ -109,7 +109,7 @@ def _past(folder: RunFolder, session: Any, watcher: Watcher) -> Past:
 
 
 def _build_oracle(config: TrainConfig, watcher: Watcher) -> CALOracle | None:
-    if not config.use_cal or config.credit in OUTCOME_ONLY:
+    if not config.use_cal or not formula(config.credit).needs_oracle:
         return None
     return CALOracle(
         config.cal_provider,

@@ -6,7 +6,7 @@ import warnings
 from tunix.rl.grpo.grpo_learner import GRPOConfig
 
 from cal_grpo.alignment import OnAmbiguous
-from cal_grpo.credit import Weights, formula
+from cal_grpo.credit import Compute, Formula, Weights, formula
 from cal_grpo.errors import UsageError
 from cal_grpo.pipeline import OnTrouble
 
@@ -17,7 +17,7 @@ class CALGRPOConfig(GRPOConfig):
 
     Attributes:
         use_cal: False trains plain Tunix GRPO: same code path, same parameters bit for bit.
-        credit: name of the formula, see ``cal_grpo.credit.FORMULAS``.
+        credit: the formula: a name, ``module:name`` or a function, see ``cal_grpo.credit.formula``.
         negative_reward: advantage of a blamed token, < 0.
         prefix_reward: advantage of the tokens before the error, >= 0 (``prefix`` only).
         on_miss: what a wrong row gets when no error was named or the quote cannot be mapped; None means ``grpo``, and
@@ -37,7 +37,7 @@ class CALGRPOConfig(GRPOConfig):
     """
 
     use_cal: bool = True
-    credit: str = "prefix"
+    credit: str | Compute | Formula = "prefix"
     negative_reward: float = -1.0
     prefix_reward: float = 0.3
     on_miss: OnTrouble | None = None
@@ -55,10 +55,7 @@ class CALGRPOConfig(GRPOConfig):
             )
         super().__post_init__()
         formula(self.credit)
-        try:
-            self.weights()
-        except ValueError as e:
-            raise UsageError(str(e)) from e
+        self.weights()
         fallback: OnTrouble = "drop" if self.credit == "sparse" else "grpo"
         self.on_miss = self._checked("on_miss", self.on_miss or fallback)
         self.on_failure = self._checked("on_failure", self.on_failure or fallback)

@@ -16,7 +16,7 @@ from tunix.rl.grpo.grpo_learner import GRPOLearner
 from tunix.rl.rl_cluster import Mode, RLCluster
 
 from cal_grpo.alignment import Aligner
-from cal_grpo.credit import OUTCOME_ONLY, READS_LOGPROBS
+from cal_grpo.credit import formula
 from cal_grpo.engines.tunix.rollouts import seed_rollouts
 from cal_grpo.engines.tunix.training.config import CALGRPOConfig
 from cal_grpo.engines.tunix.training.overlap import PendingExample, Redeemer
@@ -75,9 +75,9 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
 
     def _build_pipeline(self, config: CALGRPOConfig, oracle: CALOracle | Oracle | None) -> CreditPipeline:
         # Plain GRPO goes through the pipeline too, for its records; it asks nothing and its advantages stay Tunix's.
-        credit = config.credit if config.use_cal else "grpo"
-        if oracle is None and credit not in OUTCOME_ONLY:
-            raise UsageError(f"credit={credit!r} needs an oracle; pass oracle=CALOracle(...) or set use_cal=False")
+        credit = formula(config.credit if config.use_cal else "grpo")
+        if oracle is None and credit.needs_oracle:
+            raise UsageError(f"credit={credit.name!r} needs an oracle; pass oracle=CALOracle(...) or set use_cal=False")
         return CreditPipeline(
             oracle=oracle if oracle is None or isinstance(oracle, CALOracle) else CALOracle(oracle),
             aligner=Aligner(
@@ -168,7 +168,7 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
 
     def _logprobs(self, example: Any) -> np.ndarray | None:
         """(B, T) of the policy that sampled, at temperature 1; None where the formula does not read them."""
-        if self._pipeline.credit not in READS_LOGPROBS:
+        if not self._pipeline.credit.reads_logprobs:
             return None
         logps_BT = example.old_per_token_logps
         if logps_BT is None:  # one pass more; Tunix's sampler returns them, but its learner keeps them to itself
