@@ -122,7 +122,7 @@ def test_equal_answers_are_asked_about_once_and_count_as_cached():
 def test_the_formulas_that_want_them_get_steps_and_log_probs():
     # Two lines: "3+4=8" has five tokens, the line break and "#### 8" make the rest.
     length = len(TOKENIZER.encode(WRONG).ids)
-    credited, _ = credit([RIGHT, WRONG], {WRONG: found("3+4=8")}, "survival")
+    credited, _ = credit([RIGHT, WRONG], {WRONG: found("3+4=8")}, "study.survival:survival")
     assert [list(ends) for ends in credited.batch.step_ends] == [[5, length]] * 2
     # One of two fails in the first step: V_0 = 1/2, V_1 = V_2 = 1.
     np.testing.assert_allclose(credited.advantages_BT[1], [-0.5] * 5 + [0] * (length - 5))
