@@ -24,7 +24,7 @@ from cal_grpo.alignment import Aligner, TokenSpan
 from cal_grpo.credit import Weights, formula
 from cal_grpo.grading import grade_answer
 from cal_grpo.oracles import CALOracle
-from cal_grpo.pipeline import Completion, CreditPipeline, miss_reason
+from cal_grpo.pipeline import Completion, CreditPipeline
 from cal_grpo.policies import EMBEDDED
 
 SAMPLES, SHARE = 200, 0.3
@@ -108,7 +108,7 @@ def table_row(name: str, protocol: str) -> dict:
             pipeline = CreditPipeline(
                 oracle, Aligner(TOKENIZER), formula("prefix"), Weights(), 2, on_miss="drop", on_failure="drop"
             )
-            credited = pipeline.redeem(pipeline.submit(rows), np.random.default_rng(0))
+            credited = pipeline.redeem(pipeline.submit(rows))
             spent, retried = oracle.spent, oracle.retried
     wrong = 0
     for judged, advantages_T in zip(credited.judged, credited.advantages_BT, strict=True):
@@ -122,7 +122,7 @@ def table_row(name: str, protocol: str) -> dict:
         else:
             good = not advantages_T.any()
         wrong += not good
-    tagged = Counter(reason for j in credited.judged if (reason := miss_reason(j)) is not None)
+    tagged = Counter(j.miss for j in credited.judged if j.miss is not None)
     return {
         "fault": name,
         "answered": int(credited.metrics["found"]),

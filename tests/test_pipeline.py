@@ -40,7 +40,7 @@ def credit(texts, script, name="prefix", **settings):
     oracle = Scripted(script)
     with CALOracle(oracle) as asked:
         pipeline = CreditPipeline(asked, Aligner(TOKENIZER), formula(name), Weights(), len(texts), **settings)
-        credited = pipeline.redeem(pipeline.submit([completion(t) for t in texts]), np.random.default_rng(0))
+        credited = pipeline.redeem(pipeline.submit([completion(t) for t in texts]))
     return credited, oracle
 
 
@@ -103,7 +103,7 @@ def test_every_outcome_has_its_declared_fallback_and_is_counted(verdict, reason,
     assert dropped.advantages_BT[0].any()  # its grade stays in the group's baseline
     plain, _ = credit([RIGHT, WRONG], {WRONG: verdict}, **settings, **{option: "grpo"})
     np.testing.assert_allclose(plain.advantages_BT[1], -0.7071, atol=1e-3)
-    with pytest.raises(UsageError, match=f"no usable span: {reason}.*set {option} to 'grpo' or 'drop'"):
+    with pytest.raises(UsageError, match=f"no usable span: {reason}.*set {option} to 'mean', 'grpo' or 'drop'"):
         credit([RIGHT, WRONG], {WRONG: verdict}, **{option: "raise"})
 
 
@@ -132,7 +132,7 @@ def test_the_formulas_that_want_them_get_steps_and_log_probs():
         for t in (RIGHT, WRONG)
     ]
     pipeline = CreditPipeline(None, Aligner(TOKENIZER), formula("probability_mask"), Weights(), 2)
-    credited = pipeline.redeem(pipeline.submit(sampled), np.random.default_rng(0))
+    credited = pipeline.redeem(pipeline.submit(sampled))
     unsure_T = np.linspace(0.5, 1, length) < 0.9
     np.testing.assert_array_equal(credited.advantages_BT != 0, [unsure_T, unsure_T])
 

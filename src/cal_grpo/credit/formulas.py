@@ -36,7 +36,7 @@ FORMULAS: dict[str, Compute] = {
     "probability_mask": probability_mask,
 }
 
-Fallback = Literal["drop", "grpo"]
+Fallback = Literal["mean", "drop", "grpo"]
 
 
 def formula(credit: str | Compute | Formula) -> Formula:
@@ -62,7 +62,11 @@ def formula(credit: str | Compute | Formula) -> Formula:
 
 
 def assign_credit(
-    credit: str | Compute | Formula, batch: Batch, weights: Weights, fallbacks: Sequence[Fallback | None]
+    credit: str | Compute | Formula,
+    batch: Batch,
+    weights: Weights,
+    fallbacks: Sequence[Fallback | None],
+    mean_found: float | None = None,
 ) -> np.ndarray:
     """A formula's advantages, with the declared fallback on every wrong row that has no span.
 
@@ -71,7 +75,10 @@ def assign_credit(
         batch: graded and judged completions.
         weights: the formula's numbers.
         fallbacks: one entry a row; read only where the row is wrong and has no span. ``"drop"`` gives zeros,
-            ``"grpo"`` the row's group-relative advantage on all its tokens.
+            ``"grpo"`` the row's group-relative advantage on all its tokens, ``"mean"`` ``mean_found`` divided among its
+            tokens: what a wrong answer loses on the average whose error was found, so that not being found does not pay.
+        mean_found: the mean row sum of the update's wrong rows that have a span, of which a positive one counts as 0; None
+            where none has one: then ``"mean"`` is ``"grpo"``, and never above 0.
 
     Returns:
         advantages_BT, float32 (B, max(lengths)).
@@ -85,12 +92,17 @@ def assign_credit(
     if not chosen.needs_oracle:
         return advantages_BT
     plain_BT = grpo(batch, weights)
-    for row, (right, span, fallback) in enumerate(zip(batch.correct_B, batch.spans, fallbacks, strict=True)):
+    rows = zip(batch.correct_B, batch.spans, fallbacks, batch.lengths_B, strict=True)
+    for row, (right, span, fallback, length) in enumerate(rows):
         if right or span is not None:
             continue
         if fallback is None:
             raise ValueError(f"row {row} is wrong and has neither a span nor a fallback")
         advantages_BT[row] = plain_BT[row] if fallback == "grpo" else 0.0
+        if fallback == "mean":
+            advantages_BT[row] = np.minimum(plain_BT[row], 0.0)
+            if mean_found is not None:
+                advantages_BT[row, :length] = min(mean_found, 0.0) / max(length, 1)
     return advantages_BT
 
 

@@ -28,7 +28,7 @@ import numpy as np
 from cal_grpo.alignment import Miss, TokenSpan
 from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
-from cal_grpo.pipeline import Credited, Judged, miss_reason
+from cal_grpo.pipeline import Credited, Judged
 from cal_grpo.runs.resume import Past, claim, cut_off, read_rows, replace_text
 
 _OURS = (
@@ -175,6 +175,7 @@ def sample_record(judged: Judged, advantages_T: np.ndarray) -> dict[str, Any]:
         "question": completion.question,
         "response": judged.text,
         "tokens": len(completion.token_ids),
+        "truncated": completion.truncated,
         "correct": completion.grade.correct,
         "extracted": completion.grade.extracted,
         "expected": completion.grade.expected,
@@ -188,7 +189,7 @@ def sample_record(judged: Judged, advantages_T: np.ndarray) -> dict[str, Any]:
             "critique": verdict.critique,
             "segment": verdict.segment,
             "confidence": verdict.confidence,
-            "missed": miss_reason(judged),
+            "missed": judged.miss,
         }
     if isinstance(outcome, TokenSpan):
         record["span"] = {
