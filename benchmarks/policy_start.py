@@ -11,7 +11,7 @@ import json
 import re
 
 from cal_grpo.config import load_config
-from cal_grpo.engines.tunix.session import Session
+from cal_grpo.engines import engine_of
 from cal_grpo.intervals import share
 from cal_grpo.tasks import load_task
 
@@ -40,9 +40,10 @@ def main() -> None:
     for name in args.cases:
         config = load_config(overrides=CASES[name] | common)
         task = load_task(config, train=False)
-        session = Session.open(config.fitted(task.prompt_tokens, task.answer_tokens), task, None)
-        rows = [(text, grade.correct) for _, text, grade in session.evaluate(lambda _: None)]
-        session.close()
+        engine = engine_of(config.engine).open(config.fitted(task.prompt_tokens, task.answer_tokens), task, None)
+        greedy = [answered.greedy for batch in engine.answers(0, lambda _: None) for answered in batch]
+        rows = [(text, grade.correct) for text, grade in greedy]
+        engine.close()
         wrong = [text for text, correct in rows if not correct]
         table[name] = {
             "n": len(rows),

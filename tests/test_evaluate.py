@@ -8,8 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from cal_grpo.config import TrainConfig, load_config
+from cal_grpo.engines import Answers
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import grade_answer
+from cal_grpo.runs import evaluation
 from cal_grpo.runs.estimates import pass_at_k
 from cal_grpo.runs.evaluation import evaluate
 from cal_grpo.runs.watch import Watcher
@@ -85,9 +87,7 @@ class Told(Watcher):
 
 @pytest.fixture
 def engine(monkeypatch):
-    """``engine(events)``: a session whose every batch has one right question; an event is called before the next batch."""
-    from cal_grpo.engines.tunix import session
-    from cal_grpo.engines.tunix.rollouts.answering import Answers
+    """``engine(events)``: one whose every batch has one right question; an event is called before the next batch."""
 
     def install(*events):
         def answers(samples, on_done):
@@ -101,9 +101,10 @@ def engine(monkeypatch):
                 yield [Answers(example, graded[0], graded[1:])]
 
         opened = SimpleNamespace(
-            answers=answers, held_out=[None] * (len(events) + 1), skipped={"held-out": 2}, compile_s=0.0, close=lambda: None
-        )
-        monkeypatch.setattr(session.Session, "open", lambda *_: opened)
+            answers=answers, held_out=[None] * (len(events) + 1), skipped={"held-out": 2}, compile_s=0.0, device="toy",
+            close=lambda: None,
+        )  # fmt: skip
+        monkeypatch.setattr(evaluation, "engine_of", lambda name: SimpleNamespace(open=lambda *_: opened))
 
     return install
 

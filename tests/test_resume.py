@@ -84,22 +84,6 @@ def test_a_run_is_cut_back_to_its_checkpoint(tmp_path):
         folder.cut_back(2)
         folder.write_metrics({"step": 3, "loss": 9.0, "seconds": 1.0})
     assert [row["step"] for row in read_rows(run / "metrics.jsonl")] == [1, 2, 3]
-    assert events(run / "tensorboard", "loss") == [(1, 0.5), (2, 1.0), (3, 9.0)]
-
-
-def events(folder, name):
-    """(step, value) of every event of a name in all of a folder's files, as they lie there."""
-    from tensorboardX.proto.event_pb2 import Event
-
-    found = []
-    for file in sorted(folder.iterdir()):
-        data, at = file.read_bytes(), 0
-        while at < len(data):
-            length = int.from_bytes(data[at : at + 8], "little")
-            event = Event.FromString(data[at + 12 : at + 12 + length])
-            found += [(event.step, value.simple_value) for value in event.summary.value if value.tag == name]
-            at += 12 + length + 4
-    return found
 
 
 def test_without_a_checkpoint_only_the_verdicts_are_left(tmp_path):

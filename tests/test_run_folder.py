@@ -67,10 +67,9 @@ def test_a_share_of_the_samples_is_drawn_by_the_seed(tmp_path):
 
 def test_metrics_are_json_even_where_a_number_is_not_finite(tmp_path):
     with RunFolder(config(tmp_path)) as folder:
-        folder.write_metrics({"step": 1, "loss": float("nan"), "kl": float("inf"), "reward": 0.5})
+        written = folder.write_metrics({"step": 1, "loss": float("nan"), "kl": float("inf"), "reward": 0.5})
     (row,) = lines(tmp_path / "run" / "metrics.jsonl")
-    assert row == {"step": 1, "loss": None, "kl": None, "reward": 0.5}
-    assert list((tmp_path / "run" / "tensorboard").iterdir())
+    assert row == written == {"step": 1, "loss": None, "kl": None, "reward": 0.5}
 
 
 def test_a_folder_with_a_run_is_refused_or_replaced_and_other_files_stay(tmp_path):

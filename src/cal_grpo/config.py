@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cal_grpo.credit import FORMULAS, Weights, formula
 from cal_grpo.errors import UsageError
@@ -126,6 +126,7 @@ class TrainConfig(_Section):
 
     model_config = ConfigDict(protected_namespaces=())  # model_id
 
+    engine: str = Field("tunix", description="Training library: tunix.")
     model_id: str = Field(EMBEDDED, description="Hugging Face folder or hub id; 'embedded' is the policy in the package.")
     task: str = Field("ledger", description="ledger, gsm_symbolic, gsm8k, math, or jsonl with --data.")
     data: Path | None = Field(None, description="JSONL file of questions and answers, instead of the hub.")
@@ -160,6 +161,9 @@ class TrainConfig(_Section):
     max_train_samples: int | None = Field(None, ge=1, description="Questions to train on; repeated when fewer than needed.")
     max_eval_samples: int = Field(256, ge=0, description="Held-out questions; 0 skips evaluation.")
     sample_share: float = Field(1.0, ge=0, le=1, description="Share of rollouts written to samples.jsonl.")
+    tracker: tuple[str, ...] = Field(
+        ("tensorboard",), description="Where metrics go beside metrics.jsonl: tensorboard, wandb, trackio, several, or none."
+    )
 
     rollout: RolloutSection = RolloutSection()
     optimizer: OptimizerSection = OptimizerSection()
@@ -170,6 +174,16 @@ class TrainConfig(_Section):
     fields: FieldsSection = FieldsSection()
     ledger: LedgerSection = LedgerSection()
     checkpoint: CheckpointSection = CheckpointSection()
+
+    @field_validator("tracker", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        """``a,b`` is a list too; ``none`` and null are none."""
+        names = value.split(",") if isinstance(value, str) else value or ()
+        if not isinstance(names, list | tuple):
+            return value
+        stripped = [name.strip() if isinstance(name, str) else name for name in names]
+        return tuple(dict.fromkeys(name for name in stripped if name not in ("", "none")))
 
     @model_validator(mode="after")
     def _check(self) -> "TrainConfig":

@@ -1,6 +1,7 @@
 """What a person sees of a run, drawn into a console that keeps it."""
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.text import Text
 from cal_grpo.cli.screen.panel import Panel, print_summary
 from cal_grpo.config import TrainConfig
 from cal_grpo.engines import UpdateTally
+from cal_grpo.runs import Trained
 
 
 def console(terminal):
@@ -86,7 +88,7 @@ def test_a_log_gets_lines_instead_of_a_panel():
 
 def summary(**changes):
     return {
-        "seed": 0, "credit": "prefix", "steps": 3, "output": "runs/x", "wall_s": 12.3, "compile_s": 4.5,
+        "seed": 0, "credit": "prefix", "steps": 3, "wall_s": 12.3, "compile_s": 4.5,
         "eval": {"before": 0.25, "after": 0.5, "n": 64},
         "oracle": {"asked": 10, "found": 8, "missed": {"abstained": 2}, "cached": 1, "calls": 9, "usd": 0.0123},
     } | changes  # fmt: skip
@@ -105,7 +107,7 @@ def summary(**changes):
 )
 def test_the_summary_fits_a_few_lines(changes, expected):
     target = console(terminal=False)
-    print_summary(summary(**changes), target)
+    print_summary(Trained(summary(**changes), Path("runs/x")), target)
     assert expected in target.file.getvalue()
     assert target.file.getvalue().count("\n") <= 6
 
@@ -119,5 +121,5 @@ def test_the_summary_fits_a_few_lines(changes, expected):
 )
 def test_the_summary_of_a_stopped_run_says_how_to_go_on(stopped, expected):
     target = console(terminal=False)
-    print_summary(summary(stopped=stopped, output="my runs/x"), target)
+    print_summary(Trained(summary(stopped=stopped), Path("my runs/x")), target)
     assert expected in target.file.getvalue()

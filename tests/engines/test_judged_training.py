@@ -42,7 +42,7 @@ def run(toy_folder, tmp_path, monkeypatch):
             "oracle.breaker_failures": 0,
         }  # fmt: skip
         watcher = Notes()
-        summary = train(load_config(overrides=settings | changes), watcher)
+        summary = train(load_config(overrides=settings | changes), watcher=watcher).summary
         return tmp_path / name, summary, watcher.notes
 
     return one

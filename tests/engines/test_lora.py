@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from tunix.rl import utils as tunix_utils
 
 from cal_grpo.config import LoraSection, load_config
-from cal_grpo.engines.tunix import session
+from cal_grpo.engines.tunix import engine
 from cal_grpo.engines.tunix.models import load_policy, save_policy
 from cal_grpo.engines.tunix.models.lora import save_adapter, with_lora
 from cal_grpo.engines.tunix.models.mesh import make_mesh
@@ -90,16 +90,16 @@ def test_merged_and_alone_adapters_give_the_models_logits_in_transformers(tmp_pa
 
 def test_a_training_moves_the_adapter_alone_and_the_rollouts_follow(tmp_path, monkeypatch):
     clusters = []
-    build = session.build_cluster
-    monkeypatch.setattr(session, "build_cluster", lambda *args: clusters.append(build(*args)) or clusters[-1])
+    build = engine.build_cluster
+    monkeypatch.setattr(engine, "build_cluster", lambda *args: clusters.append(build(*args)) or clusters[-1])
     folder = tiny_models.write(tmp_path / "qwen3", "qwen3")
     settings = {
         "model_id": str(folder), "output_dir": str(tmp_path / "run"), "num_train_steps": 2, "batch_size": 2,
         "micro_batch_size": 1, "num_generations": 4, "max_eval_samples": 0, "learning_rate": 5e-2, "ledger.steps": 2,
         "rollout.max_new_tokens": 48, "rollout.max_prompt_tokens": 96, "lora.rank": 4, "lora.save_adapter": True, "remat": True,
     }  # fmt: skip
-    summary = train(load_config(overrides=settings))
-    assert summary["steps"] == 2
+    trained = train(load_config(overrides=settings))
+    assert trained.summary["steps"] == 2
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert rows[0]["grad_norm"] > 1e-3  # the random policy wrote some number that was blamed
     assert rows[0]["kl"] == pytest.approx(0, abs=1e-6)  # the reference is the policy before training

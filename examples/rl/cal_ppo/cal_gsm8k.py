@@ -53,15 +53,15 @@ def main() -> None:
     try:
         config = load_config(overrides=overrides(os.environ) | dict(parse_override(text, "argument") for text in sys.argv[1:]))
         with Panel(config) as panel:
-            summary = train(config, panel)
+            trained = train(config, watcher=panel)
     except UsageError as e:
         print(f"cal_gsm8k: {e}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("cal_gsm8k: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
-    print_summary(summary)
-    if summary["interrupted"]:
+    print_summary(trained)
+    if trained.summary["interrupted"]:
         raise SystemExit(130)
 
 

@@ -1,5 +1,19 @@
 """Who trains? Existing engines, behind one contract."""
 
-from cal_grpo.engines.contract import Answer, Answers, UpdateTally
+from cal_grpo.engines.catalog import ENGINES, engine_of, local_judge, require_engine
+from cal_grpo.engines.contract import METRICS, Answer, Answers, Engine, OnCredit, OnMetrics, UpdateTally, cal_metrics
 
-__all__ = ["Answer", "Answers", "UpdateTally"]
+__all__ = [
+    "ENGINES",
+    "METRICS",
+    "Answer",
+    "Answers",
+    "Engine",
+    "OnCredit",
+    "OnMetrics",
+    "UpdateTally",
+    "cal_metrics",
+    "engine_of",
+    "local_judge",
+    "require_engine",
+]

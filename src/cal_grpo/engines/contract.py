@@ -1,12 +1,33 @@
 """What a run asks of whoever trains, and what it is told."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self
 
+from cal_grpo.config import TrainConfig
 from cal_grpo.grading import Grade
+from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import Credited
-from cal_grpo.tasks import Example
+from cal_grpo.tasks import Example, TaskData
 
 Answer = tuple[str, Grade]
+
+# What every row that an engine gives has, beside ``cal_metrics``; and ``kl``, where there is a reference policy.
+METRICS = (
+    "step", "loss", "entropy", "grad_norm", "clip_share", "reward", "accuracy", "tokens", "tokens_mean", "tokens_min",
+    "tokens_max", "seconds",
+)  # fmt: skip
+
+_SUMMED = frozenset({"asked", "found", "cached", "usd"})
+
+
+def cal_metrics(credited: Credited) -> dict[str, tuple[float, Literal["sum", "mean"]]]:
+    """A micro-batch's ``cal/...`` metrics, each with how an update's is made of its micro-batches'."""
+    metrics: dict[str, tuple[float, Literal["sum", "mean"]]] = {
+        f"cal/{name}": (value, "sum" if name in _SUMMED else "mean") for name, value in credited.metrics.items()
+    }
+    return metrics | {f"cal/missed/{reason}": (count, "sum") for reason, count in credited.missed.items()}
 
 
 @dataclass(frozen=True)
@@ -54,3 +75,90 @@ class UpdateTally:
     @property
     def credit_share(self) -> float:
         return self.credited_tokens / max(self.tokens, 1)
+
+
+OnCredit = Callable[[UpdateTally, Credited], None]
+OnMetrics = Callable[[dict[str, Any]], None]
+
+
+class Engine(Protocol):
+    """One policy on one training library: ``open``, ``start``, ``learn``, ``save_policy``, ``close``.
+
+    ``answers`` needs no ``start``: before it the policy answers as it was loaded, after it as it has learned so far.
+
+    Attributes:
+        held_out: the task's held-out questions whose prompts fit.
+        skipped: how many of the ``training`` and ``held-out`` questions have prompts that do not.
+        compile_s: seconds spent on compiling so far; 0 for a library that does not compile.
+    """
+
+    held_out: Sequence[Example]
+    skipped: Mapping[str, int]
+    compile_s: float
+
+    @property
+    def device(self) -> str:
+        """What it runs on, such as ``cpu`` or ``4 x NVIDIA H100 80GB HBM3``."""
+        ...
+
+    @classmethod
+    def open(cls, config: TrainConfig, task: TaskData, oracle: CALOracle | None) -> Self:
+        """Load the policy and render the task for it. Writes nothing.
+
+        Args:
+            config: of the run, with the task's lengths (``TrainConfig.fitted``).
+            task: its questions.
+            oracle: asked about wrong answers of the training; None where the credit needs none. The caller closes it.
+
+        Raises:
+            UsageError: the checkpoint cannot be trained, or no prompt fits.
+        """
+        ...
+
+    @staticmethod
+    def find_checkpoint(run_dir: Path, tell: Callable[[str], None]) -> int:
+        """The update from which ``start`` goes on in a run's folder; 0: from the beginning.
+
+        Checkpoints that cannot be read are put aside, and told.
+
+        Raises:
+            UsageError: there are checkpoints, and none can be read. Nothing was moved.
+        """
+        ...
+
+    def start(self, run_dir: Path, on_credit: OnCredit, on_metrics: OnMetrics) -> None:
+        """Get ready to learn, from the newest checkpoint in the run's folder.
+
+        Args:
+            run_dir: checkpoints are read from and written to ``run_dir/checkpoints``.
+            on_credit: called with each credited micro-batch and the update it belongs to so far, in order. What it raises,
+                ``learn`` raises.
+            on_metrics: called with one row an update, when the update is made and before its checkpoint is written. A row
+                has ``METRICS`` and the update's ``cal_metrics``, finite or not, all floats but ``step``.
+        """
+        ...
+
+    def learn(self, should_stop: Callable[[], bool]) -> int:
+        """Train until ``num_train_steps`` updates are made, or ``should_stop``, asked before each update, says so.
+
+        The last update has a checkpoint. Returns the updates made in all, those before the checkpoint too.
+
+        Raises:
+            Exception: whatever the oracle or a caller's function raised; nothing hangs.
+        """
+        ...
+
+    def answers(self, samples: int, on_done: Callable[[int], None]) -> Iterator[list[Answers]]:
+        """Greedy and ``samples`` sampled answers to each held-out question, ``eval.batch_size`` questions at a time.
+
+        No oracle is asked. ``on_done`` is called with the answers generated so far. The same seed gives the same samples.
+        """
+        ...
+
+    def save_policy(self, output: Path) -> None:
+        """The policy as it is now, as a Hugging Face folder; if asked, its adapter beside it, in ``adapter``."""
+        ...
+
+    def close(self) -> None:
+        """Tell nothing from now on, and wait for a checkpoint that is being written. Can be called twice, and at any time."""
+        ...

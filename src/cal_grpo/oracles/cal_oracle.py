@@ -293,9 +293,9 @@ def _build_one(provider: str, model: str | None, settings: dict[str, Any]) -> Or
 
         return GeminiOracle(model, **settings)
     if name == "local":
-        from cal_grpo.engines.tunix import LocalJudge  # an engine: loaded only where it is asked for
+        from cal_grpo.engines import local_judge  # an engine: loaded only where it is asked for
 
-        return LocalJudge(model, **{name: settings[name] for name in LocalJudge.SETTINGS if name in settings})
+        return local_judge(model, settings)
     near = difflib.get_close_matches(name, PROVIDERS, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else ""
     raise UsageError(f"oracle is {name!r}; expected one of {', '.join(PROVIDERS)}{guess}")

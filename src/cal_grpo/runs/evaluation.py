@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cal_grpo.config import TrainConfig
-from cal_grpo.engines import Answer, Answers
+from cal_grpo.engines import Answer, Answers, engine_of, require_engine
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Vote, majority
 from cal_grpo.policies import resolve_model
@@ -62,6 +62,7 @@ def evaluate(
         )
     folder = output or Path("evals") / f"{datetime.now():%Y%m%d-%H%M%S}-{config.task}"
     _check(folder, overwrite)
+    require_engine(config.engine)
     watcher.stage("reading the task")
     task = load_task(config, train=False, every=every)
     if not task.eval:
@@ -71,21 +72,19 @@ def evaluate(
         )
     config = config.fitted(task.prompt_tokens, task.answer_tokens)
     resolve_model(config.model_id)
-    # jax takes seconds to import: the cheap mistakes above are reported before
     watcher.stage("loading the policy")
-    from cal_grpo.engines.tunix import Session
-
-    session = Session.open(config, task, None)
+    # An engine takes seconds to import: the cheap mistakes above are reported before
+    engine = engine_of(config.engine).open(config, task, None)
     figures = _Figures(samples or 0)
-    questions, skipped = len(session.held_out), session.skipped["held-out"]
+    questions, skipped = len(engine.held_out), engine.skipped["held-out"]
     if skipped:
         watcher.note(f"{skipped} questions skipped: longer than {config.rollout.max_prompt_tokens} tokens")
     with contextlib.ExitStack() as stack:
-        stack.callback(session.close)
+        stack.callback(engine.close)
         file = stack.enter_context(_create(folder))
         stop = stack.enter_context(stop_on_interrupt(watcher.note, _STOPPING))
         watcher.stage("answering", questions * (1 + figures.samples))
-        for batch in session.answers(figures.samples, watcher.advance):
+        for batch in engine.answers(figures.samples, watcher.advance):
             for answers in batch:
                 file.write(json.dumps(figures.add(answers), ensure_ascii=False) + "\n")
             file.flush()
@@ -97,6 +96,8 @@ def evaluate(
             "task": config.task,
             "data": None if config.data is None else str(config.data),
             "seed": config.seed,
+            "engine": config.engine,
+            "device": engine.device,
             "samples": figures.samples,
             "temperature": config.rollout.temperature,
             "top_p": config.rollout.top_p,
@@ -106,7 +107,7 @@ def evaluate(
             "interrupted": figures.questions < questions,
             **figures.record(),
             "wall_s": round(time.monotonic() - began, 2),
-            "compile_s": round(session.compile_s, 2),
+            "compile_s": round(engine.compile_s, 2),
         }
         _write(folder / FIGURES, record)
     return record | {"output": str(folder)}

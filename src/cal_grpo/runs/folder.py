@@ -4,7 +4,7 @@ config.yaml     the resolved config
 metrics.jsonl   an object an optimizer update
 judge.jsonl     every call of the oracle: verdict, tokens, price, latency
 samples.jsonl   question, response, grade, verdict, spans and advantages of a share of the rollouts
-tensorboard/    the metrics again, as events
+tensorboard/    the metrics again, as events; wandb/: Weights & Biases' own files (see ``trackers``)
 checkpoints/    parameters and optimizer state
 policy/         the final policy as a Hugging Face folder
 adapter/        its LoRA adapter alone, in PEFT's format, if lora.save_adapter is set
@@ -17,8 +17,7 @@ import math
 import os
 import random
 import shutil
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Self
@@ -29,11 +28,11 @@ from cal_grpo.alignment import Miss, TokenSpan
 from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
 from cal_grpo.pipeline import Credited, Judged
-from cal_grpo.runs.resume import Past, claim, cut_off, read_rows, replace_text
+from cal_grpo.runs.resume import Past, Row, claim, cut_off, read_rows, replace_text
 
 _OURS = (
-    "config.yaml", "metrics.jsonl", "judge.jsonl", "samples.jsonl", "eval.jsonl", "tensorboard", "checkpoints", "policy",
-    "adapter", "summary.json",
+    "config.yaml", "metrics.jsonl", "judge.jsonl", "samples.jsonl", "eval.jsonl", "tensorboard", "wandb", "checkpoints",
+    "policy", "adapter", "summary.json",
 )  # fmt: skip
 
 
@@ -64,7 +63,6 @@ class RunFolder:
         self._samples = _open(self.path / "samples.jsonl", "a")
         self._step = 0
         self._draw = random.Random()
-        self._events: Any = None
 
     def _clear(self, config: TrainConfig) -> None:
         check_output(config)
@@ -82,8 +80,7 @@ class RunFolder:
     def cut_back(self, updates: int) -> Past:
         """Take out what the run wrote after its first so many updates, for these are made again.
 
-        Killed in the middle of it, it can be done again: nothing about the updates before is ever missing. The events are
-        written anew from the metrics, for their file has no way to take back a step.
+        Killed in the middle of it, it can be done again: nothing about the updates before is ever missing.
 
         Raises:
             UsageError: a file holds a line that the program did not write.
@@ -94,11 +91,6 @@ class RunFolder:
         cut_off(self.path / "eval.jsonl", lambda row: bool(updates) and row["when"] == "before")
         (self.path / "summary.json").unlink(missing_ok=True)
         past = Past(updates, read_rows(self.path / "metrics.jsonl"), read_rows(self.path / "eval.jsonl"))
-        shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
-        at = time.time() - past.total("seconds")
-        for row in past.rows:
-            at += row.get("seconds") or 0
-            self._write_events(row, at)
         self._write_config()
         return past
 
@@ -108,24 +100,12 @@ class RunFolder:
     def __exit__(self, *_: object) -> None:
         self._metrics.close()
         self._samples.close()
-        if self._events is not None:
-            self._events.close()
 
-    def write_metrics(self, row: dict[str, Any]) -> None:
-        """One update's numbers. What is not finite is written as null: JSON has no NaN."""
+    def write_metrics(self, row: Row) -> Row:
+        """One update's numbers, returned as written: what is not finite is null, for JSON has no NaN."""
         row = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
         _write_line(self._metrics, row)
-        self._write_events(row, time.time())
-
-    def _write_events(self, row: Mapping[str, Any], at: float) -> None:
-        from tensorboardX import FileWriter
-        from tensorboardX.proto.summary_pb2 import Summary
-
-        if self._events is None:
-            self._events = FileWriter(str(self.path / "tensorboard"))
-        numbers = {name: value for name, value in row.items() if name != "step" and isinstance(value, int | float)}
-        values = [Summary.Value(tag=name, simple_value=value) for name, value in numbers.items()]
-        self._events.add_summary(Summary(value=values), row["step"], at)
+        return row
 
     def write_samples(self, step: int, credited: Credited) -> None:
         if step != self._step:  # a stream an update: a resumed run draws what an uninterrupted one would have drawn
@@ -224,6 +204,6 @@ def _open(path: Path, mode: str) -> IO[str]:
     return path.open(mode, encoding="utf-8", errors="backslashreplace")
 
 
-def _write_line(file: IO[str], record: dict[str, Any]) -> None:
+def _write_line(file: IO[str], record: Row) -> None:
     file.write(json.dumps(record, ensure_ascii=False) + "\n")
     file.flush()

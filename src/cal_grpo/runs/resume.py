@@ -15,8 +15,8 @@ from cal_grpo.errors import UsageError
 Row = Mapping[str, Any]
 
 _BUDGET = ("oracle.max_calls", "oracle.max_tokens", "oracle.max_usd")
-# What may change: how far a run goes and what it may cost. No update so far would have been another one.
-CHANGEABLE = ("num_train_steps", *_BUDGET)
+# What may change: how far a run goes, what it may cost and who hears of it. No update so far would have been another one.
+CHANGEABLE = ("num_train_steps", *_BUDGET, "tracker")
 
 
 @dataclass(frozen=True)

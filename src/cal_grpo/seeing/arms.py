@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from cal_grpo.seeing.run import Run
 
 # Keys that leave the trained policy what it is, and the seed.
-_ASIDE = frozenset({"seed", "output_dir", "overwrite", "sample_share", "checkpoint", "eval", "max_eval_samples"})
+_ASIDE = frozenset({"seed", "output_dir", "overwrite", "sample_share", "checkpoint", "eval", "max_eval_samples", "tracker"})
 # Keys that plain GRPO does not read.
 _CAL_ONLY = frozenset(
     {"credit", "negative_reward", "prefix_reward", "on_miss", "on_failure", "max_span_tokens", "cal_provider", "cal_model",

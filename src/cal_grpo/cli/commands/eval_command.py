@@ -57,6 +57,7 @@ def eval_command(
     every: Annotated[
         bool, typer.Option("--all", help="Ask all of --data, not its held-out eighth: for a file never trained on.")
     ] = False,
+    engine: Annotated[str | None, typer.Option(help="Library that answers.", show_default="tunix")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder of results.", show_default="a fresh one under evals/")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the samples.", show_default="0")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of keys, such as a run's config.yaml.")] = None,
@@ -68,7 +69,7 @@ def eval_command(
     from cal_grpo.config import load_config, parse_override
 
     overrides: dict[str, Any] = dict(parse_override(text) for text in set_ or [])
-    named: dict[str, Any] = {"model_id": model, "task": task, "data": data, "seed": seed}
+    named: dict[str, Any] = {"model_id": model, "task": task, "data": data, "seed": seed, "engine": engine}
     named |= {"max_eval_samples": questions, "rollout.temperature": temperature}
     overrides |= {key: value for key, value in named.items() if value is not None}
     resolved = load_config(config, overrides)

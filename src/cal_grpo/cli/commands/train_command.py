@@ -46,6 +46,7 @@ def train_command(
         str | None,
         typer.Option(help="reference, arithmetic, openai, gemini, local, or several in one line.", show_default="reference"),
     ] = None,
+    engine: Annotated[str | None, typer.Option(help="Training library.", show_default="tunix")] = None,
     output: Annotated[Path | None, typer.Option(help="Run folder.", show_default="a fresh one under runs/")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same numbers.", show_default="0")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with any of the keys that --keys lists.")] = None,
@@ -66,7 +67,7 @@ def train_command(
         return
     overrides: dict[str, Any] = dict(parse_override(text) for text in set_ or [])
     named = {"model_id": model, "task": task, "data": data, "cal_provider": oracle, "output_dir": output, "seed": seed}
-    named |= {"oracle.replay": replay, "overwrite": overwrite or None}
+    named |= {"engine": engine, "oracle.replay": replay, "overwrite": overwrite or None}
     overrides |= {key: value for key, value in named.items() if value is not None}
     if resume is not None:
         from cal_grpo.runs import is_finished, read_summary, resumed_config
@@ -88,12 +89,12 @@ def train_command(
     from cal_grpo.runs import train
 
     with contextlib.nullcontext() if as_json else Panel(resolved) as panel:
-        summary = train(resolved, panel, began=BEGAN, resume=resume is not None)
+        trained = train(resolved, watcher=panel, began=BEGAN, resume=resume is not None)
     if as_json:
-        typer.echo(json.dumps(summary, indent=2))
+        typer.echo(json.dumps({**trained.summary, "output": str(trained.run)}, indent=2))
     else:
-        print_summary(summary)
-    if summary["interrupted"]:
+        print_summary(trained)
+    if trained.summary["interrupted"]:
         raise typer.Exit(130)
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cal_grpo.config import TrainConfig
 from cal_grpo.engines import UpdateTally
-from cal_grpo.runs import Watcher
+from cal_grpo.runs import Trained, Watcher
 
 _BARS = "▁▂▃▄▅▆▇█"
 _RECENT = 8  # updates or batches over which speed and time left are taken
@@ -152,9 +152,10 @@ def _spark(values: list[float], width: int = 40) -> str:
     return "".join(_BARS[min(int(v * len(_BARS)), len(_BARS) - 1)] for v in values)
 
 
-def print_summary(summary: dict[str, Any], console: Console | None = None) -> None:
+def print_summary(trained: Trained, console: Console | None = None) -> None:
     """What happened, in a few lines, and where it lies."""
     console = console or Console()
+    summary, run = trained.summary, str(trained.run)
     accuracy, oracle = summary["eval"], summary["oracle"]
     table = Table.grid(padding=(0, 2))
     if accuracy["n"]:
@@ -176,8 +177,8 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
             + ("price unknown" if oracle["usd"] is None else f"${oracle['usd']:.4f}"),
         )  # fmt: skip
     table.add_row("time", f"{summary['wall_s']:.0f} s, of which {summary['compile_s']:.0f} s compiling")
-    table.add_row("run folder", Text(summary["output"]))
+    table.add_row("run folder", Text(run))
     if stopped := summary.get("stopped"):
         more = " --set oracle.max_usd=MORE (or max_calls, max_tokens)" if stopped == "budget" else ""
-        table.add_row("to go on", Text(f"cal-grpo train --resume {shlex.quote(summary['output'])}{more}"))
+        table.add_row("to go on", Text(f"cal-grpo train --resume {shlex.quote(run)}{more}"))
     console.print(table)

@@ -7,7 +7,7 @@ rl/grpo/grpo_learner.py; ``overlap`` has the reasons for the last two).
 
 import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -17,7 +17,9 @@ from tunix.rl.rl_cluster import Mode, RLCluster
 
 from cal_grpo.alignment import Aligner
 from cal_grpo.credit import formula
+from cal_grpo.engines import cal_metrics
 from cal_grpo.engines.tunix.rollouts import seed_rollouts
+from cal_grpo.engines.tunix.training.columns import with_columns
 from cal_grpo.engines.tunix.training.config import CALGRPOConfig
 from cal_grpo.engines.tunix.training.overlap import PendingExample, Redeemer
 from cal_grpo.errors import UsageError
@@ -25,37 +27,46 @@ from cal_grpo.grading import Grade, grade_answer
 from cal_grpo.oracles import CALOracle, Oracle
 from cal_grpo.pipeline import Completion, Credited, CreditPipeline, Pending
 
-COLUMNS = ("prompts", "question", "answer", "reference")
 OnCredit = Callable[[int, Credited], None]
 
 
 class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
-    """Tunix's GRPO learner with CAL's credit.
+    """Tunix's GRPO learner with CAL's credit. Tunix's arguments come first, by its names and in its order.
 
     Args:
-        rl_cluster: Tunix's cluster, with a reference policy when ``config.beta`` is not 0.
-        config: see ``CALGRPOConfig``.
+        rl_cluster: Tunix's cluster, with a reference policy when ``algo_config.beta`` is not 0.
+        algo_config: see ``CALGRPOConfig``.
+        reward_fns: replaces grading as the source of rewards; grading still decides which rows are wrong. None: a right
+            answer's reward is 1, a wrong one's 0.
+        metric_fns, data_shuffle_seed: as in Tunix.
         oracle: a ``CALOracle`` or any object with ``async locate(query) -> Verdict``. Not asked when ``use_cal`` is
             off, for right answers, and in evaluation.
-        reward_fns: replaces grading as the source of rewards; grading still decides which rows are wrong.
         on_credit: called with the global step and what became of each training micro-batch, in order, on one thread.
-        metric_fns, data_shuffle_seed: as in Tunix.
 
     Batches need the columns ``prompts`` (ready for the model), ``question``, ``answer`` and ``reference``, each a numpy
     array of strings.
+
+    Raises:
+        UsageError: another kind of config, no oracle for a credit that needs one, packed sequences, several processes; in
+            ``train``, a batch without a column, the first one before anything is sampled.
     """
 
     def __init__(
         self,
         rl_cluster: RLCluster,
-        config: CALGRPOConfig,
-        oracle: CALOracle | Oracle | None = None,
+        algo_config: CALGRPOConfig,
         reward_fns: Any = None,
-        on_credit: OnCredit | None = None,
         metric_fns: Sequence[Any] | None = None,
         data_shuffle_seed: int | None = None,
+        *,
+        oracle: CALOracle | Oracle | None = None,
+        on_credit: OnCredit | None = None,
     ) -> None:
-        super().__init__(rl_cluster, config, reward_fns or self._grade, metric_fns, data_shuffle_seed)
+        if not isinstance(algo_config, CALGRPOConfig):
+            raise UsageError(
+                f"algo_config is a {type(algo_config).__name__}; expected a CALGRPOConfig, which extends GRPOConfig"
+            )
+        super().__init__(rl_cluster, algo_config, reward_fns or self._grade, metric_fns, data_shuffle_seed)
         if rl_cluster.cluster_config.training_config.max_seq_token_per_tpu is not None:
             # tunix 0.1.7: packing with gradient accumulation changes no parameter at all
             raise UsageError("max_seq_token_per_tpu is set; CAL-GRPO trains unpacked sequences: leave it None")
@@ -66,12 +77,16 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
             )
         # Tunix computes the entropy with every loss but logs only the other two (tunix 0.1.7, rl/grpo/grpo_learner.py).
         rl_cluster.actor_trainer.with_rl_metrics_to_log({"kl": np.mean, "pg_clipfrac": np.mean, "entropy": np.mean})
-        seed_rollouts(self.rl_cluster, config.seed)
+        seed_rollouts(self.rl_cluster, algo_config.seed)
         # Evaluation can run on the main thread while training data is prepared on another.
         self._last = threading.local()
         self._on_credit = on_credit
         self._drawn = (-1, 0)
-        self._pipeline = self._build_pipeline(config, oracle)
+        self._pipeline = self._build_pipeline(algo_config, oracle)
+
+    def train(self, train_ds: Iterable[Any], eval_ds: Iterable[Any] | None = None, skip_jit: bool = False) -> None:
+        """Tunix's loop, over batches that are looked at before they are sampled from."""
+        super().train(with_columns(train_ds), None if eval_ds is None else with_columns(eval_ds), skip_jit)
 
     def _build_pipeline(self, config: CALGRPOConfig, oracle: CALOracle | Oracle | None) -> CreditPipeline:
         # Plain GRPO goes through the pipeline too, for its records; it asks nothing and its advantages stay Tunix's.
@@ -93,9 +108,6 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         )
 
     def _compute_rewards(self, prompts: Any, completions: Any, mode: Any, step: Any = None, **columns: Any) -> np.ndarray:
-        missing = [name for name in COLUMNS[1:] if name not in columns]
-        if missing:
-            raise UsageError(f"the batch has no column {missing[0]!r}; expected the columns {', '.join(COLUMNS)}")
         self._last.grades = [
             grade_answer(text, str(answer)) for text, answer in zip(completions, columns["answer"], strict=True)
         ]
@@ -187,11 +199,8 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         return wide_BT * mask_BT
 
     def _log(self, step: int, credited: Credited) -> None:
-        summed = {"asked", "found", "cached", "usd"}
-        metrics: dict[str, Any] = {
-            f"cal/{name}": (value, np.sum if name in summed else np.mean) for name, value in credited.metrics.items()
-        }
-        metrics |= {f"cal/missed/{reason}": (count, np.sum) for reason, count in credited.missed.items()}
+        over = {"sum": np.sum, "mean": np.mean}
+        metrics: dict[str, Any] = {name: (value, over[how]) for name, (value, how) in cal_metrics(credited).items()}
         self.rl_cluster.buffer_metrics(metrics, mode=Mode.TRAIN)
         if self._on_credit is not None:
             self._on_credit(step, credited)

@@ -1,0 +1,114 @@
+"""What a training comes to: told to whoever listens, written, and counted for its summary."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from threading import Event
+from typing import Any
+
+from cal_grpo.config import TrainConfig
+from cal_grpo.engines import Engine, UpdateTally
+from cal_grpo.oracles import CALOracle, Usage
+from cal_grpo.pipeline import Credited
+from cal_grpo.runs.callbacks import Callback
+from cal_grpo.runs.folder import RunFolder
+from cal_grpo.runs.resume import Past
+from cal_grpo.runs.watch import Watcher
+
+
+class Record:
+    """Counts what the summary reports, of the whole run."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: RunFolder,
+        watcher: Watcher,
+        callbacks: Sequence[Callback],
+        began: float,
+        past: Past,
+    ) -> None:
+        self.config, self.folder, self.watcher, self.callbacks, self.past = config, folder, watcher, callbacks, past
+        self.began = began - past.total("seconds")
+        self.steps = past.updates
+        self.accuracy: dict[str, float] = {}
+        self.questions = 0
+        if past.before:
+            self._count("before", past.before)
+        self.counts = Counter({name: int(past.total(f"cal/{name}")) for name in ("asked", "found", "cached")})
+        self.missed = past.missed
+        self._summary: dict[str, Any] | None = None
+
+    def begin(self) -> None:
+        """Tell that it begins."""
+        for callback in self.callbacks:
+            callback.on_start(self.folder.path, self.config, self.past.rows)
+
+    def end(self) -> None:
+        """Tell that it is over, whatever the end was like."""
+        for callback in self.callbacks:
+            callback.on_end(self._summary)
+
+    def on_credit(self, tally: UpdateTally, credited: Credited) -> None:
+        """Called by the engine for each credited micro-batch."""
+        self.counts.update({name: int(credited.metrics[name]) for name in ("asked", "found", "cached")})
+        self.missed.update(credited.missed)
+        self.folder.write_samples(tally.step, credited)
+        self.watcher.update(tally)
+        for callback in self.callbacks:
+            callback.on_credit(tally, credited)
+
+    def on_metrics(self, row: Mapping[str, Any]) -> None:
+        """Called by the engine for each update."""
+        written = self.folder.write_metrics(row)
+        for callback in self.callbacks:
+            callback.on_update(written)
+
+    def evaluate(self, when: str, engine: Engine, stop: Event) -> None:
+        """Held-out accuracy; none when it was stopped midway, for the first questions are no fair sample."""
+        if not engine.held_out:
+            return
+        self.watcher.stage(f"evaluating {when} training", len(engine.held_out))
+        rows = []
+        for batch in engine.answers(0, self.watcher.advance):
+            for answered in batch:
+                text, grade = answered.greedy
+                row = {"question": answered.example.question, "response": text, "correct": grade.correct}
+                rows.append(row | {"extracted": grade.extracted, "expected": grade.expected})
+            if stop.is_set():
+                return
+        self.folder.write_evaluation(when, rows)
+        self._count(when, rows)
+
+    def _count(self, when: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.accuracy[when] = sum(bool(row["correct"]) for row in rows) / len(rows)
+        self.questions = len(rows)
+
+    def write_summary(self, engine: Engine, oracle: CALOracle | None, stopped: str | None) -> dict[str, Any]:
+        """Write ``summary.json``; returns what it holds."""
+        spent = oracle.spent if oracle is not None else Usage()
+        self._summary = {
+            "seed": self.config.seed,
+            "engine": self.config.engine,
+            "device": engine.device,
+            "credit": self.config.credit if self.config.use_cal else "grpo",
+            "steps": self.steps,
+            "interrupted": stopped == "interrupt",
+            "stopped": stopped,
+            "eval": {"before": self.accuracy.get("before"), "after": self.accuracy.get("after"), "n": self.questions},
+            "wall_s": round(time.monotonic() - self.began, 2),
+            "compile_s": round(engine.compile_s, 2),
+            "oracle": {
+                "name": oracle.name if oracle is not None else None,
+                "asked": self.counts["asked"],
+                "found": self.counts["found"],
+                "missed": dict(self.missed),
+                "cached": self.counts["cached"],
+                "calls": spent.calls,
+                "retried": oracle.retried if oracle is not None else 0,
+                "tokens": spent.tokens,
+                "usd": None if spent.usd is None else round(spent.usd, 6),
+            },
+        }
+        self.folder.write_summary(self._summary)
+        return self._summary
