@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cal_grpo.credit import FORMULAS, Weights, formula
 from cal_grpo.errors import UsageError
+from cal_grpo.pipeline import OnTrouble
 from cal_grpo.plugins import is_path
 
 EMBEDDED = "embedded"
@@ -138,10 +139,14 @@ class TrainConfig(_Section):
     credit: str = Field("prefix", description="Formula that turns error spans into advantages.")
     negative_reward: float = Field(-1.0, description="Advantage of a blamed token; below 0.")
     prefix_reward: float = Field(0.3, description="Advantage of the tokens before the error.")
-    on_miss: Literal["drop", "grpo", "raise"] | None = Field(
-        None, description="Row without a span: zero, group credit or stop. Default grpo; drop under sparse."
+    prefix_share: float = Field(0.5, description="Share of these tokens that prefix_shortened and vppo pay.")
+    mask_probability: float = Field(0.9, description="probability_mask leaves out tokens that were at least this likely.")
+    on_miss: OnTrouble = Field(
+        "mean", description="Wrong row without a span: as those found on the average, group credit, zero or stop."
     )
-    on_failure: Literal["drop", "grpo", "raise"] | None = Field(None, description="The same for a failed call.")
+    on_failure: OnTrouble = Field("mean", description="The same for a failed call.")
+    on_truncated: OnTrouble = Field("mean", description="The same for an answer that was cut off; nobody is asked about it.")
+    train_end_token: bool = Field(True, description="Train the token that ended an answer, with the last token's credit.")
     max_span_tokens: int = Field(64, ge=1, description="A longer span is refused.")
     on_ambiguous: Literal["first", "miss"] = Field("first", description="A quote that occurs twice and no hint decides.")
     cal_provider: str = Field(
@@ -208,7 +213,7 @@ class TrainConfig(_Section):
 
     def weights(self) -> Weights:
         """The numbers of the credit formula."""
-        return Weights(self.negative_reward, self.prefix_reward)
+        return Weights(self.negative_reward, self.prefix_reward, self.prefix_share, self.mask_probability)
 
     def fitted(self, prompt_tokens: int, answer_tokens: int) -> "TrainConfig":
         """This config with the task's lengths where none were given."""

@@ -225,3 +225,10 @@ def test_what_a_formula_of_ones_own_gives_is_checked(given, message):
 def test_what_is_no_formula_is_refused(bad):
     with pytest.raises(UsageError, match="expected a function"):
         formula(bad)
+
+
+def test_an_answer_that_did_worse_than_its_group_is_not_lifted():
+    # Both are right, with rewards 1 and 0.2 of the user's own: A = +-0.70711.
+    worse = Batch(np.array([1, 0.2], np.float32), np.array([True, True]), np.array([2, 2]), [None, None], 2)
+    for name in ("prefix", "prefix_shortened"):
+        np.testing.assert_allclose(assign_credit(name, worse, Weights(), [None] * 2), [[A, A], [-A, -A]], atol=1e-5)

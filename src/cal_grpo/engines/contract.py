@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, Self
 from cal_grpo.config import TrainConfig
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle
-from cal_grpo.pipeline import Credited
+from cal_grpo.pipeline import SUMMED, Credited
 from cal_grpo.tasks import Example, TaskData
 
 Answer = tuple[str, Grade]
@@ -19,13 +19,11 @@ METRICS = (
     "tokens_max", "seconds",
 )  # fmt: skip
 
-_SUMMED = frozenset({"asked", "found", "cached", "usd"})
-
 
 def cal_metrics(credited: Credited) -> dict[str, tuple[float, Literal["sum", "mean"]]]:
     """A micro-batch's ``cal/...`` metrics, each with how an update's is made of its micro-batches'."""
     metrics: dict[str, tuple[float, Literal["sum", "mean"]]] = {
-        f"cal/{name}": (value, "sum" if name in _SUMMED else "mean") for name, value in credited.metrics.items()
+        f"cal/{name}": (value, "sum" if name in SUMMED else "mean") for name, value in credited.metrics.items()
     }
     return metrics | {f"cal/missed/{reason}": (count, "sum") for reason, count in credited.missed.items()}
 
@@ -47,6 +45,7 @@ class UpdateTally:
         step, total: this update (from 1) and how many there will be.
         rows, right: answers sampled, and how many of them are right.
         judged, found: wrong answers that an oracle was asked about, and how many of these have a mapped span.
+        truncated: answers that were cut off.
         tokens, credited_tokens: completion tokens sampled, and how many carry an advantage other than 0.
     """
 
@@ -56,6 +55,7 @@ class UpdateTally:
     right: int = field(default=0, init=False)
     judged: int = field(default=0, init=False)
     found: int = field(default=0, init=False)
+    truncated: int = field(default=0, init=False)
     tokens: int = field(default=0, init=False)
     credited_tokens: int = field(default=0, init=False)
 
@@ -65,12 +65,17 @@ class UpdateTally:
         self.right += sum(j.completion.grade.correct for j in credited.judged)
         self.judged += int(credited.metrics["asked"])
         self.found += int(credited.metrics["found"])
+        self.truncated += sum(j.completion.truncated for j in credited.judged)
         self.tokens += sum(len(j.completion.token_ids) for j in credited.judged)
         self.credited_tokens += int((credited.advantages_BT != 0).sum())
 
     @property
     def accuracy(self) -> float:
         return self.right / max(self.rows, 1)
+
+    @property
+    def cut_share(self) -> float:
+        return self.truncated / max(self.rows, 1)
 
     @property
     def credit_share(self) -> float:
