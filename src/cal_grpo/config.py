@@ -102,9 +102,35 @@ class OracleSection(_Section):
 class FieldsSection(_Section):
     """The columns of a data file."""
 
-    question: str | None = Field(None, description="Column of the question. Default: question; in math problem.")
-    answer: str | None = Field(None, description="Column of the answer. Default: answer; in math solution.")
+    question: str | None = Field(
+        None, description="Column of the question, text or chat messages. Default: question or prompt; in math problem."
+    )
+    answer: str | None = Field(
+        None, description="Column of the answer. Default: answer, solution or reward_model.ground_truth; in math solution."
+    )
     reference: str | None = Field(None, description="Column of a worked solution. Default: reference or solution, if there.")
+
+
+class ChatSection(_Section):
+    """What the policy is shown beside the question."""
+
+    system: str | None = Field(None, description="System prompt. Default: the data's or the task's, if any; empty: none.")
+    answer_format: str | None = Field(None, description="Shown behind every question. Default: the task's; empty: none.")
+    template_arguments: dict[str, Any] = Field({}, description="Passed to the chat template, such as enable_thinking: false.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "ChatSection":
+        for name in (
+            "conversation",
+            "messages",
+            "add_generation_prompt",
+            "continue_final_message",
+            "tokenize",
+            "chat_template",
+        ):
+            if name in self.template_arguments:
+                raise ValueError(f"chat.template_arguments holds {name!r}, which the engine sets; leave it out")
+        return self
 
 
 class LedgerSection(_Section):
@@ -126,8 +152,10 @@ class TrainConfig(_Section):
     model_config = ConfigDict(protected_namespaces=())  # model_id
 
     model_id: str = Field(EMBEDDED, description="Hugging Face folder or hub id; 'embedded' is the policy in the package.")
-    task: str = Field("ledger", description="ledger, gsm_symbolic, gsm8k, math, or jsonl with --data.")
-    data: Path | None = Field(None, description="JSONL file of questions and answers, instead of the hub.")
+    task: str = Field("ledger", description="ledger, gsm_symbolic, gsm8k, math, jsonl with --data, or your own as module:name.")
+    data: Path | None = Field(
+        None, description="JSONL, JSON or Parquet file of questions, or a dataset of the hub as owner/name:config:split."
+    )
     output_dir: Path | None = Field(None, description="Run folder; a fresh one under runs/ by default.")
     overwrite: bool = Field(False, description="Allow an output_dir that already holds a run.")
     seed: int = Field(0, ge=0, lt=2**32, description="Seeds data order, rollouts and every other draw.")
@@ -167,6 +195,7 @@ class TrainConfig(_Section):
     eval: EvalSection = EvalSection()
     oracle: OracleSection = OracleSection()
     fields: FieldsSection = FieldsSection()
+    chat: ChatSection = ChatSection()
     ledger: LedgerSection = LedgerSection()
     checkpoint: CheckpointSection = CheckpointSection()
 

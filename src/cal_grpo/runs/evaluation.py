@@ -64,6 +64,8 @@ def evaluate(
     _check(folder, overwrite)
     watcher.stage("reading the task")
     task = load_task(config, train=False, every=every)
+    for note in task.notes:
+        watcher.note(note)
     if not task.eval:
         source = config.data or config.task
         raise UsageError(

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from cal_grpo.config import OracleSection, TrainConfig
@@ -16,7 +17,7 @@ from cal_grpo.oracles import CALOracle, Usage
 from cal_grpo.pipeline import Credited
 from cal_grpo.runs.folder import RunFolder, check_output
 from cal_grpo.runs.interrupt import stop_on_interrupt
-from cal_grpo.runs.resume import Past
+from cal_grpo.runs.resume import Past, check_data
 from cal_grpo.runs.watch import Watcher
 from cal_grpo.tasks import load_task
 
@@ -48,6 +49,10 @@ def train(
         check_output(config)
     oracle = _build_oracle(config, watcher)
     task = load_task(config)
+    if resume:
+        check_data(config.output_dir or Path(), task.digest)
+    for note in task.notes:
+        watcher.note(note)
     config = config.fitted(task.prompt_tokens, task.answer_tokens)
     # jax takes seconds to import: the cheap mistakes above are reported before
     watcher.stage("loading the policy")
@@ -57,7 +62,7 @@ def train(
         if oracle is not None:
             stack.enter_context(oracle)
         session = Session.open(config, task, oracle)
-        folder = stack.enter_context(RunFolder(config, resume))
+        folder = stack.enter_context(RunFolder(config, resume, task.digest))
         past = _past(folder, session, watcher) if resume else Past()
         stop = stack.enter_context(stop_on_interrupt(watcher.note, _STOPPING))
         spent = threading.Event()

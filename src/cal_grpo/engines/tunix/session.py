@@ -15,7 +15,7 @@ from cal_grpo.config import EMBEDDED, TrainConfig
 from cal_grpo.engines import Answers, UpdateTally
 from cal_grpo.engines.tunix.models import Policy, load_policy, make_mesh, save_adapter, save_policy, with_lora
 from cal_grpo.engines.tunix.restore import newest_checkpoint
-from cal_grpo.engines.tunix.rollouts import answers, batches, fitting, rollout_of
+from cal_grpo.engines.tunix.rollouts import answers, batches, fitting, prompts_of, rollout_of
 from cal_grpo.engines.tunix.training import (
     CALGRPOConfig,
     CALGRPOLearner,
@@ -28,7 +28,7 @@ from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import Credited
 from cal_grpo.policies import resolve_model
-from cal_grpo.tasks import Example, TaskData
+from cal_grpo.tasks import Example, Grader, TaskData, grade_by_answer
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # Tunix draws a bar of its own, which would tear ours
 
@@ -47,6 +47,7 @@ class Session:
     training: list[tuple[str, Example]]
     held_out: list[tuple[str, Example]]
     skipped: dict[str, int]
+    grade: Grader = grade_by_answer
     compile_s: float = 0.0
     _learner: Any = field(default=None, repr=False)
     _tally: UpdateTally | None = field(default=None, repr=False)
@@ -66,10 +67,11 @@ class Session:
         if config.lora.rank:
             policy = with_lora(policy, config.lora, config.seed, mesh)
         limit = config.rollout.max_prompt_tokens or task.prompt_tokens
-        training, skipped = fitting(task.train, policy.tokenizer, limit, "training")
-        held_out, skipped_eval = fitting(task.eval, policy.tokenizer, limit, "held-out")
+        prompt_of = prompts_of(task, policy.tokenizer, config.chat.template_arguments)
+        training, skipped = fitting(task.train, policy.tokenizer, limit, "training", prompt_of)
+        held_out, skipped_eval = fitting(task.eval, policy.tokenizer, limit, "held-out", prompt_of)
         skips = {"training": skipped, "held-out": skipped_eval}
-        session = cls(config, oracle, policy, mesh, training, held_out, skips)
+        session = cls(config, oracle, policy, mesh, training, held_out, skips, task.grade)
         jax.monitoring.register_event_duration_secs_listener(session._on_duration)
         return session
 
@@ -97,6 +99,7 @@ class Session:
             cluster,
             algorithm(self.config),
             oracle=self.oracle,
+            grade=self.grade,
             on_credit=lambda step, credited: self._credited(step + 1, credited, on_credit),
         )
         # The last checkpoint of a run that was stopped does not say its global step (tunix 0.1.7, sft/peft_trainer.py,
@@ -115,7 +118,10 @@ class Session:
         settings = rollout_settings(self.config, self.policy)
         rollout = rollout_of(self.policy, settings) if self._learner is None else self._learner.rl_cluster.rollout
         batch_size, seed = self.config.eval.batch_size, self.config.seed
-        return answers(rollout, self.mesh, settings, self.held_out, batch_size, samples=samples, seed=seed, on_done=on_done)
+        return answers(
+            rollout, self.mesh, settings, self.held_out, batch_size,
+            grade=self.grade, samples=samples, seed=seed, on_done=on_done,
+        )  # fmt: skip
 
     def learn(self, should_stop: Callable[[], bool]) -> int:
         """Train until ``num_train_steps`` updates are made, or ``should_stop`` says so. Returns the updates made in all.

@@ -2,12 +2,13 @@
 
 from cal_grpo.engines.tunix.rollouts.answering import answers, rollout_of
 from cal_grpo.engines.tunix.rollouts.noise import seed_rollouts
-from cal_grpo.engines.tunix.rollouts.prompts import batches, fitting
+from cal_grpo.engines.tunix.rollouts.prompts import batches, fitting, prompts_of
 
 __all__ = [
     "answers",
     "batches",
     "fitting",
+    "prompts_of",
     "rollout_of",
     "seed_rollouts",
 ]

@@ -21,9 +21,10 @@ from cal_grpo.engines.tunix.rollouts import seed_rollouts
 from cal_grpo.engines.tunix.training.config import CALGRPOConfig
 from cal_grpo.engines.tunix.training.overlap import PendingExample, Redeemer
 from cal_grpo.errors import UsageError
-from cal_grpo.grading import Grade, grade_answer
+from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle, Oracle
 from cal_grpo.pipeline import Completion, Credited, CreditPipeline, Pending
+from cal_grpo.tasks import Example, Grader, grade_by_answer, graded
 
 COLUMNS = ("prompts", "question", "answer", "reference")
 OnCredit = Callable[[int, Credited], None]
@@ -40,9 +41,11 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         reward_fns: replaces grading as the source of rewards; grading still decides which rows are wrong.
         on_credit: called with the global step and what became of each training micro-batch, in order, on one thread.
         metric_fns, data_shuffle_seed: as in Tunix.
+        grade: the task's grader, ``(response, example) -> Grade``.
 
     Batches need the columns ``prompts`` (ready for the model), ``question``, ``answer`` and ``reference``, each a numpy
-    array of strings.
+    array of strings. A column ``example`` of ``Example`` objects, which ``batches`` adds, is what the grader and the reward
+    functions are given too; without it the grader's example is made of the others.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         on_credit: OnCredit | None = None,
         metric_fns: Sequence[Any] | None = None,
         data_shuffle_seed: int | None = None,
+        grade: Grader = grade_by_answer,
     ) -> None:
         super().__init__(rl_cluster, config, reward_fns or self._grade, metric_fns, data_shuffle_seed)
         if rl_cluster.cluster_config.training_config.max_seq_token_per_tpu is not None:
@@ -70,6 +74,7 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         # Evaluation can run on the main thread while training data is prepared on another.
         self._last = threading.local()
         self._on_credit = on_credit
+        self._grader = grade
         self._drawn = (-1, 0)
         self._pipeline = self._build_pipeline(config, oracle)
 
@@ -96,9 +101,11 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         missing = [name for name in COLUMNS[1:] if name not in columns]
         if missing:
             raise UsageError(f"the batch has no column {missing[0]!r}; expected the columns {', '.join(COLUMNS)}")
-        self._last.grades = [
-            grade_answer(text, str(answer)) for text, answer in zip(completions, columns["answer"], strict=True)
-        ]
+        examples = columns.get("example")
+        if examples is None:
+            rows = zip(*(map(str, columns[name]) for name in COLUMNS[1:]), strict=True)
+            examples = [Example(question, answer, reference) for question, answer, reference in rows]
+        self._last.grades = [graded(self._grader, text, example) for text, example in zip(completions, examples, strict=True)]
         self._last.rewards_B = super()._compute_rewards(prompts, completions, mode, step, **columns)
         return self._last.rewards_B
 
