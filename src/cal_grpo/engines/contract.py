@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
 from cal_grpo.config import TrainConfig
+from cal_grpo.credit import Formula, formula
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import SUMMED, Credited
@@ -86,6 +87,28 @@ OnCredit = Callable[[UpdateTally, Credited], None]
 OnMetrics = Callable[[dict[str, Any]], None]
 
 
+RewardFn = Callable[..., Sequence[float]]
+"""``(prompts, completions, **columns) -> rewards``, a float an answer, as Tunix and TRL call it; the columns are ``question``,
+``answer`` and ``reference``."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of, resolved and checked.
+
+    Attributes:
+        task: its questions, its grader and its prompts.
+        credit: the formula.
+        oracle: asked about wrong answers of the training; None where the credit needs none. The caller closes it.
+        reward_fns: their sum is the reward; without any, grading is: 1 for a right answer, 0 for a wrong one.
+    """
+
+    task: TaskData
+    credit: Formula = field(default_factory=lambda: formula("grpo"))
+    oracle: CALOracle | None = None
+    reward_fns: Sequence[RewardFn] = ()
+
+
 class Engine(Protocol):
     """One policy on one training library: ``open``, ``start``, ``learn``, ``save_policy``, ``close``.
 
@@ -107,13 +130,12 @@ class Engine(Protocol):
         ...
 
     @classmethod
-    def open(cls, config: TrainConfig, task: TaskData, oracle: CALOracle | None) -> Self:
+    def open(cls, config: TrainConfig, parts: Parts) -> Self:
         """Load the policy and render the task for it. Writes nothing.
 
         Args:
             config: of the run, with the task's lengths (``TrainConfig.fitted``).
-            task: its questions.
-            oracle: asked about wrong answers of the training; None where the credit needs none. The caller closes it.
+            parts: what it is made of.
 
         Raises:
             UsageError: the checkpoint cannot be trained, or no prompt fits.

@@ -19,15 +19,16 @@ from cal_grpo.alignment import Aligner
 from cal_grpo.credit import formula
 from cal_grpo.engines import cal_metrics
 from cal_grpo.engines.tunix.rollouts import end_ids, keep_end_tokens, seed_rollouts
-from cal_grpo.engines.tunix.training.columns import with_columns
+from cal_grpo.engines.tunix.training.columns import COLUMNS, with_columns
 from cal_grpo.engines.tunix.training.completions import completions_of
 from cal_grpo.engines.tunix.training.config import CALGRPOConfig
 from cal_grpo.engines.tunix.training.guard import UpdateGuard, check_hooks
 from cal_grpo.engines.tunix.training.overlap import PendingExample, Redeemer
 from cal_grpo.errors import UsageError
-from cal_grpo.grading import Grade, grade_answer
+from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle, Oracle
 from cal_grpo.pipeline import Credited, CreditPipeline, Pending, Update
+from cal_grpo.tasks import Example, Grader, grade_by_answer, graded
 
 OnCredit = Callable[[int, Credited], None]
 
@@ -44,9 +45,11 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         oracle: a ``CALOracle`` or any object with ``async locate(query) -> Verdict``. Not asked when ``use_cal`` is
             off, for right answers, and in evaluation.
         on_credit: called with the global step and what became of each training micro-batch, in order, on one thread.
+        grade: the task's grader, ``(response, example) -> Grade``.
 
     Batches need the columns ``prompts`` (ready for the model), ``question``, ``answer`` and ``reference``, each a numpy
-    array of strings.
+    array of strings. A column ``example`` of ``Example`` objects, which ``batches`` adds, is what the grader and the reward
+    functions are given too; without it the grader's example is made of the others.
 
     Raises:
         UsageError: another kind of config, no oracle for a credit that needs one, packed sequences, several processes; in
@@ -63,6 +66,7 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         *,
         oracle: CALOracle | Oracle | None = None,
         on_credit: OnCredit | None = None,
+        grade: Grader = grade_by_answer,
     ) -> None:
         if not isinstance(algo_config, CALGRPOConfig):
             raise UsageError(
@@ -93,6 +97,7 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         # Evaluation can run on the main thread while training data is prepared on another.
         self._last = threading.local()
         self._on_credit = on_credit
+        self._grader = grade
         self._drawn = (-1, 0)
         self._pipeline = self._build_pipeline(algo_config, oracle)
 
@@ -126,9 +131,11 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         )
 
     def _compute_rewards(self, prompts: Any, completions: Any, mode: Any, step: Any = None, **columns: Any) -> np.ndarray:
-        self._last.grades = [
-            grade_answer(text, str(answer)) for text, answer in zip(completions, columns["answer"], strict=True)
-        ]
+        examples = columns.get("example")
+        if examples is None:
+            rows = zip(*(map(str, columns[name]) for name in COLUMNS[1:]), strict=True)
+            examples = [Example(question, answer, reference) for question, answer, reference in rows]
+        self._last.grades = [graded(self._grader, text, example) for text, example in zip(completions, examples, strict=True)]
         self._last.rewards_B = super()._compute_rewards(prompts, completions, mode, step, **columns)
         return self._last.rewards_B
 
