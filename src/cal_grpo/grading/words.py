@@ -1,0 +1,64 @@
+"""Answers that are words: choices, times of day, dates, numbers to a base."""
+
+import re
+from typing import NamedTuple
+
+from cal_grpo.grading.spelling import squeezed
+
+_CHOICE = re.compile(
+    r"(?:(?:option|choice|answer)\s*:?\s*)?(?:\(\s*(?P<round>[A-Za-z])\s*\)|\[(?P<square>[A-Z])\]|(?P<bare>[A-Z])(?=\s*[:.)]\s|\s*[).:]?$))"
+    r"\s*[:.)]?\s*(?P<text>.*)",
+    re.DOTALL | re.IGNORECASE,
+)
+_TIME = re.compile(r"(\d{1,2})(?:[:.]([0-5]\d))?\s*([ap])\.?\s?m\.?", re.IGNORECASE)
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTH = r"(?P<month>(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)\.?"
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_DATES = [
+    re.compile(rf"(?:the )?{form}(?:,?\s+(?P<year>\d{{4}}))?", re.IGNORECASE)
+    for form in (rf"{_DAY}\s+(?:of )?{_MONTH}", rf"{_MONTH}\s+(?:the )?{_DAY}")
+]
+_BASES = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+_BASE = r"\{?\s*(?P<base>\d{1,2}|" + "|".join(_BASES) + r")\s*\}?"
+_BASED = re.compile(rf"\(?\s*(?P<digits>-?[0-9][0-9A-Z,. ]*?)\s*\)?\s*(?:_\s*{_BASE}|,?\s*\(?(?:in )?base[\s\-]*{_BASE.replace('base>', 'word>')}\)?)")
+_FORMULA = re.compile(r"[\d\\^=+*/<>_()\[\]{}|]")
+
+
+class Choice(NamedTuple):
+    """Choice ``letter`` of several, and the text that was repeated with it, "" for none."""
+
+    letter: str
+    text: str
+
+
+class Based(NamedTuple):
+    digits: str
+    base: int
+
+
+def read_choice(text: str) -> Choice | None:
+    """``(B) 12``, ``E: text``, ``option (C)``, ``D``."""
+    match = _CHOICE.fullmatch(text)
+    return match and Choice((match["round"] or match["square"] or match["bare"]).upper(), match["text"].strip())
+
+
+def read_based(text: str) -> Based | None:
+    """``2516_8``, ``2516 base eight``."""
+    match = _BASED.fullmatch(text)
+    if match is None:
+        return None
+    base = match["base"] or match["word"]
+    return Based(re.sub("[, ]", "", match["digits"]), _BASES.index(base) + 2 if base in _BASES else int(base))
+
+
+def as_words(text: str) -> str:
+    """A plain text for comparing letter by letter; a time and a date in one form, words without regard to capitals."""
+    if time := _TIME.fullmatch(text):
+        return f"{int(time[1])}:{time[2] or '00'} {time[3].lower()}m"
+    for form in _DATES:
+        if date := form.fullmatch(text):
+            month = date["month"].lower()
+            if len(month) <= 9 and month[:3] in _MONTHS:
+                return f"{int(date['day'])} {month[:3]} {date['year'] or ''}"
+    text = squeezed(text)
+    return text if _FORMULA.search(text) else text.casefold()
