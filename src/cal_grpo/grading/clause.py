@@ -61,6 +61,8 @@ def is_remark(text: str) -> bool:
     if not words or is_value(text) and "\\" in text:
         return False
     first = text.lstrip(" *_\"'(").split(maxsplit=1)[0].strip(".,:;*_")
+    if first == "not" and any(map(str.isdigit, text)):
+        return False  # "the answer is not 5" states something
     if first in _REMARKS or _PARTICIPLE.fullmatch(first):
         return True
     return len(words) > 6 or (len(words) > 2 and any(map(str.isdigit, text)))

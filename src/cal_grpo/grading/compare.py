@@ -4,10 +4,11 @@ import functools
 import re
 from collections.abc import Sequence
 
-from cal_grpo.grading.lists import Items, take_apart
+from cal_grpo.grading.lists import Items, as_interval, take_apart
 from cal_grpo.grading.numbers import read_quantity
 from cal_grpo.grading.spelling import plain
 from cal_grpo.grading.types import Method
+from cal_grpo.grading.units import formula_and_unit
 from cal_grpo.grading.words import Choice, as_words, read_based, read_choice
 from cal_grpo.grading.worker import math_equal
 
@@ -45,7 +46,14 @@ def _compare(answer: str, expected: str, by_math: bool) -> tuple[bool, Method]:
     named, bare = _name_dropped(answer, expected)
     if (named, bare) != (answer, expected):
         return _compare(named, bare, by_math)
+    measured, bare_formula = _unit_dropped(answer, expected)
+    if (measured, bare_formula) != (answer, expected):
+        return _compare(measured, bare_formula, by_math)
     ours, theirs = _items(answer), _items(expected)
+    if ours is not None and ours.is_interval:
+        theirs = as_interval(expected) or theirs
+    elif theirs is not None and theirs.is_interval:
+        ours = as_interval(answer) or ours
     if ours is not None or theirs is not None:
         return _same_items(ours, theirs, by_math), "math"
     if not by_math or not _could_be_math(answer, expected):
@@ -83,6 +91,14 @@ def _name_dropped(answer: str, expected: str) -> tuple[str, str]:
     if theirs and _SINGLE.fullmatch(answer):
         return answer, expected[theirs.end() :]
     return answer, expected
+
+
+def _unit_dropped(answer: str, expected: str) -> tuple[str, str]:
+    """Both without the unit behind a formula, ``12\\pi cm``, where only one has it, or both have the same."""
+    (ours, our_unit), (theirs, their_unit) = formula_and_unit(answer), formula_and_unit(expected)
+    if our_unit and their_unit and our_unit != their_unit:
+        return answer, expected
+    return ours, theirs
 
 
 def _items(text: str) -> Items | None:

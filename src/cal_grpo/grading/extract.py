@@ -1,13 +1,16 @@
 """Reading the final answer out of a response."""
 
 import re
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Iterator
 
 from cal_grpo.grading.clause import clause, first_block, is_remark, is_value
 from cal_grpo.grading.numbers import parse_number as parse_number  # the oracles' worked solutions import it from here
 
 MAX_RESPONSE = 200_000  # characters that are read, from the end: the answer stands there
 MAX_BOXED = 2000  # characters that braces or tags may hold
+MAX_MARKERS = 200  # that are looked at, from the last
+MAX_TAIL = 5000  # characters in which a formula without a marker is looked for
 
 _THOUGHTS = "think|thinking|thought|thoughts|reasoning|scratchpad"
 _THOUGHT = re.compile(rf"<({_THOUGHTS})>(?:(?!<\1>).)*?</\1>", re.DOTALL | re.IGNORECASE)
@@ -38,13 +41,7 @@ _LAST_NUMBER = re.compile(r"(?<![\w.])[-−]?[$€£¥₹]?\s?(?:\d{1,9} \d+/\d+
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\w])\$(?!\s)([^$\n]+?)(?<![\s\\])\$(?!\d)", re.DOTALL)
 _EQUALS = re.compile(r"=|\\approx(?![A-Za-z])|≈")
 
-_HOLDER, _STATED, _WORDED = 3, 2, 1  # how much a marker is worth: it holds a value, states one, or is followed by words
-
-
-class _Found(NamedTuple):
-    worth: int
-    start: int
-    text: str
+_NOTHING = " .*$\t\n"
 
 
 def extract_answer(response: str) -> str | None:
@@ -76,34 +73,31 @@ def _without_thoughts(text: str) -> str:
 
 def _marked(text: str) -> str | None:
     found = _last_holder(text) or _last_phrase(text)
-    return _tidy(found.text) if found else None
+    return _tidy(found) if found else None
 
 
-def _last_holder(text: str) -> _Found | None:
-    boxes: list[tuple[int, int, str]] = []
-    last: _Found | None = None
-    for match in _HOLDERS.finditer(text):
+def _last_holder(text: str) -> str | None:
+    boxes: list[str] = []  # joined by a comma or a word, the last first: \\boxed{3} and \\boxed{4}
+    begins = len(text)
+    for match in _last_of(_HOLDERS, text):
         if match["boxed"] is not None:
-            inside, end = _braced(text, match.end())
-            if not inside.strip(" .*$\t\n"):
-                continue
-            boxes.append((match.start(), end, inside))
-            last = _Found(_HOLDER, match.start(), _joined(text, boxes))
+            held, end = _braced(text, match.end())
+            if boxes and not _BETWEEN_BOXES.fullmatch(text, end, begins):
+                break
+            if held.strip(_NOTHING):
+                boxes.append(held)
+                begins = match.start()
             continue
-        held = match["bare"] or (_tagged(text, match.end()) if match["tag"] is not None else _hashed(text, match))
-        if held and held.strip(" .*$\t\n"):
-            last = _Found(_HOLDER, match.start(), held)
-    return last
-
-
-def _joined(text: str, boxes: list[tuple[int, int, str]]) -> str:
-    """The last box, with those that are joined to it by a comma or a word: \\boxed{3} and \\boxed{4}."""
-    joined = [boxes[-1][2]]
-    for before, after in zip(boxes[-2::-1], boxes[:0:-1], strict=True):
-        if len(joined) > 16 or not _BETWEEN_BOXES.fullmatch(text, before[1], after[0]):
+        if boxes:
             break
-        joined.insert(0, before[2])
-    return ", ".join(joined)
+        held = match["bare"] or (_tagged(text, match.end()) if match["tag"] is not None else _hashed(text, match))
+        if held.strip(_NOTHING):
+            return held
+    return ", ".join(reversed(boxes)) or None
+
+
+def _last_of(markers: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    return reversed(deque(markers.finditer(text), MAX_MARKERS))
 
 
 def _braced(text: str, start: int) -> tuple[str, int]:
@@ -121,7 +115,7 @@ def _tagged(text: str, start: int) -> str:
     end = _TAG_ENDS.search(text, start, start + MAX_BOXED)
     inside = text[start : end.start() if end else start + MAX_BOXED].strip()
     if phrase := _last_phrase(inside):
-        return phrase.text
+        return phrase
     return inside if not is_remark(inside) else _last_value(inside) or inside
 
 
@@ -130,23 +124,24 @@ def _hashed(text: str, match: re.Match[str]) -> str:
     if _HEADING.match(line) and match.end("hashes") < len(text):
         return ""
     if phrase := _last_phrase(line):
-        return phrase.text
+        return phrase
     line = clause(line)
     return line if not is_remark(line) else _last_value(line) or line
 
 
-def _last_phrase(text: str) -> _Found | None:
-    best: _Found | None = None
-    for match in _PHRASES.finditer(text):
+def _last_phrase(text: str) -> str | None:
+    """What the last phrase states; one with words behind "is" counts only where no other states anything."""
+    worded = None
+    for match in _last_of(_PHRASES, text):
         if match["letter"] is not None and _NEXT_CHOICE.match(text, match.end()):
             continue
         stated = clause(first_block(text, match.end()))
-        if not stated.strip(" .*$\t"):
+        if not stated.strip(_NOTHING) or is_remark(stated):
             continue
-        worth = _STATED if is_value(stated) else 0 if is_remark(stated) else _WORDED if match["is"] else _STATED
-        if worth and (best is None or worth >= best.worth):
-            best = _Found(worth, match.start(), stated)
-    return best
+        if is_value(stated) or not match["is"]:
+            return stated
+        worded = worded or stated
+    return worded
 
 
 def _last_value(text: str) -> str | None:
@@ -155,7 +150,7 @@ def _last_value(text: str) -> str | None:
     for number in _LAST_NUMBER.finditer(text):
         pass
     formula = None
-    for match in _FORMULA.finditer(text):
+    for match in _FORMULA.finditer(text, max(0, len(text) - MAX_TAIL)):
         if any(map(str.isdigit, match.group())):
             formula = match
     if formula is not None and (number is None or number.end() <= formula.end()):

@@ -8,6 +8,11 @@ _MATRIX = re.compile(r"\\begin\{([pbBvV]?)(?:small)?(?:matrix|array)\}(?:\{[lcr|
 _THOUSANDS = re.compile(r"(?<!\d)\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 _JOINT = re.compile(r"\s*(?:[,;]\s*(?:(?:and|or)\s+)?|\s(?:and|or)\s)\s*")
 _MAX_ITEMS = 64
+_LESS = r"\s*(<=?|\\le(?![A-Za-z]))\s*"
+_MORE = r"\s*(>=?|\\ge(?![A-Za-z]))\s*"
+_SIDE, _UNKNOWN = r"([^<>=]*?)", r"[A-Za-z]"
+_BETWEEN = re.compile(f"{_SIDE}{_LESS}{_UNKNOWN}{_LESS}{_SIDE}")
+_BELOW, _ABOVE = re.compile(f"{_UNKNOWN}{_LESS}{_SIDE}"), re.compile(f"{_UNKNOWN}{_MORE}{_SIDE}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,10 @@ class Items:
     @property
     def is_ordered(self) -> bool:
         return self.kind not in ("", "{}", "cup")
+
+    @property
+    def is_interval(self) -> bool:
+        return self.kind in ("()", "[]", "[)", "(]", "cup")
 
 
 def take_apart(text: str) -> Items | None:
@@ -39,6 +48,27 @@ def take_apart(text: str) -> Items | None:
     if kind == "{}" and len(items) == 1 and items[0]:
         return Items(kind, items)
     return Items(kind, items) if 1 < len(items) <= _MAX_ITEMS and all(items) else None
+
+
+def as_interval(text: str) -> Items | None:
+    """``[3,\\infty)`` for ``x \\ge 3``, and the union for ``x < 1 or x > 3``; None for anything else."""
+    parts = [_one_interval(part) for part in _split(text.strip(), re.compile(r"\s+or\s+"))]
+    if None in parts:
+        return None
+    if len(parts) == 1:
+        return take_apart(parts[0] or "")
+    return Items("cup", tuple(part or "" for part in parts))
+
+
+def _one_interval(text: str) -> str | None:
+    if between := _BETWEEN.fullmatch(text):
+        low, left, right, high = between.groups()
+        return f"{'(' if left == '<' else '['}{low}, {high}{')' if right == '<' else ']'}"
+    if below := _BELOW.fullmatch(text):
+        return f"(-\\infty, {below[2]}{')' if below[1] == '<' else ']'}"
+    if above := _ABOVE.fullmatch(text):
+        return f"{'(' if above[1] == '>' else '['}{above[2]}, \\infty)"
+    return None
 
 
 def _unbracketed(text: str) -> tuple[str, str]:

@@ -30,7 +30,8 @@ _COMMANDS = {
 _COMMAND = re.compile(r"\\([A-Za-z]+)(?![A-Za-z])")
 _ESCAPED = re.compile(r"\\([%$#&])")
 _DEGREES = re.compile(r"\^\s*\{?\s*(?:\\circ|°)\s*\}?|°")
-_BARE_FRACTION = re.compile(r"\\frac\s*(?:\{([^{}]*)\}|(\w))\s*(?:\{([^{}]*)\}|(\w))")
+_PART = r"(?:\{([^{}]*)\}|(\w|\\[A-Za-z]+))"
+_BARE_FRACTION = re.compile(rf"\\frac\s*{_PART}\s*{_PART}")
 _BARE_ROOT = re.compile(r"\\sqrt\s*(?:(\d+|[A-Za-z])(?![\d{])|\((\w+)\))")
 _ONE_SIGN = re.compile(r"([\^_])\s*\{\s*(\w)\s*\}")
 _EMPHASIS = re.compile(r"\*\*(?=\S)([^*\n]+?)\*\*|__(?=\S)([^_\n]+?)__|`([^`\n]+)`")
@@ -48,6 +49,7 @@ def plain(text: str) -> str:
     text = _EMPHASIS.sub(_inside, text)
     if "$" in text or "\\" in text:
         text = _from_tex(text)
+    text = text.replace("{,}", ",")
     text = _WORDS.sub(lambda m: f"\\{m.lastgroup} ", text)
     if "\\sqrt" in text:
         text = _BARE_ROOT.sub(lambda m: f"\\sqrt{{{m[1] or m[2]}}}", text)
@@ -81,7 +83,7 @@ def _from_tex(text: str) -> str:
     text = _DELIMITERS.sub(_inside, text)
     for _ in range(3):  # they nest: \textbf{\text{(C)}}
         text = _WRAPPING.sub(_unwrapped, text)
-    text = _NARROW.sub(lambda m: "" if m[0].startswith("\\!") else " ", _SIZES.sub("", text)).replace("{,}", ",")
+    text = _NARROW.sub(lambda m: "" if m[0].startswith("\\!") else " ", _SIZES.sub("", text))
     text = _ESCAPED.sub(r"\1", _DEGREES.sub("°", text))
     text = _COMMAND.sub(_renamed, text)
     return _BARE_FRACTION.sub(lambda m: f"\\frac{{{(m[1] or m[2] or '').strip()}}}{{{(m[3] or m[4] or '').strip()}}}", text)
@@ -90,7 +92,7 @@ def _from_tex(text: str) -> str:
 def _unwrapped(match: re.Match[str]) -> str:
     """Words get spaces around them, so that they do not become letters of a formula; one letter, as in \\mathrm{e}, is a sign."""
     inside = match[1]
-    return f"{{{inside}}}" if len(inside) == 1 and inside.isalpha() else f" {inside.strip(' ')} " if inside.strip() else " "
+    return f" {inside}" if len(inside) == 1 else f" {inside.strip(' ')} " if inside.strip() else " "
 
 
 def _renamed(match: re.Match[str]) -> str:

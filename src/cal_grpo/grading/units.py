@@ -32,9 +32,11 @@ _NOT_UNITS = frozenset(
     multiplied negative radical root""".split()
 )  # fmt: skip
 SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_LONG_UNITS = {word for pair in _SHORT.items() for word in pair if len(word) > 1 and word not in ("in", "men")}
+_FORMULA_UNIT = re.compile(r"(?P<formula>.*[^\s\\])\s+(?P<unit>[A-Za-z]{2,}(?:[\s/][A-Za-z]+)*\s*(?:\^\s*\{?[23]\}?)?)")
 _WORD = re.compile(r"[A-Za-z][A-Za-z.']*|°[CF]?|%|[$¢]")
 _GLUE = re.compile(r"[\s\-]*(?:/\s*)?")
-_POWER = re.compile(r"\^\s*\{?\s*(-?[123])\s*\}?(?!\d)")
+_POWER = re.compile(r"\s*\^\s*\{?\s*(-?[123])\s*\}?(?!\d)")
 
 
 def currency_before(text: str) -> tuple[str, str]:
@@ -78,6 +80,18 @@ def unit_behind(text: str) -> tuple[str, str] | None:
         else:
             parts.append(name)
     return currency, " ".join(parts).replace("kilometer/hour", "kilometer per hour").replace("mile/hour", "mile per hour")
+
+
+def formula_and_unit(text: str) -> tuple[str, str]:
+    """A formula and the unit behind it, "" for none; letters that could be variables are no unit."""
+    match = _FORMULA_UNIT.fullmatch(text)
+    if match is None or not re.search(r"[\\\d]", match["formula"]):
+        return text, ""
+    words = re.findall("[A-Za-z]+", match["unit"])
+    unit = unit_behind(f" {match['unit']}")
+    if unit is None or not all(len(word) > 3 or word in _LONG_UNITS for word in words):
+        return text, ""
+    return match["formula"], " ".join(filter(None, unit))
 
 
 def _may_be_unit(word: str, rest: str, touching: bool) -> bool:

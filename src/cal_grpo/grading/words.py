@@ -6,8 +6,8 @@ from typing import NamedTuple
 from cal_grpo.grading.spelling import squeezed
 
 _CHOICE = re.compile(
-    r"(?:(?:option|choice|answer)\s*:?\s*)?(?:\(\s*(?P<round>[A-Za-z])\s*\)|\[(?P<square>[A-Z])\]|(?P<bare>[A-Z])(?=\s*[:.)]\s|\s*[).:]?$))"
-    r"\s*[:.)]?\s*(?P<text>.*)",
+    r"(?:(?:option|choice|answer)\s*:?\s*)?(?:\(\s*(?P<round>[A-Za-z])\s*\)|\[(?P<square>[A-Z])\]|(?P<bare>[A-Z])(?=\s*[:.)]\s|\s+[-–—]\s|\s*[).:]?$))"
+    r"\s*[:.)–—-]?\s*(?P<text>.*)",
     re.DOTALL | re.IGNORECASE,
 )
 _TIME = re.compile(r"(\d{1,2})(?:[:.]([0-5]\d))?\s*([ap])\.?\s?m\.?", re.IGNORECASE)
