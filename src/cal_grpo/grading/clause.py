@@ -14,7 +14,10 @@ _CLOSING = {"$$": "$$", "\\[": "\\]", "\\(": "\\)", "$": "$"}
 _STOP = re.compile(r"[!?](?=\s|$)|\.(?=[*_\"')]*(?:\s|$))|[,;](?=\s|$)|\s(?:because|since|as)\s", re.IGNORECASE)
 _REASON = re.compile(r"\s(?:so|but|which|where|when|while|after|for)\s", re.IGNORECASE)
 _JOINT = re.compile(r"\s(?:and|or)\s")
-_ABBREVIATION = re.compile(r"(?:\b(?:mr|mrs|ms|dr|st|mt|prof|jr|sr|vs|no|approx|e\.g|i\.e)|\b[a-z]\.[a-z]|[a-z]\s[A-Z]|^[A-Z](?=\.\s[A-Z]\.))$", re.IGNORECASE)
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:mr|mrs|ms|dr|st|mt|prof|jr|sr|vs|no|approx|e\.g|i\.e)|\b[a-z]\.[a-z]|[a-z]\s[A-Z]|^[A-Z](?=\.\s[A-Z]\.))$",
+    re.IGNORECASE,
+)
 _INITIAL_AFTER = re.compile(r"\b(?:option|choice|answer|is|letter|and|or)\s[A-Z]$", re.IGNORECASE)
 
 _NUMBERED = r"[-+−–]?\s?(?:[$€£¥₹]\s?)?[\d.]|[-+−–]?\\?[$(\[{|√π∞±½¼¾⅓⅔]|[-+−–]?\\[A-Za-z(\[{]|[<>≥≤=°]|[$€£¥₹]"
@@ -25,11 +28,14 @@ _VALUE = re.compile(
 )
 _ITEM = re.compile(r"\s*(?:(?:and|or)\s+)?(?P<item>[^,;\n]*)")
 _WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
-_REMARKS = frozenset(
-    """correct right wrong incorrect valid above below here there in on at not that this what when where how why also then so it we you
-    i they he she there's to of for from with based shown given known found clear obvious unique reasonable consistent good fine final expected
-    exact likely probably only same too still within between if because since as by an a marked written seen as""".split()
-)
+_REMARKS = frozenset({
+    "correct", "right", "wrong", "incorrect", "valid", "above", "below", "here", "there", "in", "on", "at", "not", "that",
+    "this", "what", "when", "where", "how", "why", "also", "then", "so", "it", "we", "you", "i", "they", "he", "she",
+    "there's", "to", "of", "for", "from", "with", "based", "shown", "given", "known", "found", "clear", "obvious",
+    "unique", "reasonable", "consistent", "good", "fine", "final", "expected", "exact", "likely", "probably", "only",
+    "same", "too", "still", "within", "between", "if", "because", "since", "as", "by", "an", "a", "marked", "written",
+    "seen",
+})  # fmt: skip
 _PARTICIPLE = re.compile(r"[a-z]{3,}(?:ed|ing|ly|able|ible)")
 
 
@@ -58,7 +64,7 @@ def is_remark(text: str) -> bool:
     if is_value(text) and len(_WORD.findall(text)) < 6:
         return False
     words = _WORD.findall(text)
-    if not words or is_value(text) and "\\" in text:
+    if not words or (is_value(text) and "\\" in text):
         return False
     first = text.lstrip(" *_\"'(").split(maxsplit=1)[0].strip(".,:;*_")
     if first == "not" and any(map(str.isdigit, text)):

@@ -17,9 +17,11 @@ MAX_ANSWER = 2000  # characters of an answer that are looked at
 
 _MATH_SIGN = re.compile(r"[\d\\^=+\-*/()<>]")
 _EXPLOSIVE = re.compile(r"\*\*|\^[^\s+\-*/=,]*\^|\^\{?\d{4}|\d{3}\s*!|!.*!")
-_NAME = re.compile(r"((?:\\?[A-Za-z]+|[A-Za-z])(?:_\{?\w{1,3}\}?)?'?(?:\([a-z](?:,\s?[a-z])*\))?)\s*(?:=|\\in(?![A-Za-z]))\s*(?=\S)")
+_NAME = re.compile(
+    r"((?:\\?[A-Za-z]+|[A-Za-z])(?:_\{?\w{1,3}\}?)?'?(?:\([a-z](?:,\s?[a-z])*\))?)\s*(?:=|\\in(?![A-Za-z]))\s*(?=\S)"
+)
 _SINGLE = re.compile(r"[^=<>]*")
-_PLUS_MINUS = re.compile(r"\\(pm|mp)(?![A-Za-z])")
+_PLUS, _MINUS_PLUS = re.compile(r"\\pm(?![A-Za-z])"), re.compile(r"\\mp(?![A-Za-z])")
 
 
 def compare(answer: str, expected: str, by_math: bool = True) -> tuple[bool, Method]:
@@ -46,9 +48,6 @@ def _compare(answer: str, expected: str, by_math: bool) -> tuple[bool, Method]:
     named, bare = _name_dropped(answer, expected)
     if (named, bare) != (answer, expected):
         return _compare(named, bare, by_math)
-    measured, bare_formula = _unit_dropped(answer, expected)
-    if (measured, bare_formula) != (answer, expected):
-        return _compare(measured, bare_formula, by_math)
     ours, theirs = _items(answer), _items(expected)
     if ours is not None and ours.is_interval:
         theirs = as_interval(expected) or theirs
@@ -56,6 +55,9 @@ def _compare(answer: str, expected: str, by_math: bool) -> tuple[bool, Method]:
         ours = as_interval(answer) or ours
     if ours is not None or theirs is not None:
         return _same_items(ours, theirs, by_math), "math"
+    measured, bare_formula = _unit_dropped(answer, expected)
+    if (measured, bare_formula) != (answer, expected):
+        return _compare(measured, bare_formula, by_math)
     if not by_math or not _could_be_math(answer, expected):
         return False, "text"
     return _math_equal(answer, expected), "math"
@@ -103,8 +105,8 @@ def _unit_dropped(answer: str, expected: str) -> tuple[str, str]:
 
 def _items(text: str) -> Items | None:
     found = take_apart(text)
-    if found is None and _PLUS_MINUS.search(text):
-        return Items("", tuple(_PLUS_MINUS.sub(lambda m, signs=signs: signs[m[1] == "mp"], text) for signs in ("+-", "-+")))
+    if found is None and _PLUS.search(text):
+        return Items("", tuple(_MINUS_PLUS.sub(minus, _PLUS.sub(plus, text)) for plus, minus in ("+-", "-+")))
     return found
 
 

@@ -27,7 +27,8 @@ _HOLDERS = re.compile(
 )
 _TAG_ENDS = re.compile(r"</(?:final_)?answer>", re.IGNORECASE)
 _PHRASES = re.compile(
-    r"\b(?:answers?|(?:correct|right|best)[ \t]+(?:option|choice))(?:[ \t]+(?:choice|option)|[ \t]+to[ \t][^.\n:=]{1,80}?)?[ \t*_]*"
+    r"\b(?:answers?|(?:correct|right|best)[ \t]+(?:option|choice))"
+    r"(?:[ \t]+(?:choice|option)|[ \t]+to[ \t][^.\n:=]{1,80}?)?[ \t*_]*"
     r"(?:(?P<is>(?:is|are|equals|(?:would|should|will|must)[ \t]+be)\b)(?:[ \t*_]*[:=])?|[:=])[ \t*_:]*"
     r"|^[ \t*]*A[ \t]*:[ \t*]*(?P<letter>(?=[^\n]))"
     r"|^[ \t#*_]*(?:the[ \t]+)?(?:final[ \t]+)?answer[ \t*_:]*(?P<heading>(?=\n))",
@@ -47,10 +48,10 @@ _NOTHING = " .*$\t\n"
 def extract_answer(response: str) -> str | None:
     """The final answer as written: what the last marker shows, else the last number or formula, else None.
 
-    Thoughts, ``<think>...</think>``, are not read. Markers that hold a value, ``\\boxed{x}``, ``#### x`` and ``<answer>x</answer>``,
-    outrank phrases: ``the answer is x``, ``answer: x``, a heading ``Final answer`` above it, a line ``A: x``. These end with
-    their clause, and one followed by a remark ("the answer is correct") is none. Words behind ``####`` count only in the
-    last line: before that they are a Markdown heading.
+    Thoughts, ``<think>...</think>``, are not read. Markers that hold a value, ``\\boxed{x}``, ``#### x`` and
+    ``<answer>x</answer>``, outrank phrases: ``the answer is x``, ``answer: x``, a heading ``Final answer`` above it, a line
+    ``A: x``. These end with their clause, and one followed by a remark ("the answer is correct") is none. Words behind
+    ``####`` count only in the last line: before that they are a Markdown heading.
     """
     text = _without_thoughts(response[-MAX_RESPONSE:]).rstrip()
     marked = _marked(text)
@@ -146,17 +147,17 @@ def _last_phrase(text: str) -> str | None:
 
 def _last_value(text: str) -> str | None:
     """The last number, or the formula around it, of an equation the right side."""
-    number = None
-    for number in _LAST_NUMBER.finditer(text):
-        pass
-    formula = None
-    for match in _FORMULA.finditer(text, max(0, len(text) - MAX_TAIL)):
-        if any(map(str.isdigit, match.group())):
-            formula = match
+    number = _last(_LAST_NUMBER.finditer(text))
+    formulas = _FORMULA.finditer(text, max(0, len(text) - MAX_TAIL))
+    formula = _last(match for match in formulas if any(map(str.isdigit, match.group())))
     if formula is not None and (number is None or number.end() <= formula.end()):
         inside = next(group for group in formula.groups() if group is not None)
         return _tidy(_EQUALS.split(inside)[-1]) or None
     return number.group().strip() if number else None
+
+
+def _last(matches: Iterator[re.Match[str]]) -> re.Match[str] | None:
+    return next(iter(deque(matches, 1)), None)
 
 
 def _tidy(text: str) -> str:

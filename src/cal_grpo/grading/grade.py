@@ -4,9 +4,9 @@ Plain numbers are compared exactly, which settles nearly every rollout in micros
 own (`worker`), and all else is compared as text.
 """
 
+from cal_grpo.grading import reference
 from cal_grpo.grading.compare import compare
 from cal_grpo.grading.extract import extract_answer
-from cal_grpo.grading import reference
 from cal_grpo.grading.types import Grade
 
 

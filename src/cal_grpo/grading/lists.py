@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass
 
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
-_MATRIX = re.compile(r"\\begin\{([pbBvV]?)(?:small)?(?:matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\1(?:small)?(?:matrix|array)\}", re.DOTALL)
+_MATRIX = re.compile(
+    r"\\begin\{([pbBvV]?)(?:small)?(?:matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\1(?:small)?(?:matrix|array)\}", re.DOTALL
+)
 _THOUSANDS = re.compile(r"(?<!\d)\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 _JOINT = re.compile(r"\s*(?:[,;]\s*(?:(?:and|or)\s+)?|\s(?:and|or)\s)\s*")
 _MAX_ITEMS = 64
@@ -17,7 +19,7 @@ _BELOW, _ABOVE = re.compile(f"{_UNKNOWN}{_LESS}{_SIDE}"), re.compile(f"{_UNKNOWN
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """``kind`` is the pair of brackets, "" for a bare list, ``or`` for a bare list of alternatives, ``cup`` for a union, or ``matrix``."""
+    """``kind`` is the pair of brackets, "" for a bare list, ``cup`` for a union, or ``matrix`` or ``determinant``."""
 
     kind: str
     items: tuple[str, ...]

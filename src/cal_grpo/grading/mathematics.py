@@ -10,14 +10,29 @@ from fractions import Fraction
 from typing import Any
 
 DIGITS = 100  # at which two values are compared
-_FUNCTIONS = "arcsin arccos arctan sinh cosh tanh sin cos tan sec csc cot log ln exp".split()
-_GREEK = "alpha beta gamma delta epsilon varepsilon theta lambda mu nu rho sigma tau phi varphi omega Delta Omega Phi".split()
-_COMMANDS = "|".join(sorted([*_FUNCTIONS, *_GREEK, "frac", "sqrt", "pi", "infty", "binom", "lfloor", "rfloor", "lceil", "rceil"], key=len, reverse=True))
+_FUNCTIONS = [
+    "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "sin", "cos", "tan", "sec", "csc", "cot", "log", "ln", "exp",
+]  # fmt: skip
+_GREEK = [
+    "alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "theta", "lambda", "mu", "nu", "rho", "sigma", "tau",
+    "phi", "varphi", "omega", "Delta", "Omega", "Phi",
+]  # fmt: skip
+_COMMANDS = "|".join(
+    sorted(
+        [*_FUNCTIONS, *_GREEK, "frac", "sqrt", "pi", "infty", "binom", "lfloor", "rfloor", "lceil", "rceil"],
+        key=len,
+        reverse=True,
+    )
+)
 # What the parser reads faithfully. It drops or misreads the rest without a word: it folds capitals, adds "3 4" up, and
 # drops primes and the base of 2516_8 (latex2sympy2_extended 1.11.0); and math-verify takes the first number of a formula
 # that cannot be read (math_verify 0.9.0, parser.py, fallback to ExprExtractionConfig).
-_READABLE = re.compile(rf"(?:\\log\s*_(?:\d|\{{\d+\}})|\\(?:{_COMMANDS})(?![A-Za-z])|[A-Za-z]{{1,3}}(?:_\w|_\{{\w+\}})?(?![A-Za-z'])|\d+|[\s+\-*/^(){{}}|!]|\[\d\])+")
-_MISREAD = re.compile(r"\d\s+\d|[\d)}]\s*_|\^\s*(?:\{[^{}]*\}|\w)\s*\^|!\s*[\dA-Za-z!]|\d\s*!\s*!")
+_READABLE = re.compile(
+    rf"(?:\\log_\{{\d+\}}|\\(?:{_COMMANDS})(?![A-Za-z])|[A-Za-z]{{1,3}}(?:_\w|_\{{\w+\}})?(?![A-Za-z'])|\d+|[\s+\-*/^(){{}}|!]|\[\d\])+"
+)
+_MISREAD = re.compile(
+    r"\d\s+\d|[\d)}]\s*_|\^\s*(?:\{[^{}]*\}|\w)\s*\^|!\s*[\dA-Za-z!]|(?<![\\A-Za-z_])[A-Za-z]{1,3}\d|\d\s*!\s*!"
+)
 _RELATION = re.compile(r"<=|>=|\\le(?![A-Za-z])|\\ge(?![A-Za-z])|\\ne(?![A-Za-z])|[=<>]")
 _SPELLED = {"\\le": "<=", "\\ge": ">=", "\\ne": "!="}
 _FLIPPED = {">": "<", ">=": "<="}
@@ -26,9 +41,10 @@ _DECIMAL = re.compile(r"(?<![\d.])(\d*)\.(\d+)(?![\d.])")
 _THOUSANDS = re.compile(r"(?<![\d,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _BESIDE_FRACTION = re.compile(r"(\d)\s*(?=\\frac(?!\{\d+\}\{\d+\}))")  # 3\frac{\pi}{4} is a product, 1\frac{1}{2} is not
 _LONG_POWER = re.compile(r"\^\s*(-?\d+)(?!\d)")
+_LOG_BASE = re.compile(r"\\log\s*_\s*(?:(\d)|\{\s*(\d+)\s*\})\s*")
 _BRACED_POWER = re.compile(r"\^\s*\(([^()]*)\)")
-# Values for what is unknown: one of each sign at least, and no two letters alike.
-_POINTS = ((3, 7), (-5, 11), (13, 17), (-2, 19))
+# Values for what is unknown: one of each sign at least, and no two letters alike, and their floors neither.
+_POINTS = ((23, 7), (-41, 11), (97, 17), (-65, 19))
 
 
 class Unreadable(Exception):
@@ -44,7 +60,8 @@ def equal(answer: str, expected: str) -> bool:
         if bool(ours[0][0]) != bool(theirs[0][0]):
             return _same_result(*((answer, theirs[0][1]) if ours[0][0] else (expected, ours[0][1])))
         return any(
-            len(ours) == len(way) and all(a[0] == b[0] and _proportional(a[1], b[1], a[0]) for a, b in zip(ours, way, strict=True))
+            len(ours) == len(way)
+            and all(a[0] == b[0] and _proportional(a[1], b[1], a[0]) for a, b in zip(ours, way, strict=True))
             for way in (theirs, theirs[::-1])
         )
     except Unreadable:
@@ -77,14 +94,19 @@ def _read(text: str) -> Any:
     text = _THOUSANDS.sub(lambda m: m[0].replace(",", ""), text)
     text = _BRACED_POWER.sub(r"^{\1}", _WORD_FUNCTION.sub(r"\\\1 ", text.strip()))
     text = _DECIMAL.sub(lambda m: "(\\frac{{{}}}{{{}}})".format(*Fraction(f"0{m[0]}").as_integer_ratio()), text)
+    text = _LOG_BASE.sub(lambda m: f"\\log_{{{m[1] or m[2]}}} ", text)
     text = _BESIDE_FRACTION.sub(r"\1*", _LONG_POWER.sub(r"^{\1}", text)).replace("( ", "(")
     if not text or not _READABLE.fullmatch(text) or _MISREAD.search(text):
         raise Unreadable(text)
     try:
         formula = latex2sympy(
-            text, is_real=True, convert_degrees=False, normalization_config=None, conversion_config=ConversionConfig(lowercase_symbols=False)
+            text,
+            is_real=True,
+            convert_degrees=False,
+            normalization_config=None,
+            conversion_config=ConversionConfig(lowercase_symbols=False),
         )
-    except Exception as e:  # noqa: BLE001 - the parser raises plain Exception, and sympy anything on hostile input
+    except Exception as e:  # the parser raises plain Exception, and sympy anything on hostile input
         raise Unreadable(text) from e
     return _with_constants(formula)
 
@@ -95,7 +117,9 @@ def _with_constants(formula: Any) -> Any:
     if not isinstance(formula, sympy.Expr):
         raise Unreadable(str(formula))
     constants = {"i": sympy.I, "e": sympy.E}
-    return formula.subs({symbol: constants[symbol.name] for symbol in formula.free_symbols if getattr(symbol, "name", "") in constants})
+    return formula.subs(
+        {symbol: constants[symbol.name] for symbol in formula.free_symbols if getattr(symbol, "name", "") in constants}
+    )
 
 
 def _identical(a: Any, b: Any) -> bool:
@@ -120,7 +144,7 @@ def _values(a: Any, b: Any) -> Any:
 
     symbols = sorted(a.free_symbols | b.free_symbols, key=str)
     for point in _POINTS if symbols else _POINTS[:1]:
-        at = {s: sympy.Rational(point[0] + 2 * k * (-1) ** k, point[1]) for k, s in enumerate(symbols)}
+        at = {s: sympy.Rational(*point) * (k + 1) + k for k, s in enumerate(symbols)}
         yield tuple(sympy.N(side.subs(at).doit(), DIGITS) for side in (a, b))
 
 

@@ -10,8 +10,10 @@ from cal_grpo.grading.units import MONEY, SCALES, currency_before, unit_behind
 MAX_DIGITS = 60  # a longer number is text: exact arithmetic on it could be made to take for ever
 MAX_TEXT = 400  # characters of an answer that may state a number
 
-_FRACTION = re.compile(r"\s*\\frac\{\s*(-?\d{1,60})\s*\}\{\s*(\d{1,60})\s*\}")
-_MIXED = re.compile(r"(?P<whole>\d{1,60})(?:(?:\s+and)?\s+|\s*(?P<dash>-)(?=\d))(?P<top>\d{1,60})\s?/\s?(?P<bottom>\d{1,60})(?![\d.])")
+_FRACTION = re.compile(r"\s*\\frac\{\s*(\d{1,60})\s*\}\{\s*(\d{1,60})\s*\}")
+_MIXED = re.compile(
+    r"(?P<whole>\d{1,60})(?:(?:\s+and)?\s+|(?P<dash>-)(?=\d))(?P<top>\d{1,60})\s?/\s?(?P<bottom>\d{1,60})(?![\d.])"
+)
 _REPEATING = re.compile(r"(?P<fixed>\d{0,60}\.\d{0,60})\\(?:overline|bar|dot)\s*\{(?P<period>\d{1,60})\}")
 _DECIMAL = r"(?:\d{1,3}(?:[, ]\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
 _RATIO = re.compile(rf"(?P<top>{_DECIMAL})(?:\s?/\s?(?P<bottom>\d+(?:\.\d+)?))?")

@@ -21,12 +21,11 @@ def reference_answer(text: str) -> str | None:
     text = text.strip()
     if text.casefold() in _NOTHING:
         return None
-    several = "\n" in text
-    if several or any(mark in text.lower() for mark in _HOLDERS) or _PHRASE.search(text):
-        marked = marked_answer(text)
-        if marked is not None:
-            return marked if marked.casefold() not in _NOTHING else None
-    return None if not text or several or _is_prose(text) else text
+    is_worked = "\n" in text or any(mark in text.lower() for mark in _HOLDERS)
+    marked = marked_answer(text) if is_worked or _PHRASE.search(text) else None
+    if marked is not None:
+        return None if marked.casefold() in _NOTHING else marked
+    return None if not text or is_worked or _is_prose(text) else text
 
 
 def _is_prose(text: str) -> bool:

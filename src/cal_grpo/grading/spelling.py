@@ -18,14 +18,18 @@ _SUBSCRIPT = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _EN_DASH_SIGN = re.compile(r"(^|[\s(\[{,=*/^+$])–(?=\s?[\d.\\$(A-Za-z])")  # a sign, rather than "5–7"
 
 _DELIMITERS = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$(?!\s)([^$\n]+?)(?<![\s\\])\$(?!\d)", re.DOTALL)
-_WRAPPING = re.compile(r"\\(?:text|mbox|hbox|textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mathsf|rm|bf)\s*\{([^{}]*)\}")
+_HELD = r"\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"
+_WRAPPING = re.compile(
+    rf"\\(?:text|mbox|hbox|textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mathsf|boldsymbol|boxed)\s*{_HELD}"
+)
 _SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|limits)(?![A-Za-z])\s*")
-_NARROW = re.compile(r"\\!\s*|\\(?:,|:|;| |quad|qquad)(?![A-Za-z])\s*|~")
+_NARROW = re.compile(r"(?<!\\)\\!\s*|(?<!\\)\\(?:,|:|;| |quad|qquad)(?![A-Za-z])\s*|~")
 _COMMANDS = {
-    "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "cdot": "*", "times": "*", "ast": "*", "div": "/", "leq": "le", "leqslant": "le",
-    "geq": "ge", "geqslant": "ge", "neq": "ne", "lt": "<", "gt": ">", "degree": "°", "dots": "ldots", "cdots": "ldots",
-    "lbrace": "{", "rbrace": "}", "lbrack": "[", "rbrack": "]", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "land": "and",
-    "lor": "or", "varnothing": "emptyset", "euro": "€", "pounds": "£", "cents": "¢", "textdollar": "$", "infin": "infty",
+    "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "cdot": "*", "times": "*", "ast": "*", "div": "/", "leq": "le",
+    "leqslant": "le", "geq": "ge", "geqslant": "ge", "neq": "ne", "lt": "<", "gt": ">", "degree": "°", "dots": "ldots",
+    "cdots": "ldots", "lbrace": "{", "rbrace": "}", "lbrack": "[", "rbrack": "]", "lvert": "|", "rvert": "|", "vert": "|",
+    "mid": "|", "land": "and", "lor": "or", "varnothing": "emptyset", "euro": "€", "pounds": "£", "cents": "¢",
+    "textdollar": "$", "infin": "infty",
 }  # fmt: skip
 _COMMAND = re.compile(r"\\([A-Za-z]+)(?![A-Za-z])")
 _ESCAPED = re.compile(r"\\([%$#&])")
@@ -34,8 +38,10 @@ _PART = r"(?:\{([^{}]*)\}|(\w|\\[A-Za-z]+))"
 _BARE_FRACTION = re.compile(rf"\\frac\s*{_PART}\s*{_PART}")
 _BARE_ROOT = re.compile(r"\\sqrt\s*(?:(\d+|[A-Za-z])(?![\d{])|\((\w+)\))")
 _ONE_SIGN = re.compile(r"([\^_])\s*\{\s*(\w)\s*\}")
+_MODULUS = re.compile(r"\\pmod\s*\{?\s*(\w+)\s*\}?|\(\s*(?:\\[bp]?mod|mod)\s*(\w+)\s*\)")
 _EMPHASIS = re.compile(r"\*\*(?=\S)([^*\n]+?)\*\*|__(?=\S)([^_\n]+?)__|`([^`\n]+)`")
 _WORDS = re.compile(r"(?<![A-Za-z\\])(?:(?P<pi>pi)|(?P<sqrt>sqrt)(?=\s*[({\d])|(?P<infty>infinity))(?![A-Za-z])")
+_AFTER_COMMAND = re.compile(r"(\\[A-Za-z]+)\s+(?![A-Za-z])")
 _SPACED = re.compile(r"\s*([^\w\s%°$'.])\s*")
 
 
@@ -58,7 +64,9 @@ def plain(text: str) -> str:
 
 def squeezed(text: str) -> str:
     """A plain text without the spaces and braces that change nothing, for comparing."""
-    return _SPACED.sub(r"\1", _ONE_SIGN.sub(r"\1\2", text)).replace("'", "").replace('"', "")
+    text = _MODULUS.sub(lambda m: f"(mod {m[1] or m[2]})", _ONE_SIGN.sub(r"\1\2", text)).replace('"', "")
+    text = _AFTER_COMMAND.sub(r"\1", text)
+    return _SPACED.sub(r"\1", text.strip("'") if text.startswith("'") else text)
 
 
 def _from_unicode(text: str) -> str:
@@ -90,7 +98,7 @@ def _from_tex(text: str) -> str:
 
 
 def _unwrapped(match: re.Match[str]) -> str:
-    """Words get spaces around them, so that they do not become letters of a formula; one letter, as in \\mathrm{e}, is a sign."""
+    """Words get spaces around them, so as not to become letters of a formula; one letter, as in \\mathrm{e}, is a sign."""
     inside = match[1]
     return f" {inside}" if len(inside) == 1 else f" {inside.strip(' ')} " if inside.strip() else " "
 
@@ -101,7 +109,13 @@ def _renamed(match: re.Match[str]) -> str:
         return match[0]
     if name in "{}":
         return "\\" + name
-    return f"\\{name}" if len(name) > 1 and name.isalpha() and name not in ("and", "or") else f" {name} " if name.isalpha() else name
+    return (
+        f"\\{name}"
+        if len(name) > 1 and name.isalpha() and name not in ("and", "or")
+        else f" {name} "
+        if name.isalpha()
+        else name
+    )
 
 
 def _inside(match: re.Match[str]) -> str:

@@ -4,33 +4,36 @@ import re
 import unicodedata
 
 _CODES = {
-    "usd": "dollar", "us$": "dollar", "us dollar": "dollar", "buck": "dollar", "eur": "euro", "gbp": "pound", "rs": "rupee", "inr": "rupee",
-    "jpy": "yen", "cny": "yuan",
+    "usd": "dollar", "us$": "dollar", "us dollar": "dollar", "buck": "dollar", "eur": "euro", "gbp": "pound", "rs":
+    "rupee", "inr": "rupee", "jpy": "yen", "cny": "yuan",
 }  # fmt: skip
 MONEY = {"dollar", "cent", "euro", "pound", "penny", "yen", "rupee", "yuan", "peso", "franc", "won"}
 _PREFIX = re.compile(r"(?:USD|EUR|GBP|INR|JPY|CNY|Rs\.?|US(?=\$))\s*")
 _SHORT = {
-    "cm": "centimeter", "mm": "millimeter", "km": "kilometer", "kg": "kilogram", "mg": "milligram", "ml": "milliliter", "mL": "milliliter",
-    "ft": "foot", "feet": "foot", "in": "inch", "yd": "yard", "mi": "mile", "lb": "pound", "lbs": "pound", "oz": "ounce", "hr": "hour",
-    "hrs": "hour", "min": "minute", "mins": "minute", "sec": "second", "secs": "second", "yr": "year", "yrs": "year", "m": "meter",
-    "g": "gram", "s": "second", "h": "hour", "l": "liter", "L": "liter", "sq": "square", "cu": "cubic", "kph": "kilometer/hour",
-    "mph": "mile/hour", "a.m": "am", "p.m": "pm", "deg": "degree", "percent": "%", "percentage": "%", "pct": "%", "people": "person",
-    "children": "child", "men": "man", "women": "woman", "inches": "inch", "gal": "gallon", "pennies": "penny", "st": "th", "nd": "th", "rd": "th",
+    "cm": "centimeter", "mm": "millimeter", "km": "kilometer", "kg": "kilogram", "mg": "milligram", "ml": "milliliter",
+    "mL": "milliliter", "ft": "foot", "feet": "foot", "in": "inch", "yd": "yard", "mi": "mile", "lb": "pound", "lbs":
+    "pound", "oz": "ounce", "hr": "hour", "hrs": "hour", "min": "minute", "mins": "minute", "sec": "second", "secs":
+    "second", "yr": "year", "yrs": "year", "m": "meter", "g": "gram", "s": "second", "h": "hour", "l": "liter", "L":
+    "liter", "sq": "square", "cu": "cubic", "kph": "kilometer/hour", "mph": "mile/hour", "a.m": "am", "p.m": "pm", "deg":
+    "degree", "percent": "%", "percentage": "%", "pct": "%", "people": "person", "children": "child", "men": "man",
+    "women": "woman", "inches": "inch", "gal": "gallon", "pennies": "penny", "st": "th", "nd": "th", "rd": "th",
     "centimetre": "centimeter", "metre": "meter", "kilometre": "kilometer", "millimetre": "millimeter", "litre": "liter",
 }  # fmt: skip
 # Letters that touch a number are algebra, 6ab, unless they are one of these: 5cm, 3PM, 13th, 90min.
 _TOUCHING = {
-    *(s for s in _SHORT if len(s) > 1 and s not in ("in", "mi", "sq", "cu", "men")), "am", "pm", "AM", "PM", "th", "st", "nd", "rd", "GB", "MB",
-    "KB", "Hz", "kHz", "kW", "kWh", "units", "dollars", "cents", "eggs", "hours", "minutes", "seconds", "days", "meters", "miles", "degrees",
-    "years", "USD",
+    *(s for s in _SHORT if len(s) > 1 and s not in ("in", "mi", "sq", "cu", "men")), "am", "pm", "AM", "PM", "th", "st",
+    "nd", "rd", "GB", "MB", "KB", "Hz", "kHz", "kW", "kWh", "units", "dollars", "cents", "eggs", "hours", "minutes",
+    "seconds", "days", "meters", "miles", "degrees", "years", "USD",
 }  # fmt: skip
 # Behind a number these make another number of it, or a sentence.
-_NOT_UNITS = frozenset(
-    """pi e i x y z n k p q r t u v w a b c d f j o sqrt sin cos tan sec csc cot log ln exp mod modulo factorial choose base and or to
-    plus minus times over squared cubed half halves third thirds fourth fourths fifth fifths sixth sixths seventh eighth eighths ninth ninths
-    tenth tenths hundredth hundredths thousandth thousandths if when not is was are were but than infinity power divided
-    multiplied negative radical root""".split()
-)  # fmt: skip
+_NOT_UNITS = frozenset({
+    "pi", "e", "i", "x", "y", "z", "n", "k", "p", "q", "r", "t", "u", "v", "w", "a", "b", "c", "d", "f", "j", "o", "sqrt",
+    "sin", "cos", "tan", "sec", "csc", "cot", "log", "ln", "exp", "mod", "modulo", "factorial", "choose", "base", "and",
+    "or", "to", "plus", "minus", "times", "over", "squared", "cubed", "half", "halves", "third", "thirds", "fourth",
+    "fourths", "fifth", "fifths", "sixth", "sixths", "seventh", "eighth", "eighths", "ninth", "ninths", "tenth", "tenths",
+    "hundredth", "hundredths", "thousandth", "thousandths", "if", "when", "not", "is", "was", "are", "were", "but",
+    "than", "infinity", "power", "divided", "multiplied", "negative", "radical", "root",
+})  # fmt: skip
 SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _LONG_UNITS = {word for pair in _SHORT.items() for word in pair if len(word) > 1 and word not in ("in", "men")}
 _FORMULA_UNIT = re.compile(r"(?P<formula>.*[^\s\\])\s+(?P<unit>[A-Za-z]{2,}(?:[\s/][A-Za-z]+)*\s*(?:\^\s*\{?[23]\}?)?)")

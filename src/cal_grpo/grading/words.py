@@ -11,16 +11,25 @@ _CHOICE = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _TIME = re.compile(r"(\d{1,2})(?:[:.]([0-5]\d))?\s*([ap])\.?\s?m\.?", re.IGNORECASE)
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_MONTH = r"(?P<month>(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)\.?"
+_MONTHS = [
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+]  # fmt: skip
+_MONTH = rf"(?P<month>{'|'.join(_MONTHS)}|(?:{'|'.join(month[:3] for month in _MONTHS)}|sept)\.?)"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _DATES = [
     re.compile(rf"(?:the )?{form}(?:,?\s+(?P<year>\d{{4}}))?", re.IGNORECASE)
     for form in (rf"{_DAY}\s+(?:of )?{_MONTH}", rf"{_MONTH}\s+(?:the )?{_DAY}")
 ]
-_BASES = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
-_BASE = r"\{?\s*(?P<base>\d{1,2}|" + "|".join(_BASES) + r")\s*\}?"
-_BASED = re.compile(rf"\(?\s*(?P<digits>-?[0-9][0-9A-Z,. ]*?)\s*\)?\s*(?:_\s*{_BASE}|,?\s*\(?(?:in )?base[\s\-]*{_BASE.replace('base>', 'word>')}\)?)")
+_BASES = [
+    "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen",
+    "fifteen", "sixteen",
+]  # fmt: skip
+_BASE = r"\d{1,2}|" + "|".join(_BASES)
+_BASED = re.compile(
+    r"\(?\s*(?P<digits>-?[0-9][0-9A-Z,. ]*?)\s*\)?\s*"
+    rf"(?:_\s*\{{?\s*(?P<base>{_BASE})\s*\}}?|,?\s*\(?(?:in )?base(?:\s+|-)(?P<word>{_BASE})\s*\)?)"
+)
 _FORMULA = re.compile(r"[\d\\^=+*/<>_()\[\]{}|]")
 
 
@@ -57,8 +66,6 @@ def as_words(text: str) -> str:
         return f"{int(time[1])}:{time[2] or '00'} {time[3].lower()}m"
     for form in _DATES:
         if date := form.fullmatch(text):
-            month = date["month"].lower()
-            if len(month) <= 9 and month[:3] in _MONTHS:
-                return f"{int(date['day'])} {month[:3]} {date['year'] or ''}"
+            return f"{int(date['day'])} {date['month'][:3].lower()} {date['year'] or ''}"
     text = squeezed(text)
     return text if _FORMULA.search(text) else text.casefold()
