@@ -12,7 +12,7 @@ _LEAD_IN = re.compile(
 _OPENED = re.compile(r"\$\$|\\\[|\\\(|\\begin\{[a-z*]+\}|(?<![\\\w])\$(?=[^\s$][^$\n]*(?<![\s\\])\$(?!\d))")
 _CLOSING = {"$$": "$$", "\\[": "\\]", "\\(": "\\)", "$": "$"}
 _STOP = re.compile(r"[!?](?=\s|$)|\.(?=[*_\"')]*(?:\s|$))|[,;](?=\s|$)|\s(?:because|since|as)\s", re.IGNORECASE)
-_REASON = re.compile(r"\s(?:so|but|which|where|when|while|after|for)\s", re.IGNORECASE)
+_REASON = re.compile(r"\s(?:so|but|which|where|when|while|after|for|than)\s", re.IGNORECASE)
 _JOINT = re.compile(r"\s(?:and|or)\s")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|st|mt|prof|jr|sr|vs|no|approx|e\.g|i\.e)|\b[a-z]\.[a-z]|[a-z]\s[A-Z]|^[A-Z](?=\.\s[A-Z]\.))$",

@@ -2,6 +2,7 @@
 
 import functools
 import re
+import time
 from collections.abc import Sequence
 
 from cal_grpo.grading.lists import Items, as_interval, take_apart
@@ -13,6 +14,7 @@ from cal_grpo.grading.words import Choice, as_words, read_based, read_choice
 from cal_grpo.grading.worker import math_equal
 
 MAX_MATH = 300  # characters of an expression that is read as mathematics
+TIME_LIMIT_S = 10.0  # of a list of expressions; those that are left then are compared as text
 MAX_ANSWER = 2000  # characters of an answer that are looked at
 
 _MATH_SIGN = re.compile(r"[\d\\^=+\-*/()<>]")
@@ -28,10 +30,10 @@ def compare(answer: str, expected: str, by_math: bool = True) -> tuple[bool, Met
     """Whether an answer states what is expected, and how that was found out; without ``by_math`` expressions are text."""
     if max(len(answer), len(expected)) > MAX_ANSWER:
         return answer == expected, "text"
-    return _compare(plain(answer), plain(expected), by_math)
+    return _compare(plain(answer), plain(expected), time.monotonic() + TIME_LIMIT_S if by_math else 0.0)
 
 
-def _compare(answer: str, expected: str, by_math: bool) -> tuple[bool, Method]:
+def _compare(answer: str, expected: str, until: float) -> tuple[bool, Method]:
     number, target = read_quantity(answer), read_quantity(expected)
     if number is not None and target is not None:
         return number.equals(target) or as_words(answer) == as_words(expected), "number"
@@ -41,24 +43,24 @@ def _compare(answer: str, expected: str, by_math: bool) -> tuple[bool, Method]:
     if target_base is not None:  # where the question gives the base, the digits are the answer
         return based == target_base or (based is None and answer == target_base.digits), "text"
     if based is not None:
-        return based.base == 10 and _compare(based.digits, expected, by_math)[0], "text"
+        return based.base == 10 and _compare(based.digits, expected, until)[0], "text"
     choice, target_choice = read_choice(answer), read_choice(expected)
     if (choice or target_choice) and (same := _same_choice(answer, choice, expected, target_choice)) is not None:
         return same, "text"
     named, bare = _name_dropped(answer, expected)
     if (named, bare) != (answer, expected):
-        return _compare(named, bare, by_math)
+        return _compare(named, bare, until)
     ours, theirs = _items(answer), _items(expected)
     if ours is not None and ours.is_interval:
         theirs = as_interval(expected) or theirs
     elif theirs is not None and theirs.is_interval:
         ours = as_interval(answer) or ours
     if ours is not None or theirs is not None:
-        return _same_items(ours, theirs, by_math), "math"
+        return _same_items(ours, theirs, until), "math"
     measured, bare_formula = _unit_dropped(answer, expected)
     if (measured, bare_formula) != (answer, expected):
-        return _compare(measured, bare_formula, by_math)
-    if not by_math or not _could_be_math(answer, expected):
+        return _compare(measured, bare_formula, until)
+    if time.monotonic() > until or not _could_be_math(answer, expected):
         return False, "text"
     return _math_equal(answer, expected), "math"
 
@@ -72,11 +74,11 @@ def _same_choice(answer: str, choice: Choice | None, expected: str, target: Choi
     """Letters count, and so do the texts beside them where both have one; None where it takes more than letters."""
     if choice and target:
         if choice.text and target.text:
-            return choice.letter == target.letter and _compare(choice.text, target.text, by_math=False)[0]
+            return choice.letter == target.letter and _compare(choice.text, target.text, until=0.0)[0]
         return choice.letter == target.letter
     text = choice.text if choice else target.text if target else ""
     other = expected if choice else answer
-    return _compare(text, other, by_math=False)[0] or None if text else None
+    return _compare(text, other, until=0.0)[0] or None if text else None
 
 
 def _name_dropped(answer: str, expected: str) -> tuple[str, str]:
@@ -110,7 +112,7 @@ def _items(text: str) -> Items | None:
     return found
 
 
-def _same_items(ours: Items | None, theirs: Items | None, by_math: bool) -> bool:
+def _same_items(ours: Items | None, theirs: Items | None, until: float) -> bool:
     if ours is None or theirs is None or len(ours.items) != len(theirs.items):
         return False
     if ours.kind != theirs.kind and "" not in (ours.kind, theirs.kind):
@@ -118,14 +120,14 @@ def _same_items(ours: Items | None, theirs: Items | None, by_math: bool) -> bool
     if {ours.kind, theirs.kind} & {"cup", "matrix", "determinant"} and ours.kind != theirs.kind:
         return False
     if ours.is_ordered or theirs.is_ordered:
-        return all(_compare(a, b, by_math)[0] for a, b in zip(ours.items, theirs.items, strict=True))
-    return _same_in_any_order(ours.items, theirs.items, by_math)
+        return all(_compare(a, b, until)[0] for a, b in zip(ours.items, theirs.items, strict=True))
+    return _same_in_any_order(ours.items, theirs.items, until)
 
 
-def _same_in_any_order(ours: Sequence[str], theirs: Sequence[str], by_math: bool) -> bool:
+def _same_in_any_order(ours: Sequence[str], theirs: Sequence[str], until: float) -> bool:
     left = list(theirs)
     for item in ours:
-        match = next((other for other in left if _compare(item, other, by_math)[0]), None)
+        match = next((other for other in left if _compare(item, other, until)[0]), None)
         if match is None:
             return False
         left.remove(match)

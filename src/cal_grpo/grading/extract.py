@@ -21,7 +21,7 @@ _THOUGHT_STARTS = re.compile(rf"<(?:{_THOUGHTS})>", re.IGNORECASE)
 _HOLDERS = re.compile(
     r"####[ \t]*(?=(?P<hashes>[^\n]{1,400}))"
     r"|\\(?:boxed|fbox)[ \t]*\{(?P<boxed>)"
-    r"|\\boxed[ \t]+(?=(?P<bare>[^\s{$][^\n$]{0,399}))"  # TeX needs no braces around one sign
+    r"|\\boxed(?:[ \t]+|(?=\d))(?=(?P<bare>[^\s{$][^\n$]{0,399}))"  # TeX needs no braces around one sign
     r"|<(?:final_)?answer>(?=(?P<tag>))",
     re.IGNORECASE,
 )
@@ -29,7 +29,7 @@ _TAG_ENDS = re.compile(r"</(?:final_)?answer>", re.IGNORECASE)
 _PHRASES = re.compile(
     r"\b(?:answers?|(?:correct|right|best)[ \t]+(?:option|choice))"
     r"(?:[ \t]+(?:choice|option)|[ \t]+to[ \t][^.\n:=]{1,80}?)?[ \t*_]*"
-    r"(?:(?P<is>(?:is|are|equals|(?:would|should|will|must)[ \t]+be)\b)(?:[ \t*_]*[:=])?|[:=])[ \t*_:]*"
+    r"(?:(?P<is>(?:is|are|equals|(?:would|should|will|must)[ \t]+be)\b)(?:[ \t*_]*[:=])?|[:=→]|[-–—](?=[ \t]))[ \t*_:}]*"
     r"|^[ \t*]*A[ \t]*:[ \t*]*(?P<letter>(?=[^\n]))"
     r"|^[ \t#*_]*(?:the[ \t]+)?(?:final[ \t]+)?answer[ \t*_:]*(?P<heading>(?=\n))",
     re.IGNORECASE | re.MULTILINE,
@@ -86,7 +86,7 @@ def _last_holder(text: str) -> str | None:
             if boxes and not _BETWEEN_BOXES.fullmatch(text, end, begins):
                 break
             if held.strip(_NOTHING):
-                boxes.append(held)
+                boxes.append(_last_phrase(held) or held)
                 begins = match.start()
             continue
         if boxes:

@@ -1,5 +1,6 @@
 """Tuples, intervals, sets, lists and matrices, taken apart at their top level."""
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ _MATRIX = re.compile(
 )
 _THOUSANDS = re.compile(r"(?<!\d)\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 _JOINT = re.compile(r"\s*(?:[,;]\s*(?:(?:and|or)\s+)?|\s(?:and|or)\s)\s*")
-_MAX_ITEMS = 64
+_MAX_ITEMS, _MAX_DEPTH = 64, 8
 _LESS = r"\s*(<=?|\\le(?![A-Za-z]))\s*"
 _MORE = r"\s*(>=?|\\ge(?![A-Za-z]))\s*"
 _SIDE, _UNKNOWN = r"([^<>=]*?)", r"[A-Za-z]"
@@ -36,6 +37,8 @@ class Items:
 def take_apart(text: str) -> Items | None:
     """The items of a plain text that lists several things, else None."""
     text = text.strip()
+    if max(itertools.accumulate((sign in "([{") - (sign in ")]}") for sign in text), default=0) > _MAX_DEPTH:
+        return None
     if matrix := _MATRIX.fullmatch(text):
         kind = "determinant" if matrix[1] in ("v", "V") else "matrix"
         rows = [row for row in re.split(r"\\\\", matrix[2]) if row.strip()]

@@ -6,10 +6,12 @@ The program imports nothing of this package, so that it starts in isolation from
 import json
 import re
 import sys
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-DIGITS = 100  # at which two values are compared
+DIGITS = 100  # at which two values are compared, behind the point as well
+MAX_DIGITS = 2000  # more that stand before it
 _FUNCTIONS = [
     "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "sin", "cos", "tan", "sec", "csc", "cot", "log", "ln", "exp",
 ]  # fmt: skip
@@ -40,6 +42,7 @@ _WORD_FUNCTION = re.compile(rf"(?<![A-Za-z\\])({'|'.join(_FUNCTIONS)})(?![A-Za-z
 _DECIMAL = re.compile(r"(?<![\d.])(\d*)\.(\d+)(?![\d.])")
 _THOUSANDS = re.compile(r"(?<![\d,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _BESIDE_FRACTION = re.compile(r"(\d)\s*(?=\\frac(?!\{\d+\}\{\d+\}))")  # 3\frac{\pi}{4} is a product, 1\frac{1}{2} is not
+_SLASHED = re.compile(r"(?<![\d.)}/^])(\d+)/(\d+)\s*(?=\\(?:pi|sqrt))")  # 4/3\pi is read 4/(3\pi) otherwise
 _LONG_POWER = re.compile(r"\^\s*(-?\d+)(?!\d)")
 _LOG_BASE = re.compile(r"\\log\s*_\s*(?:(\d)|\{\s*(\d+)\s*\})\s*")
 _BRACED_POWER = re.compile(r"\^\s*\(([^()]*)\)")
@@ -94,6 +97,7 @@ def _read(text: str) -> Any:
     text = _THOUSANDS.sub(lambda m: m[0].replace(",", ""), text)
     text = _BRACED_POWER.sub(r"^{\1}", _WORD_FUNCTION.sub(r"\\\1 ", text.strip()))
     text = _DECIMAL.sub(lambda m: "(\\frac{{{}}}{{{}}})".format(*Fraction(f"0{m[0]}").as_integer_ratio()), text)
+    text = _SLASHED.sub(r"\\frac{\1}{\2}*", text)
     text = _LOG_BASE.sub(lambda m: f"\\log_{{{m[1] or m[2]}}} ", text)
     text = _BESIDE_FRACTION.sub(r"\1*", _LONG_POWER.sub(r"^{\1}", text)).replace("( ", "(")
     if not text or not _READABLE.fullmatch(text) or _MISREAD.search(text):
@@ -123,8 +127,6 @@ def _with_constants(formula: Any) -> Any:
 
 
 def _identical(a: Any, b: Any) -> bool:
-    if a == b:
-        return True
     return all(_close(x, y) for x, y in _values(a, b))
 
 
@@ -138,14 +140,25 @@ def _proportional(a: Any, b: Any, sign: str) -> bool:
     return bool(y != 0 and x != 0 and factor_is_fit) and all(_close(x * v, u * y) for u, v in values[1:])
 
 
-def _values(a: Any, b: Any) -> Any:
+def _values(a: Any, b: Any) -> Iterator[tuple[Any, Any]]:
     """Both at some points; where one has no value, they are not compared."""
     import sympy
 
     symbols = sorted(a.free_symbols | b.free_symbols, key=str)
     for point in _POINTS if symbols else _POINTS[:1]:
         at = {s: sympy.Rational(*point) * (k + 1) + k for k, s in enumerate(symbols)}
-        yield tuple(sympy.N(side.subs(at).doit(), DIGITS) for side in (a, b))
+        x, y = (side.subs(at).doit() for side in (a, b))
+        yield (x, y) if x.is_Rational and y.is_Rational else (_number(x), _number(y))
+
+
+def _number(value: Any) -> Any:
+    """With the digits behind the point too: 2^{999} + \\pi is not 2^{999} + 3."""
+    import sympy
+
+    number = sympy.N(value, DIGITS)
+    if not number.is_finite or abs(number) < 10**20:
+        return number
+    return sympy.N(value, DIGITS + min(int(sympy.log(abs(number), 10)), MAX_DIGITS))
 
 
 def _close(x: Any, y: Any) -> bool:
@@ -153,11 +166,12 @@ def _close(x: Any, y: Any) -> bool:
     import sympy
 
     if x == y:
-        return True
-    if not (x.is_finite and y.is_finite):
+        return x not in (sympy.zoo, sympy.nan)
+    if not (x.is_finite and y.is_finite) or (x.is_Rational and y.is_Rational):
         return False
     scale = max(abs(x), abs(y))
-    return bool(abs(x - y) <= scale * sympy.Float(10) ** (20 - DIGITS))
+    digits = DIGITS - 20 + max(0, min(int(sympy.log(scale, 10)), MAX_DIGITS))
+    return bool(abs(x - y) <= scale * sympy.Float(10) ** -digits)
 
 
 def _serve() -> None:

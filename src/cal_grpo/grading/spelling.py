@@ -41,6 +41,7 @@ _ONE_SIGN = re.compile(r"([\^_])\s*\{\s*(\w)\s*\}")
 _MODULUS = re.compile(r"\\pmod\s*\{?\s*(\w+)\s*\}?|\(\s*(?:\\[bp]?mod|mod)\s*(\w+)\s*\)")
 _EMPHASIS = re.compile(r"\*\*(?=\S)([^*\n]+?)\*\*|__(?=\S)([^_\n]+?)__|`([^`\n]+)`")
 _WORDS = re.compile(r"(?<![A-Za-z\\])(?:(?P<pi>pi)|(?P<sqrt>sqrt)(?=\s*[({\d])|(?P<infty>infinity))(?![A-Za-z])")
+_PAIR = re.compile(r"(?<=\d),\s+(?=\d{3}(?!\d))")  # "12, 345" is not 12,345
 _AFTER_COMMAND = re.compile(r"(\\[A-Za-z]+)\s+(?![A-Za-z])")
 _SPACED = re.compile(r"\s*([^\w\s%°$'.])\s*")
 
@@ -65,6 +66,7 @@ def plain(text: str) -> str:
 def squeezed(text: str) -> str:
     """A plain text without the spaces and braces that change nothing, for comparing."""
     text = _MODULUS.sub(lambda m: f"(mod {m[1] or m[2]})", _ONE_SIGN.sub(r"\1\2", text)).replace('"', "")
+    text = _PAIR.sub(";", text)
     text = _AFTER_COMMAND.sub(r"\1", text)
     return _SPACED.sub(r"\1", text.strip("'") if text.startswith("'") else text)
 
