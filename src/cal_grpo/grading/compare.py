@@ -20,8 +20,10 @@ MAX_ANSWER = 2000  # characters of an answer that are looked at
 _MATH_SIGN = re.compile(r"[\d\\^=+\-*/()<>]")
 _EXPLOSIVE = re.compile(r"\*\*|\^[^\s+\-*/=,]*\^|\^\{?\d{4}|\d{3}\s*!|!.*!")
 _NAME = re.compile(
-    r"((?:\\?[A-Za-z]+|[A-Za-z])(?:_\{?\w{1,3}\}?)?'?(?:\([a-z](?:,\s?[a-z])*\))?)\s*(?:=|\\in(?![A-Za-z]))\s*(?=\S)"
+    r"((?:m?\\angle\s*|\\triangle\s*)?\\?[A-Za-z]+(?:\s[A-Za-z]+){0,5}(?:_\{?\w{1,3}\}?)?'?(?:\([a-z](?:,\s?[a-z])*\))?)"
+    r"\s*(?:=|\\(?:in|approx)(?![A-Za-z]))\s*(?=\S)"
 )
+_ROUNDED = re.compile(r"(?<=[\d})])\s*\\approx(?![A-Za-z])[^=]*$")  # \\sqrt{2} \\approx 1.41 states the first
 _SINGLE = re.compile(r"[^=<>]*")
 _PLUS, _MINUS_PLUS = re.compile(r"\\pm(?![A-Za-z])"), re.compile(r"\\mp(?![A-Za-z])")
 
@@ -30,7 +32,8 @@ def compare(answer: str, expected: str, by_math: bool = True) -> tuple[bool, Met
     """Whether an answer states what is expected, and how that was found out; without ``by_math`` expressions are text."""
     if max(len(answer), len(expected)) > MAX_ANSWER:
         return answer == expected, "text"
-    return _compare(plain(answer), plain(expected), time.monotonic() + TIME_LIMIT_S if by_math else 0.0)
+    answer, expected = (_ROUNDED.sub("", plain(text)) for text in (answer, expected))
+    return _compare(answer, expected, time.monotonic() + TIME_LIMIT_S if by_math else 0.0)
 
 
 def _compare(answer: str, expected: str, until: float) -> tuple[bool, Method]:

@@ -117,11 +117,18 @@ def _tagged(text: str, start: int) -> str:
     inside = text[start : end.start() if end else start + MAX_BOXED].strip()
     if phrase := _last_phrase(inside):
         return phrase
+    lines = [line for line in inside.split("\n") if line.strip()]
+    if len(lines) > 1 and "\\begin" not in inside and is_value(lines[-1]) and not _closes(lines[-1]):
+        return lines[-1]
     return inside if not is_remark(inside) else _last_value(inside) or inside
 
 
+def _closes(line: str) -> bool:
+    return line.strip() in ("$$", "\\]", "\\)", "```", "}")
+
+
 def _hashed(text: str, match: re.Match[str]) -> str:
-    line = match["hashes"].rstrip("! ")
+    line = match["hashes"].rstrip("!# ")
     if _HEADING.match(line) and match.end("hashes") < len(text):
         return ""
     if phrase := _last_phrase(line):

@@ -4,6 +4,8 @@ Plain numbers are compared exactly, which settles nearly every rollout in micros
 own (`worker`), and all else is compared as text.
 """
 
+import functools
+
 from cal_grpo.grading import reference
 from cal_grpo.grading.compare import compare
 from cal_grpo.grading.extract import extract_answer
@@ -20,9 +22,14 @@ def grade_answer(response_text: str, reference_answer: str) -> Grade:
     Returns:
         A ``Grade``; ``extracted`` is None when the response states no answer. Never raises on any text.
     """
-    expected = reference.reference_answer(reference_answer) or extract_answer(reference_answer) or reference_answer.strip()
+    expected = _expected(reference_answer)
     extracted = extract_answer(response_text)
     if extracted is None:
         return Grade(False, None, expected, "none")
     correct, method = compare(extracted, expected)
     return Grade(correct, extracted, expected, method)
+
+
+@functools.lru_cache(maxsize=1024)  # the samples of a question have one
+def _expected(text: str) -> str:
+    return reference.reference_answer(text) or extract_answer(text) or text.strip()

@@ -72,7 +72,7 @@ def read_quantity(text: str) -> Quantity | None:
     if len(text) > MAX_TEXT or not any(map(str.isdigit, text)):
         return None
     text = right_side(text)
-    while text[:1] == "(" and text[-1:] == ")":
+    while text[:1] == "(" and text[-1:] == ")" and "," not in text:
         text = text[1:-1].strip()
     text = text.removeprefix("\\approx").lstrip("~ ")
     sign, text = _sign(text)

@@ -113,7 +113,8 @@ def _one_spelling(word: str) -> str:
     if len(word) == 1 and unicodedata.category(word) == "Sc":
         return _named(word)
     word = word.rstrip(".")
-    name = _SHORT.get(word) or _SHORT.get(word.lower()) or word.lower()
+    as_written = word if not (word.islower() or word.isupper() or word.istitle()) else word.lower()  # mW is not MW
+    name = _SHORT.get(word) or _SHORT.get(word.lower()) or as_written
     name = _CODES.get(name, name)
     if len(name) > 4 and name.endswith("ies"):
         name = name[:-3] + "y"

@@ -5,10 +5,13 @@ from typing import NamedTuple
 
 from cal_grpo.grading.spelling import squeezed
 
+# Not formulas, "(x) + 1", "(x)-3" and "x - 5": a dash has a word behind it, and no text begins with an operator; nor two choices.
 _CHOICE = re.compile(
-    r"(?:(?:option|choice|answer)\s*:?\s*)?(?:\(\s*(?P<round>[A-Za-z])\s*\)|\[(?P<square>[A-Z])\]|(?P<bare>[A-Z])(?=\s*[:.)]\s|\s+[-–—]\s|\s*[).:]?$))"
-    r"\s*[:.)–—-]?\s*(?P<text>.*)",
-    re.DOTALL | re.IGNORECASE,
+    r"(?:(?i:option|choice|answer)\s*:?\s*)?(?:"
+    r"(?:\(\s*(?P<round>[A-Za-z])\s*\)|\[(?P<square>[A-Z])\])(?=\s|[:.]|$)"
+    r"|(?P<bare>[A-Z])(?=\s*[:.)]\s|\s+[-–—]\s+[A-Za-z]{2}|\s*[).:]?$)|(?P<alone>[a-z])$)"
+    r"\s*+(?:[:.)]\s*+|[-–—]\s++(?=[A-Za-z]{2}))?+(?P<text>(?!\s*(?:[+*/^=<>_,;&]|-\s|(?:and|or)\b))(?!.*\([A-Z]\)).*)",
+    re.DOTALL,
 )
 _TIME = re.compile(r"(\d{1,2})(?:[:.]([0-5]\d))?\s*([ap])\.?\s?m\.?", re.IGNORECASE)
 _MONTHS = [
@@ -48,7 +51,9 @@ class Based(NamedTuple):
 def read_choice(text: str) -> Choice | None:
     """``(B) 12``, ``E: text``, ``option (C)``, ``D``."""
     match = _CHOICE.fullmatch(text)
-    return match and Choice((match["round"] or match["square"] or match["bare"]).upper(), match["text"].strip())
+    return match and Choice(
+        (match["round"] or match["square"] or match["bare"] or match["alone"]).upper(), match["text"].strip()
+    )
 
 
 def read_based(text: str) -> Based | None:
