@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cal_grpo.seeing.curves import Curve, numbers
-from cal_grpo.seeing.lines import finite
+from cal_grpo.seeing.numbers import finite
 from cal_grpo.seeing.rollout import Rollout
 from cal_grpo.seeing.run import Run
 from cal_grpo.seeing.svg import COLOURS, Chart, frame
