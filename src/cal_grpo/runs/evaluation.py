@@ -15,9 +15,9 @@ from cal_grpo.config import TrainConfig
 from cal_grpo.engines import Answer, Answers
 from cal_grpo.errors import UsageError
 from cal_grpo.files import write_whole
-from cal_grpo.grading import Vote, majority
+from cal_grpo.grading import majority, pass_at_k, powers_up_to
+from cal_grpo.intervals import mean_share
 from cal_grpo.policies import resolve_model
-from cal_grpo.runs.estimates import mean_share, pass_at_k, powers_up_to
 from cal_grpo.runs.interrupt import stop_on_interrupt
 from cal_grpo.runs.watch import Watcher
 from cal_grpo.tasks import load_task
@@ -134,7 +134,7 @@ class _Figures:
             "greedy": _answer(answers.greedy),
         }
         if self.samples:
-            vote: Vote = majority([grade for _, grade in answers.samples])
+            vote = majority([grade for _, grade in answers.samples])
             self.right.append(sum(grade.correct for _, grade in answers.samples))
             self.voted.append(float(vote.correct))
             row["samples"] = [_answer(sample) for sample in answers.samples]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from cal_grpo.oracles import CALOracle
-    from cal_grpo.oracles.bench import Judged, Labelled
+    from cal_grpo.oracles.bench import Labelled, PlacedVerdict
 
 EXAMPLES = """
 [bold]Examples[/bold]
@@ -193,7 +193,7 @@ def _interval(rate: dict[str, float | None]) -> str:
     return f"{rate['value']:6.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]"
 
 
-def _miss(judged: "Judged", number: int, marked: bool) -> "Text":
+def _miss(judged: "PlacedVerdict", number: int, marked: bool) -> "Text":
     """One miss; ``marked`` puts the label between ⟨⟩ and the blame between ⟦⟧, for where there are no colours."""
     from rich.text import Text
 

@@ -2,11 +2,11 @@
 
 from cal_grpo.oracles.bench.asking import judge, tokenizer_of
 from cal_grpo.oracles.bench.labelled import Labelled, read_labelled
-from cal_grpo.oracles.bench.scores import Judged, report
+from cal_grpo.oracles.bench.scores import PlacedVerdict, report
 
 __all__ = [
-    "Judged",
     "Labelled",
+    "PlacedVerdict",
     "judge",
     "read_labelled",
     "report",

@@ -9,7 +9,7 @@ from cal_grpo.alignment import Aligner, Decoded, Miss
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Verdict
 from cal_grpo.oracles.bench.labelled import Labelled
-from cal_grpo.oracles.bench.scores import Judged, step_of
+from cal_grpo.oracles.bench.scores import PlacedVerdict, step_of
 
 
 def judge(
@@ -21,7 +21,7 @@ def judge(
     min_confidence: float = 0.0,
     concurrency: int = 16,
     on_done: Callable[[int], None] | None = None,
-) -> list[Judged]:
+) -> list[PlacedVerdict]:
     """Every row's verdict and where it points. Labels of one solution share one question to the oracle.
 
     Args:
@@ -77,9 +77,9 @@ def judge(
 
 def _place(
     row: Labelled, verdict: Verdict, latency_s: float, decoded: Decoded, aligner: Aligner, min_confidence: float
-) -> Judged:
-    def nowhere(reason: str) -> Judged:
-        return Judged(row, verdict, None, None, reason, 0, 0, 0, latency_s)
+) -> PlacedVerdict:
+    def nowhere(reason: str) -> PlacedVerdict:
+        return PlacedVerdict(row, verdict, None, None, reason, 0, 0, 0, latency_s)
 
     if not verdict.segment:
         return nowhere(str(verdict.tag))
@@ -91,7 +91,9 @@ def _place(
     start, end = decoded.tokens(*row.spans[row.first_error]) or (0, 0)
     shared = max(0, min(end, mapped.end) - max(start, mapped.start))
     span = (mapped.char_start, mapped.char_end)
-    return Judged(row, verdict, step_of(span, row.spans), span, None, len(mapped), max(end - start, 1), shared, latency_s)
+    return PlacedVerdict(
+        row, verdict, step_of(span, row.spans), span, None, len(mapped), max(end - start, 1), shared, latency_s
+    )
 
 
 def tokenizer_of(folder: str | None) -> Any:
