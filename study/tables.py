@@ -8,7 +8,6 @@ import numpy as np
 from cal_grpo.config import EMBEDDED
 from cal_grpo.intervals import Estimate
 from study.differences import Gradient, Replicates, best, difference, over_seeds, reaches
-from study.figures import Line, chart
 from study.stored import Result
 from study.trial import Trial, settings, start_of
 
@@ -19,8 +18,6 @@ BASE = "grpo"
 _DEFAULT = "prefix"  # what the library gives who does not choose
 MAIN: Start = (EMBEDDED, 8)  # where learning rates were chosen, on these seeds; see the protocol
 _TUNED_ON = (0, 1)
-_DRAWN = (BASE, "prefix", "balanced", "capo", "vppo", "probability_mask", "random_span")  # the main comparison
-_LEAST = 0.3  # start accuracy that the protocol asks for
 _FIXED = {"beta": "KL weight", "batch_size": "questions an update", "prefix_reward": "prefix reward",
           "negative_reward": "negative reward"}  # fmt: skip
 _USUAL = Trial(BASE, steps=8, learning_rate=1.0, seed=0)
@@ -228,42 +225,3 @@ def _points(estimate: Estimate) -> str:
 def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def figures(found: dict[Trial, Replicates]) -> dict[str, str]:
-    """SVG documents by name: the curves of each start, and what the formulas gain over GRPO by length and by start."""
-    drawings = {}
-    by_length: dict[str, list[tuple[float, Estimate]]] = defaultdict(list)
-    by_start: dict[str, list[tuple[float, Estimate]]] = defaultdict(list)
-    for policy, steps in starts(found):
-        there = compared(found, (policy, steps))
-        of = {name: there[name] for name in _DRAWN if name in there}
-        if BASE not in of:
-            continue
-        lines, first = {}, of[BASE].curves[:, 0].mean()
-        for name, arm in of.items():
-            mean, seeds = arm.curves.mean(axis=0), len(arm.results)
-            error = arm.curves.std(axis=0, ddof=1) / np.sqrt(seeds) if seeds > 1 else np.zeros_like(mean)
-            updates, middle, low, high = (list(values[1:]) for values in (arm.updates, mean, mean - error, mean + error))
-            lines[name] = Line(updates, middle, low, high, _DRAWN.index(name))
-            if name != BASE:
-                gain = difference(arm, of[BASE])
-                by_start[name].append((round(100 * first), gain))
-                if first >= _LEAST:
-                    by_length[name].append((steps, gain))
-        title = f"Held-out accuracy, {steps} steps, start {first:.0%}, mean ± standard error over seeds"
-        drawings[f"accuracy-{steps}-from-{100 * first:.0f}"] = chart(title, "updates", "greedy accuracy", lines)
-    for drawing, gains, x_title in (
-        ("gain-by-length", by_length, f"steps of the story, starts of {_LEAST:.0%} and more"),
-        ("gain-by-start", by_start, "greedy accuracy at the start, %"),
-    ):
-        drawn = {name: _gains(points, _DRAWN.index(name)) for name, points in gains.items() if len(points) > 1}
-        if drawn:
-            drawings[drawing] = chart("Final accuracy minus GRPO's [95 %]", x_title, "points", drawn)
-    return drawings
-
-
-def _gains(points: list[tuple[float, Estimate]], colour: int) -> Line:
-    points = sorted(points, key=lambda point: point[0])
-    value, low, high = ([100 * estimate[i] for _, estimate in points] for i in range(3))
-    return Line([x for x, _ in points], value, low, high, colour)

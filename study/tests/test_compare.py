@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from study.differences import Replicates, best, difference, gradients, over_seeds, reaches
+from study.figures import figures
 from study.gradient import Measurement, load, save
 from study.stored import Result
 from study.tables import (
@@ -16,7 +17,6 @@ from study.tables import (
     chosen_rates,
     compared,
     compute_table,
-    figures,
     other_rates_table,
     untouched_seeds_table,
     variants_table,

@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from cal_grpo.seeing.line_chart import Chart, Line
 from cal_grpo.seeing.run import Run
-from cal_grpo.seeing.svg import Chart, Line
 
 
 class Curve(NamedTuple):

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from cal_grpo.seeing.curves import Curve, numbers
+from cal_grpo.seeing.line_chart import Chart, frame
 from cal_grpo.seeing.numbers import finite
 from cal_grpo.seeing.rollout import Rollout
 from cal_grpo.seeing.run import Run
-from cal_grpo.seeing.svg import COLOURS, Chart, frame
+from cal_grpo.seeing.svg import COLOURS
 
 _LONGEST = {"response": 20_000, "question": 5_000, "critique": 5_000, "short": 200}  # characters; the rest is cut
 
