@@ -23,6 +23,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from cal_grpo.alignment import Aligner, TokenSpan
+from cal_grpo.jsonlines import read_jsonl_strictly
 from cal_grpo.oracles import Query, Tag
 from cal_grpo.oracles.bench.labelled import read_labelled
 from cal_grpo.oracles.bench.scores import percentile, rate
@@ -39,7 +40,7 @@ ORACLES = {"arithmetic": ArithmeticOracle(), "reference": ReferenceOracle()}
 
 
 def rows(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [row for _, row in read_jsonl_strictly(file, "data", "GSM8K's fields")]
 
 
 def answers(folder: Path, right: bool) -> Iterator[Query]:

@@ -47,6 +47,13 @@ def test_a_missing_file_has_nothing_to_cut(tmp_path):
     assert read_rows(tmp_path / "none.jsonl") == []
 
 
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
+    with pytest.raises(UsageError, match=r"cannot be cut off \(Is a directory\)"):
+        cut_off(tmp_path, up_to(1))
+    with pytest.raises(UsageError, match=r"cannot be read \(Is a directory\)"):
+        read_rows(tmp_path)
+
+
 @pytest.mark.parametrize("line", ["half a li", "[1]", "3", '{"loss": 1}', '{"step": "two"}', "\xff", "[" * 100_000])
 def test_a_line_that_no_run_writes_is_named_and_nothing_is_cut(tmp_path, line):
     file = tmp_path / "metrics.jsonl"

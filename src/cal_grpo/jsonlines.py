@@ -118,8 +118,12 @@ def read_jsonl_with_notes(
     if torn:
         notes.append(f"{path.name}: the last line is cut off and was left out; the run was stopped while it wrote")
     if bad:
-        lines = f"{len(bad):,} line{'' if len(bad) == 1 else 's'}"
-        notes.append(f"{path.name}: {lines} left out, first line {bad[0]}: not a JSON object")
+        notes.append(f"{path.name}: {counted_lines(len(bad))} left out, first line {bad[0]}: not a JSON object")
+
+
+def counted_lines(count: int) -> str:
+    """``1 line``, ``1,200 lines``."""
+    return f"{count:,} line{'' if count == 1 else 's'}"
 
 
 def _parse(line: bytes, lenient: bool, parse_float: ParseFloat | None) -> tuple[Any, Any, str]:

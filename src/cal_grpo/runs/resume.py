@@ -1,6 +1,5 @@
 """Going on with a run that was stopped: its config, what it had done, and its files cut back to a checkpoint."""
 
-import contextlib
 import json
 import os
 from collections import Counter
@@ -91,10 +90,10 @@ def cut_off(file: Path, keep: Callable[[Row], bool]) -> None:
     A single truncation: whenever this is killed itself, the file is as it was or as it shall be.
 
     Raises:
-        UsageError: a whole line before is not what the program writes. The file is left as it was.
+        UsageError: a whole line before is not what the program writes, or the file cannot be written. It is left as it was.
     """
     end = 0
-    with contextlib.suppress(FileNotFoundError):
+    try:
         for line in scan_jsonl(file):
             if not line.ended:
                 break
@@ -110,6 +109,10 @@ def cut_off(file: Path, keep: Callable[[Row], bool]) -> None:
                 ) from e
             end += line.size
         os.truncate(file, end)
+    except FileNotFoundError:
+        return
+    except OSError as e:
+        raise UsageError(f"{file}: cannot be cut off ({e.strerror or e}); check its permissions, then resume") from e
 
 
 def read_rows(file: Path) -> list[Row]:

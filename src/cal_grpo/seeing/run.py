@@ -12,8 +12,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cal_grpo.errors import UsageError
-from cal_grpo.jsonlines import OnBytes, read_jsonl_with_notes
-from cal_grpo.seeing.numbers import counted, finite
+from cal_grpo.jsonlines import OnBytes, counted_lines, read_jsonl_with_notes
+from cal_grpo.seeing.finite import finite
 from cal_grpo.seeing.rollout import Rollout
 
 _MARKS = ("config.yaml", "metrics.jsonl", "samples.jsonl", "eval.jsonl", "judge.jsonl", "summary.json")
@@ -100,7 +100,7 @@ class Run:
             except ValidationError as e:
                 bad.append(f"line {number}: {_reason(e)}")
         if bad:
-            self.notes.append(f"samples.jsonl: {counted(len(bad), 'line')} left out, first {bad[0]}")
+            self.notes.append(f"samples.jsonl: {counted_lines(len(bad))} left out, first {bad[0]}")
         return rollouts
 
     @cached_property
@@ -116,7 +116,7 @@ class Run:
             else:
                 answers.setdefault(str(record.get("when")), []).append(answer)
         if bad:
-            self.notes.append(f"eval.jsonl: {counted(len(bad), 'line')} left out, first {bad[0]}")
+            self.notes.append(f"eval.jsonl: {counted_lines(len(bad))} left out, first {bad[0]}")
         return answers
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Numbers as they are found in a run's files, and as they are told."""
+"""Numbers as they are found in a run's files."""
 
 from typing import Any
 
@@ -14,8 +14,3 @@ def finite(value: Any) -> float | None:
     except OverflowError:
         return None
     return number if abs(number) < _LARGEST else None  # also False for NaN
-
-
-def counted(count: int, thing: str) -> str:
-    """``1 line``, ``1,200 lines``."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
