@@ -67,8 +67,8 @@ def check_parts(config: TrainConfig, given: Given) -> None:
         if then != now:
             changed = "another one was handed over" if now == OBJECT else "its source was changed since"
             raise UsageError(
-                f"the {kind} is not the one that this run was trained with ({changed}); expected the same: put it back, or begin "
-                "a run of its own"
+                f"the {kind} is not the one that this run was trained with ({changed}); expected the same: put it back, or "
+                "begin a run of its own"
             )
 
 
