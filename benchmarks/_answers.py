@@ -45,7 +45,7 @@ def changes(answer: str, rng: random.Random) -> Iterator[str]:
     """Another digit, letter or sign in each place, one more, and one less; only what makes another answer.
 
     Commands of TeX change whole. Left out is what changes nothing: zeros that do not count, a plus in front, the capitals,
-    the "s" of a plural, a sign of ``\\pm``, and a unit taken away or put behind a number that had none.
+    the "s" of a plural, a sign of ``\\pm`` or of 0, and a unit taken away or put behind a number that had none.
     """
     fixed = {i for match in _COMMAND.finditer(answer) for i in range(*match.span())}
     for match in _COMMAND.finditer(answer):
@@ -57,9 +57,8 @@ def changes(answer: str, rng: random.Random) -> Iterator[str]:
         before, after = answer[:i], answer[i + 1 :]
         if c.isdigit():
             yield from (before + digit + after for digit in rng.sample("123456789".replace(c, ""), 2))
-            yield from (
-                before + sign + answer[i:] for sign in "-+" if "\\pm" not in answer and (sign == "-" or _follows(before, fixed))
-            )
+            signs = "+-" if _follows(before, fixed) else "-"
+            yield from (before + sign + answer[i:] for sign in signs if "\\pm" not in answer and answer != "0")
             yield before + rng.choice("123456789") + answer[i:]
             yield before + rng.choice("acdfhjknpquvwxyz") + answer[i:]
             if answer[:i][-1:].isdigit() or after[:1].isdigit():

@@ -109,15 +109,9 @@ def _renamed(match: re.Match[str]) -> str:
     name = _COMMANDS.get(match[1])
     if name is None:
         return match[0]
-    if name in "{}":
-        return "\\" + name
-    return (
-        f"\\{name}"
-        if len(name) > 1 and name.isalpha() and name not in ("and", "or")
-        else f" {name} "
-        if name.isalpha()
-        else name
-    )
+    if name in ("and", "or"):
+        return f" {name} "
+    return f"\\{name}" if name.isalpha() or name in "{}" else name
 
 
 def _inside(match: re.Match[str]) -> str:

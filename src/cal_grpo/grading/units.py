@@ -4,25 +4,25 @@ import re
 import unicodedata
 
 _CODES = {
-    "usd": "dollar", "us$": "dollar", "us dollar": "dollar", "buck": "dollar", "eur": "euro", "gbp": "pound", "rs":
-    "rupee", "inr": "rupee", "jpy": "yen", "cny": "yuan",
+    "usd": "dollar", "us$": "dollar", "us dollar": "dollar", "buck": "dollar", "eur": "euro", "gbp": "pound",
+    "rs": "rupee", "inr": "rupee", "jpy": "yen", "cny": "yuan",
 }  # fmt: skip
 MONEY = {"dollar", "cent", "euro", "pound", "penny", "yen", "rupee", "yuan", "peso", "franc", "won"}
 _PREFIX = re.compile(r"(?:USD|EUR|GBP|INR|JPY|CNY|Rs\.?|US(?=\$))\s*")
 _SHORT = {
     "cm": "centimeter", "mm": "millimeter", "km": "kilometer", "kg": "kilogram", "mg": "milligram", "ml": "milliliter",
-    "mL": "milliliter", "ft": "foot", "feet": "foot", "in": "inch", "yd": "yard", "mi": "mile", "lb": "pound", "lbs":
-    "pound", "oz": "ounce", "hr": "hour", "hrs": "hour", "min": "minute", "mins": "minute", "sec": "second", "secs":
-    "second", "yr": "year", "yrs": "year", "m": "meter", "g": "gram", "s": "second", "h": "hour", "l": "liter", "L":
-    "liter", "sq": "square", "cu": "cubic", "kph": "kilometer/hour", "mph": "mile/hour", "a.m": "am", "p.m": "pm", "deg":
-    "degree", "percent": "%", "percentage": "%", "pct": "%", "people": "person", "children": "child", "men": "man",
+    "mL": "milliliter", "ft": "foot", "feet": "foot", "in": "inch", "yd": "yard", "mi": "mile", "lb": "pound",
+    "lbs": "pound", "oz": "ounce", "hr": "hour", "hrs": "hour", "min": "minute", "mins": "minute", "sec": "second",
+    "secs": "second", "yr": "year", "yrs": "year", "m": "meter", "g": "gram", "s": "second", "h": "hour", "l": "liter",
+    "L": "liter", "sq": "square", "cu": "cubic", "kph": "kilometer/hour", "mph": "mile/hour", "a.m": "am", "p.m": "pm",
+    "deg": "degree", "percent": "%", "percentage": "%", "pct": "%", "people": "person", "children": "child", "men": "man",
     "women": "woman", "inches": "inch", "gal": "gallon", "pennies": "penny", "st": "th", "nd": "th", "rd": "th",
     "centimetre": "centimeter", "metre": "meter", "kilometre": "kilometer", "millimetre": "millimeter", "litre": "liter",
 }  # fmt: skip
 # Letters that touch a number are algebra, 6ab, unless they are one of these: 5cm, 3PM, 13th, 90min.
 _TOUCHING = {
     *(s for s in _SHORT if len(s) > 1 and s not in ("in", "mi", "sq", "cu", "men")), "am", "pm", "AM", "PM", "th", "st",
-    "nd", "rd", "GB", "MB", "KB", "Hz", "kHz", "kW", "kWh", "units", "dollars", "cents", "eggs", "hours", "minutes",
+    "nd", "rd", "GB", "MB", "KB", "Hz", "kHz", "kW", "kWh", "units", "dollars", "cents", "hours", "minutes",
     "seconds", "days", "meters", "miles", "degrees", "years", "USD",
 }  # fmt: skip
 # Behind a number these make another number of it, or a sentence.
