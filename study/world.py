@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from cal_grpo.alignment import Aligner
-from cal_grpo.credit import Weights
+from cal_grpo.credit import OnTrouble, Weights
 from cal_grpo.engines.tunix.models import load_policy, make_mesh, render
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import grade_answer
 from cal_grpo.oracles import CALOracle
-from cal_grpo.pipeline import Completion, CreditPipeline, OnTrouble
+from cal_grpo.pipeline import Completion, CreditPipeline
 from cal_grpo.policies import resolve_model
 from cal_grpo.tasks import Example, stories
 from study.formulas import formula_of

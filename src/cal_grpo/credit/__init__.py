@@ -1,6 +1,6 @@
 """What is each token's advantage? Pure functions on numpy arrays."""
 
-from cal_grpo.credit.formulas import FORMULAS, Fallback, assign_credit, formula
+from cal_grpo.credit.formulas import FORMULAS, Fallback, OnTrouble, assign_credit, formula
 from cal_grpo.credit.group import dr_grpo, group_relative, grpo, rloo, token_mask
 from cal_grpo.credit.span import balanced, prefix
 from cal_grpo.credit.sparse import construct_sparse_rewards, sparse
@@ -12,6 +12,7 @@ __all__ = [
     "Compute",
     "Fallback",
     "Formula",
+    "OnTrouble",
     "Weights",
     "assign_credit",
     "balanced",

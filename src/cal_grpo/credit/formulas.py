@@ -37,6 +37,7 @@ FORMULAS: dict[str, Compute] = {
 }
 
 Fallback = Literal["mean", "drop", "grpo"]
+OnTrouble = Literal["mean", "drop", "grpo", "raise"]  # what a config may say of a row without a span
 
 
 def formula(credit: str | Compute | Formula) -> Formula:

@@ -1,7 +1,7 @@
 """How do grades, verdicts, spans and a formula become one array for an engine?"""
 
 from cal_grpo.pipeline.metrics import SUMMED
-from cal_grpo.pipeline.pipeline import CreditPipeline, OnTrouble
+from cal_grpo.pipeline.pipeline import CreditPipeline
 from cal_grpo.pipeline.types import TRUNCATED, Completion, Credited, Judged, OracleFailed, Pending
 from cal_grpo.pipeline.update import Update
 
@@ -12,7 +12,6 @@ __all__ = [
     "CreditPipeline",
     "Credited",
     "Judged",
-    "OnTrouble",
     "OracleFailed",
     "Pending",
     "Update",

@@ -8,17 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from cal_grpo.alignment import Aligner, Decoded, TokenSpan
-from cal_grpo.credit import Batch, Fallback, Formula, Weights, assign_credit, group_relative
+from cal_grpo.credit import Batch, Fallback, Formula, OnTrouble, Weights, assign_credit, group_relative
 from cal_grpo.oracles import CALOracle, Query, Tag, Verdict, split_steps
 from cal_grpo.pipeline.metrics import metrics_of
 from cal_grpo.pipeline.types import Completion, Credited, Judged, OracleFailed, Pending
-
-OnTrouble = Literal["mean", "drop", "grpo", "raise"]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from cal_grpo.plugins import Kind, digest, resolve
 from cal_grpo.tasks import TASKS, TaskData, load_task
 
 OBJECT = "object"
+_BUILT_IN: dict[Kind, Sequence[str]] = {"oracle": PROVIDERS, "credit": tuple(FORMULAS), "task": TASKS, "reward": ()}
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def _origins(config: TrainConfig, given: Given) -> dict[str, str]:
     origins: dict[str, str] = {kind: OBJECT for kind, part in handed.items() if part is not None}
     for kind, names in _named(config).items():
         if names and kind not in origins and config.parts.get(kind) != OBJECT:
-            origins[kind] = " ".join(digest(resolve(kind, name)) for name in names)
+            origins[kind] = " ".join(digest(resolve(kind, name, _BUILT_IN[kind])) for name in names)
     return origins
 
 

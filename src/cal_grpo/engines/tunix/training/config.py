@@ -7,9 +7,8 @@ from typing import get_args
 from tunix.rl.grpo.grpo_learner import GRPOConfig
 
 from cal_grpo.alignment import OnAmbiguous
-from cal_grpo.credit import Compute, Formula, Weights, formula
+from cal_grpo.credit import Compute, Formula, OnTrouble, Weights, formula
 from cal_grpo.errors import UsageError
-from cal_grpo.pipeline import OnTrouble
 
 
 @dataclasses.dataclass(kw_only=True)
