@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -137,3 +138,16 @@ def test_the_digest_changes_with_whatever_is_asked_shown_or_expected():
     ]
     assert len({task.digest for task in others}) == len(others)
     assert bad().digest == bad(notes=("n",), grade=longest).digest
+
+
+def test_the_example_of_the_docs_is_a_task():
+    page = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text()
+    parts = {}
+    exec(page.split("```python\n")[1].split("```")[0], parts)
+    task = load_task(TrainConfig(), task=parts["load"](TrainConfig()))
+    assert (len(task.train), len(task.eval)) == (2, 1)
+    assert task.answer_format == "Write one word."
+    river = task.eval[0]
+    assert graded(task.grade, "Let me see.\nrevir\n", river).correct
+    assert not graded(task.grade, "river", river).correct
+    assert graded(task.grade, " ", river).method == "none"
