@@ -51,7 +51,8 @@ class RunFolder:
     """
 
     def __init__(self, config: TrainConfig, resume: bool = False, digest: str = "") -> None:
-        self.path = config.output_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{config.task}-{config.credit}"
+        name = f"{datetime.now():%Y%m%d-%H%M%S}-{config.task.replace(':', '.')}-{config.credit}"
+        self.path = config.output_dir or Path("runs") / name
         if not resume:
             self._clear(config)
         self._metrics = _open(self.path / "metrics.jsonl", "a")
