@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
+from cal_grpo.runs import train
 from cal_grpo.runs.folder import RunFolder
-from cal_grpo.runs.resume import Past, cut_off, is_finished, read_rows, read_summary, resumed_config
+from cal_grpo.runs.resume import Past, check_data, cut_off, is_finished, read_rows, read_summary, resumed_config
+from cal_grpo.tasks import load_task
 
 
 def config(tmp_path, **changes):
@@ -147,6 +149,30 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(UsageError, match=r"holds no run: there is no config\.yaml"):
             resumed_config(folder, {})
+
+
+def contents(folder):
+    return {file.name: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_other_data_is_refused_before_anything_is_touched(tmp_path):
+    data = tmp_path / "data.jsonl"
+    data.write_text("".join(json.dumps({"question": f"{i}?", "answer": i}) + "\n" for i in range(40)))
+    given = config(tmp_path, task="jsonl", data=data)
+    with RunFolder(given, digest=load_task(given).digest) as folder:
+        folder.write_metrics({"step": 1})
+    before = contents(folder.path)
+    check_data(folder.path, load_task(given).digest)
+    data.write_text(data.read_text().replace('"answer": 7}', '"answer": 8}'))
+    with pytest.raises(UsageError, match="the questions are not those that the run began with; expected the same data"):
+        train(resumed_config(folder.path, {}), resume=True)
+    assert contents(folder.path) == before
+
+
+def test_a_run_from_before_there_was_a_digest_is_not_refused(tmp_path):
+    check_data(tmp_path, "abc")
+    (tmp_path / "data.sha256").write_text("\n")
+    check_data(tmp_path, "abc")
 
 
 def test_a_run_that_its_budget_stopped_wants_a_larger_one(tmp_path):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from tunix.rl.rollout.base_rollout import RolloutConfig
 
 from cal_grpo.engines.tunix.rollouts.answering import answers
+from cal_grpo.grading import Grade
 from cal_grpo.tasks import Example
 
 SETTINGS = RolloutConfig(temperature=0.7, top_p=0.9, top_k=5)
@@ -47,6 +48,15 @@ def test_every_answer_meets_its_own_question():
         assert all(grade.correct for _, grade in (answered.greedy, *answered.samples))
     assert done[-1] == 5 * 4
     assert done == sorted(done)
+
+
+def test_the_tasks_grader_decides():
+    def by_length(response, example):
+        return Grade(len(response) == 6 and example.question != "q1", response, example.answer, "text")
+
+    batches, _, _ = run(3, 2, samples=1, grade=by_length)
+    assert [answered.greedy[1].correct for batch in batches for answered in batch] == [True, False, True]
+    assert [grade.correct for batch in batches for answered in batch for _, grade in answered.samples] == [True, False, True]
 
 
 def test_the_mesh_divides_every_call():

@@ -20,7 +20,7 @@ from cal_grpo.engines.tunix.models.mesh import make_mesh
 from cal_grpo.engines.tunix.rollouts.prompts import batches, fitting
 from cal_grpo.engines.tunix.training.cluster import build_cluster
 from cal_grpo.errors import UsageError
-from cal_grpo.grading import grade_answer
+from cal_grpo.grading import Grade, grade_answer
 from cal_grpo.oracles import CALOracle, Query, Tag, Verdict
 from cal_grpo.tasks.ledger import stories
 
@@ -239,6 +239,32 @@ def test_off_is_bit_identical_to_tunix_own_learner(build):
     learner.train(data)
     for name, value in parameters(cluster).items():
         np.testing.assert_array_equal(theirs[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_tasks_grader_is_given_the_example_and_decides_what_is_right(build, whole):
+    graded, credited = [], []
+
+    def grade(response, example):
+        graded.append(example)
+        return Grade("a" in response, response[:5], example.answer, "text")
+
+    def learner_of(cluster):
+        settings = CALGRPOConfig(num_generations=4)
+        return CALGRPOLearner(
+            cluster, settings, oracle=FirstWord(), grade=grade, on_credit=lambda _, credit: credited.extend(credit.judged)
+        )
+
+    _, learner, data = build(learner_of, num_train_steps=1)
+    columns = ("prompts", "question", "answer", "reference", *(["example"] if whole else []))
+    learner.train({name: batch[name] for name in columns} for batch in data)
+    assert len(credited) == 8
+    assert set(graded) <= set(itertools.islice(stories(seed=0, steps=2, split="train"), 8))
+    for judged, example in zip(credited, graded, strict=True):
+        completion = judged.completion
+        assert (completion.question, completion.reference) == (example.question, example.reference)
+        assert completion.grade.correct == ("a" in judged.text)
+        assert completion.reward == float(completion.grade.correct)
 
 
 @pytest.mark.parametrize("model_type", ["qwen3", "llama"])

@@ -60,7 +60,7 @@ def evaluate(
         raise UsageError(
             f"samples is {samples}; expected 1 or more sampled answers a question, or none for greedy accuracy only"
         )
-    folder = output or Path("evals") / f"{datetime.now():%Y%m%d-%H%M%S}-{config.task}"
+    folder = output or Path("evals") / f"{datetime.now():%Y%m%d-%H%M%S}-{config.task.replace(':', '.')}"
     _check(folder, overwrite)
     require_engine(config.engine)
     watcher.stage("reading the task")

@@ -25,7 +25,7 @@ def read_jsonl(file: Path, fields: Fields = USUAL) -> list[Example]:
         text = Path(file).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         expected = f"{fields.question or QUESTIONS[0]} and {fields.answer or ANSWERS[0]}"
-        raise UsageError(f"data {file}: not found; expected a JSONL, JSON or Parquet file with {expected}") from None
+        raise UsageError(f"data {file}: not found; expected a JSONL file with {expected}, a JSON array or Parquet") from None
     except (OSError, UnicodeDecodeError) as e:
         raise UsageError(f"data {file}: cannot be read as UTF-8 text ({e}); check the path") from e
     array = text.lstrip().startswith("[")

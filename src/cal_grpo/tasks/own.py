@@ -21,7 +21,7 @@ def own_task(name: str, found: Any, config: "TrainConfig") -> TaskData:
     """
     if not isinstance(found, TaskData):
         if not callable(found):
-            raise UsageError(f"task {name!r} is a {type(found).__name__}; expected a TaskData, or a function of the config")
+            raise UsageError(f"task {name!r} is {ascii(found)[:60]}; expected a TaskData, or a function of the config")
         try:
             found = found(config)
         except UsageError:

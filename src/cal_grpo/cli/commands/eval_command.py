@@ -44,8 +44,10 @@ The keys of --set and --config are those of cal-grpo train --keys.
 
 def eval_command(
     model: Annotated[str | None, typer.Option(help="Hugging Face folder or hub id.", show_default="embedded")] = None,
-    task: Annotated[str | None, typer.Option(help="ledger, gsm_symbolic, gsm8k, math or jsonl.", show_default="ledger")] = None,
-    data: Annotated[Path | None, typer.Option(help="JSONL file of questions and answers, instead of the hub.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="ledger, gsm_symbolic, gsm8k, math, jsonl, or module:name.", show_default="ledger")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="JSONL, JSON or Parquet file, or owner/name of the hub.")] = None,
     samples: Annotated[
         int | None,
         typer.Option(metavar="K", help="Sampled answers a question, for pass@k and majority@k.", show_default="none"),

@@ -40,8 +40,10 @@ Without options: a small policy, a made-up task and a free oracle; minutes on tw
 
 def train_command(
     model: Annotated[str | None, typer.Option(help="Hugging Face folder or hub id.", show_default="embedded")] = None,
-    task: Annotated[str | None, typer.Option(help="ledger, gsm_symbolic, gsm8k, math or jsonl.", show_default="ledger")] = None,
-    data: Annotated[Path | None, typer.Option(help="JSONL file with question and answer, instead of the hub.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="ledger, gsm_symbolic, gsm8k, math, jsonl, or module:name.", show_default="ledger")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="JSONL, JSON or Parquet file, or owner/name of the hub.")] = None,
     oracle: Annotated[
         str | None,
         typer.Option(help="reference, arithmetic, openai, gemini, local, or several in one line.", show_default="reference"),
