@@ -9,7 +9,7 @@ from cal_grpo.runs import Callback, Trained, resumed_config, train
 
 SETTINGS = {
     "num_train_steps": 3, "batch_size": 2, "micro_batch_size": 1, "num_generations": 4, "max_eval_samples": 2,
-    "learning_rate": 1e-2, "ledger.steps": 2, "rollout.max_new_tokens": 16, "rollout.max_prompt_tokens": 96,
+    "learning_rate": 1e-2, "beta": 0.1, "ledger.steps": 2, "rollout.max_new_tokens": 16, "rollout.max_prompt_tokens": 96,
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ A toy policy trains for a few updates with an oracle that blames the first chara
 """
 
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -191,8 +192,6 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(world):
 
 
 def test_checkpoints_of_which_none_can_be_read_are_left_where_they_are(world, tmp_path):
-    import shutil
-
     run = shutil.copytree(world.root / "whole", tmp_path / "run")
     for file in (run / "checkpoints").rglob("*"):
         if file.is_file():
@@ -225,8 +224,8 @@ def test_a_late_error_surfaces_and_nothing_is_told_after_the_end(world, tmp_path
 
 
 def test_a_checkpoint_that_cannot_be_trained_and_prompts_that_do_not_fit_are_one_line(world, tmp_path):
+    (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match=r"config\.json") as error:
-        (tmp_path / "empty").mkdir()
         world.open(model_id=str(tmp_path / "empty"))
     assert "\n" not in str(error.value)
     with pytest.raises(UsageError, match=r"longer than rollout\.max_prompt_tokens=3"):
