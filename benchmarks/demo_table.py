@@ -13,13 +13,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]  # where `study` lies, which has the control
+
 # GRPO's learning rate is tuned too; the others keep the default.
 ROWS = {
     "prefix": ["credit=prefix"],
     "grpo": ["use_cal=false"],
     "grpo, learning rate / 2": ["use_cal=false", "learning_rate=1e-4"],
     "grpo, learning rate x 2": ["use_cal=false", "learning_rate=4e-4"],
-    "random_span": ["credit=random_span"],
+    "random_span": ["credit=study.controls:random_span"],
     "balanced": ["credit=balanced"],
 }
 _T95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}  # Student's t, two-sided, by number of seeds
@@ -28,10 +30,10 @@ _T95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}  # Student's t, two-sided, by numbe
 def run(folder: Path, seed: int, settings: list[str]) -> dict:
     summary = folder / "summary.json"
     if not summary.exists():
-        command = ["cal-grpo", "train", "--json", "--overwrite", "--output", str(folder), "--seed", str(seed)]
+        command = ["cal-grpo", "train", "--json", "--overwrite", "--output", str(folder.resolve()), "--seed", str(seed)]
         for setting in [*settings, "sample_share=0", "checkpoint.every=1000"]:
             command += ["--set", setting]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
         if done.returncode:
             sys.exit(done.stderr.strip())
     return json.loads(summary.read_text())

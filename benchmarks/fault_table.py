@@ -21,10 +21,10 @@ from _judge_server import JudgeServer, Reply, Request, answer, error, verdict
 from tokenizers import Tokenizer
 
 from cal_grpo.alignment import Aligner, TokenSpan
-from cal_grpo.credit import Weights
+from cal_grpo.credit import Weights, formula
 from cal_grpo.grading import grade_answer
 from cal_grpo.oracles import CALOracle
-from cal_grpo.pipeline import Completion, CreditPipeline, miss_reason
+from cal_grpo.pipeline import Completion, CreditPipeline
 from cal_grpo.policies import EMBEDDED
 
 SAMPLES, SHARE = 200, 0.3
@@ -105,8 +105,10 @@ def table_row(name: str, protocol: str) -> dict:
     with JudgeServer(script) as server:
         settings = {"base_url": getattr(server, protocol), "timeout_s": TIMEOUT_S if name == "timeout" else 30.0}
         with CALOracle(protocol, model="m", api_key="k" * 20, concurrency=16, breaker_failures=0, **settings) as oracle:
-            pipeline = CreditPipeline(oracle, Aligner(TOKENIZER), "prefix", Weights(), 2, on_miss="drop", on_failure="drop")
-            credited = pipeline.redeem(pipeline.submit(rows), np.random.default_rng(0))
+            pipeline = CreditPipeline(
+                oracle, Aligner(TOKENIZER), formula("prefix"), Weights(), 2, on_miss="drop", on_failure="drop"
+            )
+            credited = pipeline.redeem(pipeline.submit(rows))
             spent, retried = oracle.spent, oracle.retried
     wrong = 0
     for judged, advantages_T in zip(credited.judged, credited.advantages_BT, strict=True):
@@ -120,7 +122,7 @@ def table_row(name: str, protocol: str) -> dict:
         else:
             good = not advantages_T.any()
         wrong += not good
-    tagged = Counter(reason for j in credited.judged if (reason := miss_reason(j)) is not None)
+    tagged = Counter(j.miss for j in credited.judged if j.miss is not None)
     return {
         "fault": name,
         "answered": int(credited.metrics["found"]),

@@ -24,7 +24,7 @@ from flax import nnx
 from safetensors.numpy import save_file
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from cal_grpo.engines.tunix.models.checkpoint import load_policy, save_policy
+from cal_grpo.engines.tunix.models import load_policy, save_policy
 from cal_grpo.engines.tunix.models.mesh import make_mesh
 from cal_grpo.tasks.ledger import stories
 

@@ -61,18 +61,18 @@ def gradient_command(
     """Measure how good one batch's gradient is under each formula, at a fixed policy and on the same answers."""
     from rich.console import Console
 
-    from cal_grpo.credit import FORMULAS, formula
     from cal_grpo.errors import UsageError
     from study.differences import gradients
+    from study.formulas import NAMES, formula_of
     from study.gradient import measure, save
     from study.tables import gradient_table
     from study.world import World
 
     console = Console(stderr=True, highlight=False)
     file = output or Path(f"study/results/gradient/{steps}.csv")
-    names = list(dict.fromkeys(["grpo", *(credit or FORMULAS)]))
+    names = list(dict.fromkeys(["grpo", *(credit or NAMES)]))
     for name in names:
-        formula(name)
+        formula_of(name)
     world = World(policy, steps, group_size=8, held_out=0)
     console.print(f"{estimates * per_estimate} batches for the expected reward, then {batches} for {len(names)} formulas")
     began = time.monotonic()

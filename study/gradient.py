@@ -85,7 +85,7 @@ def _credits(
     credits = []
     for name in formulas:
         pipeline = world.pipeline(name, oracle, Weights())
-        credited = pipeline.redeem(pipeline.submit(completions), np.random.default_rng([seed, batch]))
+        credited = pipeline.redeem(pipeline.submit(completions, (seed, batch)))
         credits.append(np.asarray(tokens.fitted(credited.advantages_BT)))
     return np.stack(credits), tokens
 

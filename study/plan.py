@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 from pydantic import PositiveInt, TypeAdapter, ValidationError
 
-from cal_grpo.credit import formula
 from cal_grpo.errors import UsageError
+from study.formulas import formula_of
 from study.trial import Trial
 
 _FIELDS = {field.name for field in dataclasses.fields(Trial)}
@@ -57,7 +57,7 @@ def load_plan(file: Path) -> Plan:
             )
     trials = [trial for grid in data["trials"] for trial in _multiplied(file, grid, defaults)]
     for trial in trials:
-        formula(trial.credit)
+        formula_of(trial.credit)
     counts = {name: _checked(file, name, _COUNT, data[name]) for name in ("held_out", "group_size") if name in data}
     return Plan(list(dict.fromkeys(trials)), **counts)
 

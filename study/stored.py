@@ -18,6 +18,8 @@ _NUMBERS = [
     "entropy", "asked", "found", "credit_share", "advantage_variance", "advantage_variance_grpo",
 ]  # fmt: skip
 _COLUMNS = [*_TRIAL, *_NUMBERS, "questions", "held_out", "right_of_k"]
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Trial)}
+_LATER = {"train_end_token"}  # files that were written before have no such column: their trials have the default
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,14 +51,28 @@ class Results:
         """Add a finished trial."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         own = dataclasses.asdict(trial)
+        columns = _columns(self.file)
+        if missing := [name for name in _TRIAL if name not in columns and own[name] != _DEFAULTS[name]]:
+            raise UsageError(
+                f"{self.file}: has no column {missing[0]!r}, which this trial needs; give its plan a name of its own"
+            )
         with self.file.open("a", newline="") as f:
-            writer = csv.DictWriter(f, _COLUMNS, restval="", lineterminator="\n")
+            writer = csv.DictWriter(f, columns, restval="", extrasaction="ignore", lineterminator="\n")
             if f.tell() == 0:
                 writer.writeheader()
             writer.writerows([own | _written(row) for row in rows])
             f.flush()
             os.fsync(f.fileno())
         self.done |= {r.trial: r for r in _read(self.file) if r.trial == trial}
+
+
+def _columns(file: Path) -> list[str]:
+    """Those that a file has; all of them for one that is not there yet."""
+    try:
+        with file.open(newline="") as f:
+            return list(csv.DictReader(f).fieldnames or _COLUMNS)
+    except FileNotFoundError:
+        return _COLUMNS
 
 
 def _written(row: dict[str, Any]) -> dict[str, Any]:
@@ -70,15 +86,16 @@ def _written(row: dict[str, Any]) -> dict[str, Any]:
 
 def _read(file: Path) -> list[Result]:
     kinds: dict[str, Any] = {field.name: type(field.default) for field in dataclasses.fields(Trial)}
-    kinds |= {"credit": str, "steps": int, "learning_rate": float, "seed": int}
+    kinds |= {"credit": str, "steps": int, "learning_rate": float, "seed": int, "train_end_token": "True".__eq__}
     grouped: dict[Trial, list[dict[str, Any]]] = {}
     with file.open(newline="") as f:
         reader = csv.DictReader(f)
-        if reader.fieldnames != _COLUMNS:
+        names = list(reader.fieldnames or ())
+        if names != [name for name in _COLUMNS if name in names] or set(_COLUMNS) - set(names) - _LATER:
             raise UsageError(f"{file}: not a study's results; expected the columns {', '.join(_COLUMNS[:4])}, ...")
         for row in reader:
             try:
-                trial = Trial(**{name: kinds[name](row[name]) for name in _TRIAL})
+                trial = Trial(**{name: kinds[name](row[name]) for name in _TRIAL if name in names})
                 numbers: dict[str, Any] = {name: float(row[name]) if row[name] else float("nan") for name in _NUMBERS}
                 bits = np.unpackbits(np.frombuffer(bytes.fromhex(row["held_out"]), np.uint8))
                 numbers["held_out"] = bits[: int(row["questions"])].astype(bool)

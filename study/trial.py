@@ -10,12 +10,13 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from cal_grpo.config import EMBEDDED, load_config
-from cal_grpo.credit import Batch, Weights, error_step
+from cal_grpo.credit import Batch, Weights
 from cal_grpo.engines.tunix.training import adam
 from cal_grpo.oracles import CALOracle, ReferenceOracle
 from cal_grpo.pipeline import Credited
 from study.misjudge import Misjudging
 from study.simulator import Learner, LossSettings
+from study.survival import error_step
 from study.world import World
 
 
@@ -35,6 +36,7 @@ class Trial:
         evaluate_every: updates between two held-out evaluations; also before the first and after the last.
         pass_questions, pass_k: pass@k at the end on so many held-out questions; 0: not measured.
         prefix_reward, negative_reward: see ``Weights``.
+        train_end_token: whether the token that ends an answer is trained, and answers that were cut off are known as such.
     """
 
     credit: str
@@ -51,6 +53,7 @@ class Trial:
     pass_k: PositiveInt = 16
     prefix_reward: float = 0.3
     negative_reward: float = -1.0
+    train_end_token: bool = False
 
     def __str__(self) -> str:
         wrong = f", judge wrong {self.misjudged:.0%}" if self.misjudged else ""
@@ -81,12 +84,11 @@ def run(world: World, trial: Trial) -> Iterator[dict[str, Any]]:
             began = time.perf_counter()
             questions = next(batches)
             prompts, rollouts = world.roll_out(learner.params, questions, trial.seed, update)
-            completions = world.completions(questions, rollouts, world.group_size)
-            rng = np.random.default_rng([trial.seed, update])
-            credited = pipeline.redeem(pipeline.submit(completions), rng)
-            numbers = learner.update(prompts, rollouts, credited.advantages_BT)
+            completions = world.completions(questions, rollouts, world.group_size, trial.train_end_token)
+            credited = pipeline.redeem(pipeline.submit(completions, (trial.seed, update)))
+            numbers = learner.update(prompts, rollouts, credited.advantages_BT, trial.train_end_token)
             numbers |= {"seconds": time.perf_counter() - began} | _batch_numbers(credited)
-            numbers["step_error_rate"] = _step_error_rate(measuring.redeem(measuring.submit(completions), rng).batch)
+            numbers["step_error_rate"] = _step_error_rate(measuring.redeem(measuring.submit(completions)).batch)
             since.append(numbers)
             if update % trial.evaluate_every == 0 or update == trial.updates:
                 row: dict[str, Any] = {"update": update} | _together(since)
@@ -105,7 +107,7 @@ def _batch_numbers(credited: Credited) -> dict[str, float]:
         "tokens": int(batch.lengths_B.sum()),
         "length": float(batch.lengths_B.mean()),
         "answer_steps": float(np.mean([len(ends) for ends in batch.step_ends or ()])),
-        **{name: credited.metrics[name] for name in _METRICS},
+        **{name: credited.metrics.get(name, 0.0) for name in _METRICS},
     }
 
 

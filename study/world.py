@@ -1,5 +1,6 @@
 """What every run of a study shares: a policy, its questions, and graded, judged rollouts."""
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator, Sequence
@@ -14,9 +15,10 @@ from cal_grpo.engines.tunix.models import load_policy, make_mesh, render
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import grade_answer
 from cal_grpo.oracles import CALOracle
-from cal_grpo.pipeline import Completion, CreditPipeline
+from cal_grpo.pipeline import Completion, CreditPipeline, OnTrouble
 from cal_grpo.policies import resolve_model
 from cal_grpo.tasks import Example, stories
+from study.formulas import formula_of
 from study.simulator import Prompts, Rollouts, Sampler, from_tunix, pad_prompts
 from study.simulator.sample import stream
 
@@ -57,7 +59,9 @@ class World:
 
     def pipeline(self, credit: str, oracle: CALOracle | None, weights: Weights) -> CreditPipeline:
         """The library's own way from graded rollouts to advantages."""
-        return CreditPipeline(oracle, self.aligner, credit, weights, self.group_size)
+        # Rows without a span as when the published trials ran; there is hardly one on these stories.
+        trouble: OnTrouble = "grpo"
+        return CreditPipeline(oracle, self.aligner, formula_of(credit), weights, self.group_size, trouble, trouble, trouble)
 
     def training(self, seed: int, batch_size: int) -> Iterator[list[Question]]:
         """Batches of training questions for ever; they depend on the seed alone."""
@@ -70,13 +74,18 @@ class World:
         prompts = self._pad(questions)
         return prompts, self.sampler(params, prompts, stream(_TRAINING, seed, step), self.group_size)
 
-    def completions(self, questions: Sequence[Question], rollouts: Rollouts, group_size: int) -> list[Completion]:
-        """Graded answers, as the pipeline takes them."""
+    def completions(
+        self, questions: Sequence[Question], rollouts: Rollouts, group_size: int, end_tokens: bool = False
+    ) -> list[Completion]:
+        """Graded answers, as the pipeline takes them; with ``end_tokens`` it knows which were ended and which cut off."""
+        rows = zip(rollouts.ids_BT, rollouts.logprobs_BT, rollouts.lengths_B, rollouts.ended_B, strict=True)
         return [
-            self._completion(questions[row // group_size].example, ids_T[:length].tolist(), logprobs_T[:length])
-            for row, (ids_T, logprobs_T, length) in enumerate(
-                zip(rollouts.ids_BT, rollouts.logprobs_BT, rollouts.lengths_B, strict=True)
+            dataclasses.replace(
+                self._completion(questions[row // group_size].example, ids_T[:length].tolist(), logprobs_T[:length]),
+                truncated=end_tokens and not ended,
+                end_token=end_tokens and bool(ended),
             )
+            for row, (ids_T, logprobs_T, length, ended) in enumerate(rows)
         ]
 
     def accuracy(self, params: Any, batch_size: int = 128) -> list[bool]:

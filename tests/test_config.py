@@ -83,6 +83,7 @@ def test_trackers_are_a_list_or_a_text_with_commas_or_none(tmp_path, value, expe
         ({"batch_size": 8, "micro_batch_size": 3}, "3 does not divide batch_size 8"),
         ({"negative_reward": 0.5}, "negative_reward is 0.5; expected a number below 0"),
         ({"negative_reward": 0}, "expected a number below 0"),
+        ({"prefix_reward": -0.1}, "prefix_reward is -0.1; expected a number >= 0"),
         ({"learning_rate": "fast"}, "learning_rate = 'fast'"),
         ({"cal_base_url": "http://me:hush@judge/v1"}, "cal_base_url holds a user or password"),
         ({"seed": 2**32}, "seed = 4294967296"),

@@ -7,11 +7,11 @@ import pytest
 from tokenizers import Tokenizer
 
 from cal_grpo.alignment import Aligner
-from cal_grpo.credit import Weights
+from cal_grpo.credit import Weights, formula
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import grade_answer
 from cal_grpo.oracles import CALOracle, Query, Tag, Usage, Verdict
-from cal_grpo.pipeline import Completion, CreditPipeline
+from cal_grpo.pipeline import Completion, CreditPipeline, Update
 from cal_grpo.policies import EMBEDDED
 
 TOKENIZER = Tokenizer.from_file(str(EMBEDDED / "tokenizer.json"))
@@ -39,8 +39,8 @@ def completion(text, answer="7"):
 def credit(texts, script, name="prefix", **settings):
     oracle = Scripted(script)
     with CALOracle(oracle) as asked:
-        pipeline = CreditPipeline(asked, Aligner(TOKENIZER), name, Weights(), len(texts), **settings)
-        credited = pipeline.redeem(pipeline.submit([completion(t) for t in texts]), np.random.default_rng(0))
+        pipeline = CreditPipeline(asked, Aligner(TOKENIZER), formula(name), Weights(), len(texts), **settings)
+        credited = pipeline.redeem(pipeline.submit([completion(t) for t in texts]))
     return credited, oracle
 
 
@@ -103,7 +103,7 @@ def test_every_outcome_has_its_declared_fallback_and_is_counted(verdict, reason,
     assert dropped.advantages_BT[0].any()  # its grade stays in the group's baseline
     plain, _ = credit([RIGHT, WRONG], {WRONG: verdict}, **settings, **{option: "grpo"})
     np.testing.assert_allclose(plain.advantages_BT[1], -0.7071, atol=1e-3)
-    with pytest.raises(UsageError, match=f"no usable span: {reason}.*set {option} to 'grpo' or 'drop'"):
+    with pytest.raises(UsageError, match=f"no usable span: {reason}.*set {option} to 'mean', 'grpo' or 'drop'"):
         credit([RIGHT, WRONG], {WRONG: verdict}, **{option: "raise"})
 
 
@@ -122,7 +122,7 @@ def test_equal_answers_are_asked_about_once_and_count_as_cached():
 def test_the_formulas_that_want_them_get_steps_and_log_probs():
     # Two lines: "3+4=8" has five tokens, the line break and "#### 8" make the rest.
     length = len(TOKENIZER.encode(WRONG).ids)
-    credited, _ = credit([RIGHT, WRONG], {WRONG: found("3+4=8")}, "survival")
+    credited, _ = credit([RIGHT, WRONG], {WRONG: found("3+4=8")}, "study.survival:survival")
     assert [list(ends) for ends in credited.batch.step_ends] == [[5, length]] * 2
     # One of two fails in the first step: V_0 = 1/2, V_1 = V_2 = 1.
     np.testing.assert_allclose(credited.advantages_BT[1], [-0.5] * 5 + [0] * (length - 5))
@@ -131,8 +131,8 @@ def test_the_formulas_that_want_them_get_steps_and_log_probs():
         dataclasses.replace(completion(t), logprobs=np.log(np.linspace(0.5, 1, length, dtype=np.float32)))
         for t in (RIGHT, WRONG)
     ]
-    pipeline = CreditPipeline(None, Aligner(TOKENIZER), "probability_mask", Weights(), 2)
-    credited = pipeline.redeem(pipeline.submit(sampled), np.random.default_rng(0))
+    pipeline = CreditPipeline(None, Aligner(TOKENIZER), formula("probability_mask"), Weights(), 2)
+    credited = pipeline.redeem(pipeline.submit(sampled))
     unsure_T = np.linspace(0.5, 1, length) < 0.9
     np.testing.assert_array_equal(credited.advantages_BT != 0, [unsure_T, unsure_T])
 
@@ -141,3 +141,103 @@ def test_an_empty_completion_is_a_miss_and_no_error():
     credited, _ = credit([RIGHT, ""], {"": Verdict(Tag.ABSTAINED)}, on_miss="drop")
     assert credited.advantages_BT.shape[0] == 2
     assert not credited.advantages_BT[1].any()
+
+
+def test_a_cut_off_answer_is_not_asked_about_and_is_its_own_miss():
+    cut = dataclasses.replace(completion(WRONG), truncated=True)
+    oracle = Scripted({})
+    with CALOracle(oracle) as asked:
+        pipeline = CreditPipeline(asked, Aligner(TOKENIZER), formula("prefix"), Weights(), 2, on_truncated="drop")
+        credited = pipeline.redeem(pipeline.submit([completion(RIGHT), cut]))
+    assert oracle.asked == []
+    assert credited.missed == {"truncated": 1}
+    assert (credited.metrics["cut_share"], credited.metrics["asked"]) == (0.5, 0)
+    assert not credited.advantages_BT[1].any()
+    with pytest.raises(UsageError, match=r"cut off after 9 tokens.*set on_truncated to 'mean', 'grpo' or 'drop'"):
+        dataclasses.replace(pipeline, on_truncated="raise").redeem(pipeline.submit([completion(RIGHT), cut]))
+
+
+def test_a_right_answer_that_was_cut_off_stays_right():
+    cut = dataclasses.replace(completion(RIGHT), truncated=True)
+    pipeline = CreditPipeline(None, Aligner(TOKENIZER), formula("prefix"), Weights(), 2)
+    credited = pipeline.redeem(pipeline.submit([cut, completion(RIGHT)]))
+    assert credited.missed == {}
+    np.testing.assert_allclose(credited.advantages_BT, 0.3, rtol=1e-6)
+
+
+OTHER = "3+4=9\n#### 9"
+
+
+def test_not_being_found_costs_what_being_found_costs_on_the_average():
+    length = len(TOKENIZER.encode(WRONG).ids)
+    script = {WRONG: found("3+4=8"), OTHER: Verdict(Tag.ABSTAINED)}
+    credited, _ = credit([WRONG, OTHER], script, "sparse")
+    np.testing.assert_allclose(credited.advantages_BT.sum(axis=1), [-1, -1], rtol=1e-5)
+    np.testing.assert_allclose(credited.advantages_BT[1], -1 / length, rtol=1e-5)
+    # prefix pays 0.3 for three tokens and takes 1 for two: -1.1 in all.
+    credited, _ = credit([WRONG, OTHER], script | {WRONG: found("=8")}, "prefix")
+    np.testing.assert_allclose(credited.advantages_BT.sum(axis=1), [-1.1, -1.1], rtol=1e-5)
+
+
+def test_where_nothing_was_found_a_miss_is_as_in_grpo_and_never_paid():
+    credited, _ = credit([RIGHT, OTHER], {OTHER: Verdict(Tag.ABSTAINED)})
+    np.testing.assert_allclose(credited.advantages_BT[1], -0.7071, atol=1e-3)
+    generous = [completion(RIGHT), dataclasses.replace(completion(OTHER), reward=2.0)]  # a reward of the user's own
+    with CALOracle(Scripted({OTHER: Verdict(Tag.ABSTAINED)})) as asked:
+        pipeline = CreditPipeline(asked, Aligner(TOKENIZER), formula("prefix"), Weights(), 2)
+        credited = pipeline.redeem(pipeline.submit(generous))
+    assert not credited.advantages_BT[1].any()
+
+
+def test_a_found_error_that_sums_to_more_than_zero_pays_no_miss():
+    long = "We have 3 and 4, and we want their sum, which is\n3+4=8\n#### 8"
+    credited, _ = credit([long, OTHER], {long: found("=8"), OTHER: Verdict(Tag.NO_ERROR)}, "prefix")
+    assert credited.advantages_BT[0].sum() > 0
+    assert not credited.advantages_BT[1].any()
+
+
+@pytest.mark.parametrize("verdict", [Verdict(Tag.ABSTAINED), Verdict(Tag.REFUSED), found("nowhere to be seen")])
+def test_a_policy_that_hides_its_errors_earns_nothing_by_it(verdict):
+    """An adversary of four wrong answers: whatever it does to be missed, a row that is missed loses no less than before."""
+    texts = [f"3+4={n}\n#### {n}" for n in (8, 9, 10, 11)]
+    honest, _ = credit(texts, {t: found(t.splitlines()[0]) for t in texts}, "sparse")
+    for hidden in range(1, 4):
+        script = {t: verdict if i < hidden else found(t.splitlines()[0]) for i, t in enumerate(texts)}
+        sly, _ = credit(texts, script, "sparse")
+        assert (sly.advantages_BT.sum(axis=1) <= honest.advantages_BT.sum(axis=1) + 1e-6).all()
+
+
+def test_the_credit_is_the_same_whatever_the_parts_of_an_update_are():
+    texts = [RIGHT, OTHER, WRONG, RIGHT]
+    script = {WRONG: found("3+4=8"), OTHER: Verdict(Tag.ABSTAINED)}
+    with CALOracle(Scripted(script)) as asked:
+        pipeline = CreditPipeline(asked, Aligner(TOKENIZER), formula("prefix"), Weights(), 2)
+        whole = pipeline.redeem(pipeline.submit([completion(t) for t in texts]))
+        update = Update(pipeline)
+        parts = [pipeline.submit([completion(t) for t in texts[rows]]) for rows in (slice(0, 2), slice(2, 4))]
+        for part in parts:
+            update.add(part)
+        update.close()
+        apart = np.concatenate([update.redeem(part).advantages_BT for part in parts])
+    np.testing.assert_array_equal(whole.advantages_BT, apart)
+    assert whole.advantages_BT[1].sum() == pytest.approx(whole.advantages_BT[2].sum(), rel=1e-5)
+
+
+def test_a_part_that_needs_no_other_does_not_wait_for_the_update():
+    with CALOracle(Scripted({WRONG: found("3+4=8")})) as asked:
+        update = Update(pipeline := CreditPipeline(asked, Aligner(TOKENIZER), formula("prefix"), Weights(), 2))
+        update.add(part := pipeline.submit([completion(RIGHT), completion(WRONG)]))
+        assert update.redeem(part).metrics["found"] == 1  # the update is not closed
+
+
+def test_the_end_token_has_the_last_tokens_credit():
+    rows = [dataclasses.replace(completion(t), end_token=True) for t in (RIGHT, WRONG, "")]
+    with CALOracle(Scripted({WRONG: found("#### 8"), "": Verdict(Tag.ABSTAINED)})) as asked:
+        pipeline = CreditPipeline(asked, Aligner(TOKENIZER), formula("balanced"), Weights(), 3)
+        credited = pipeline.redeem(pipeline.submit(rows))
+    length = len(rows[0].token_ids)
+    assert credited.advantages_BT.shape == (3, length + 1)
+    assert credited.advantages_BT[0, length] == credited.advantages_BT[0, length - 1] > 0
+    assert credited.advantages_BT[1, length] == credited.advantages_BT[1, length - 1] == -1
+    assert credited.advantages_BT[2, 0] < 0  # an empty answer's only token
+    assert credited.metrics["credit_share"] <= 1

@@ -12,8 +12,10 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from cal_grpo.credit import formula
+from cal_grpo.credit import FORMULAS, Weights, formula
 from cal_grpo.errors import UsageError
+from cal_grpo.pipeline import OnTrouble
+from cal_grpo.plugins import is_path
 
 EMBEDDED = "embedded"
 LoraModule = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -102,9 +104,35 @@ class OracleSection(_Section):
 class FieldsSection(_Section):
     """The columns of a data file."""
 
-    question: str | None = Field(None, description="Column of the question. Default: question; in math problem.")
-    answer: str | None = Field(None, description="Column of the answer. Default: answer; in math solution.")
+    question: str | None = Field(
+        None, description="Column of the question, text or chat messages. Default: question or prompt; in math problem."
+    )
+    answer: str | None = Field(
+        None, description="Column of the answer. Default: answer, solution or reward_model.ground_truth; in math solution."
+    )
     reference: str | None = Field(None, description="Column of a worked solution. Default: reference or solution, if there.")
+
+
+class ChatSection(_Section):
+    """What the policy is shown beside the question."""
+
+    system: str | None = Field(None, description="System prompt. Default: the data's or the task's, if any; empty: none.")
+    answer_format: str | None = Field(None, description="Shown behind every question. Default: the task's; empty: none.")
+    template_arguments: dict[str, Any] = Field({}, description="Passed to the chat template, such as enable_thinking: false.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "ChatSection":
+        for name in (
+            "conversation",
+            "messages",
+            "add_generation_prompt",
+            "continue_final_message",
+            "tokenize",
+            "chat_template",
+        ):
+            if name in self.template_arguments:
+                raise ValueError(f"chat.template_arguments holds {name!r}, which the engine sets; leave it out")
+        return self
 
 
 class LedgerSection(_Section):
@@ -127,20 +155,26 @@ class TrainConfig(_Section):
 
     engine: str = Field("tunix", description="Training library: tunix.")
     model_id: str = Field(EMBEDDED, description="Hugging Face folder or hub id; 'embedded' is the policy in the package.")
-    task: str = Field("ledger", description="ledger, gsm_symbolic, gsm8k, math, or jsonl with --data.")
-    data: Path | None = Field(None, description="JSONL file of questions and answers, instead of the hub.")
+    task: str = Field("ledger", description="ledger, gsm_symbolic, gsm8k, math, jsonl with --data, or your own as module:name.")
+    data: Path | None = Field(
+        None, description="JSONL, JSON or Parquet file of questions, or a dataset of the hub as owner/name:config:split."
+    )
     output_dir: Path | None = Field(None, description="Run folder; a fresh one under runs/ by default.")
     overwrite: bool = Field(False, description="Allow an output_dir that already holds a run.")
     seed: int = Field(0, ge=0, lt=2**32, description="Seeds data order, rollouts and every other draw.")
 
-    use_cal: bool = Field(True, description="False is plain GRPO on the same data and seeds.")
+    use_cal: bool = Field(True, description="False is the engine's own GRPO, bit for bit; keys of credit do not apply.")
     credit: str = Field("prefix", description="Formula that turns error spans into advantages.")
     negative_reward: float = Field(-1.0, description="Advantage of a blamed token; below 0.")
     prefix_reward: float = Field(0.3, description="Advantage of the tokens before the error.")
-    on_miss: Literal["drop", "grpo", "raise"] | None = Field(
-        None, description="Row without a span: zero, group credit or stop. Default grpo; drop under sparse."
+    prefix_share: float = Field(0.5, description="Share of these tokens that prefix_shortened and vppo pay.")
+    mask_probability: float = Field(0.9, description="probability_mask leaves out tokens that were at least this likely.")
+    on_miss: OnTrouble = Field(
+        "mean", description="Wrong row without a span: as those found on the average, group credit, zero or stop."
     )
-    on_failure: Literal["drop", "grpo", "raise"] | None = Field(None, description="The same for a failed call.")
+    on_failure: OnTrouble = Field("mean", description="The same for a failed call.")
+    on_truncated: OnTrouble = Field("mean", description="The same for an answer that was cut off; nobody is asked about it.")
+    train_end_token: bool = Field(True, description="Train the token that ended an answer, with the last token's credit.")
     max_span_tokens: int = Field(64, ge=1, description="A longer span is refused.")
     on_ambiguous: Literal["first", "miss"] = Field("first", description="A quote that occurs twice and no hint decides.")
     cal_provider: str = Field(
@@ -148,6 +182,8 @@ class TrainConfig(_Section):
     )
     cal_model: str | None = Field(None, description="Model name for openai and gemini; folder for local.")
     cal_base_url: str | None = Field(None, description="Server for openai; default OPENAI_BASE_URL.")
+
+    reward: tuple[str, ...] = Field((), description="Reward functions of your own as module:name, instead of grading.")
 
     num_generations: int = Field(8, description="Answers a question, the group.")
     batch_size: int = Field(8, ge=1, description="Questions an update.")
@@ -171,6 +207,7 @@ class TrainConfig(_Section):
     eval: EvalSection = EvalSection()
     oracle: OracleSection = OracleSection()
     fields: FieldsSection = FieldsSection()
+    chat: ChatSection = ChatSection()
     ledger: LedgerSection = LedgerSection()
     checkpoint: CheckpointSection = CheckpointSection()
 
@@ -184,9 +221,18 @@ class TrainConfig(_Section):
         stripped = [name.strip() if isinstance(name, str) else name for name in names]
         return tuple(dict.fromkeys(name for name in stripped if name not in ("", "none")))
 
+    parts: dict[str, str] = Field({}, description="Kept by the program: where parts of your own came from.")
+
+    @field_validator("reward", mode="before")
+    @classmethod
+    def _one_reward_or_several(cls, value: Any) -> Any:
+        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
     @model_validator(mode="after")
     def _check(self) -> "TrainConfig":
-        formula(self.credit)
+        if self.credit not in FORMULAS and not is_path(self.credit) and "credit" not in self.parts:
+            formula(self.credit)  # a registered name; the module of a path is imported by the run that needs it
+        self.weights()
         if self.num_generations < 2:
             raise ValueError(f"num_generations is {self.num_generations}; expected at least 2: credit is relative to a group")
         if self.micro_batch_size and self.batch_size % self.micro_batch_size:
@@ -201,9 +247,16 @@ class TrainConfig(_Section):
             )
         if "@" in (self.cal_base_url or "").partition("//")[2].partition("/")[0]:
             raise ValueError("cal_base_url holds a user or password, which config.yaml would keep; set OPENAI_BASE_URL instead")
-        if not self.negative_reward < 0:
-            raise ValueError(f"negative_reward is {self.negative_reward}; expected a number below 0, such as -1.0")
         return self
+
+    @property
+    def method(self) -> str:
+        """What a run is called: its credit, or ``tunix-grpo`` where it is the engine's own trainer."""
+        return self.credit if self.use_cal else f"{self.engine}-grpo"
+
+    def weights(self) -> Weights:
+        """The numbers of the credit formula."""
+        return Weights(self.negative_reward, self.prefix_reward, self.prefix_share, self.mask_probability)
 
     def fitted(self, prompt_tokens: int, answer_tokens: int) -> "TrainConfig":
         """This config with the task's lengths where none were given."""

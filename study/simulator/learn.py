@@ -43,10 +43,11 @@ class Tokens:
 jax.tree_util.register_dataclass(Tokens, ["ids_QP", "mask_QP", "ids_BT", "mask_BT"], [])
 
 
-def tokens_of(prompts: Prompts, rollouts: Rollouts) -> Tokens:
-    """The arrays of a batch of rollouts."""
-    width = min(-(-int(rollouts.lengths_B.max()) // _BUCKET) * _BUCKET or _BUCKET, rollouts.ids_BT.shape[1])
-    mask_BT = np.arange(width)[None, :] < rollouts.lengths_B[:, None]
+def tokens_of(prompts: Prompts, rollouts: Rollouts, end_tokens: bool = False) -> Tokens:
+    """The arrays of a batch of rollouts; ``end_tokens``: the tokens that ended answers count too."""
+    lengths_B = rollouts.lengths_B + rollouts.ended_B if end_tokens else rollouts.lengths_B
+    width = min(-(-int(lengths_B.max()) // _BUCKET) * _BUCKET or _BUCKET, rollouts.ids_BT.shape[1])
+    mask_BT = np.arange(width)[None, :] < lengths_B[:, None]
     return Tokens(*map(jnp.asarray, (prompts.ids_QP, prompts.mask_QP, rollouts.ids_BT[:, :width], mask_BT)))
 
 
@@ -97,9 +98,11 @@ class Learner:
         self._shape, self._optimizer, self._settings, self._learning_rate = shape, optimizer, settings, learning_rate
         self._state = optimizer.init(params)
 
-    def update(self, prompts: Prompts, rollouts: Rollouts, advantages_BT: np.ndarray) -> dict[str, float]:
+    def update(
+        self, prompts: Prompts, rollouts: Rollouts, advantages_BT: np.ndarray, end_tokens: bool = False
+    ) -> dict[str, float]:
         """One optimizer step; its loss, gradient norm, KL and entropy."""
-        tokens = tokens_of(prompts, rollouts)
+        tokens = tokens_of(prompts, rollouts, end_tokens)
         self.params, self._state, numbers = _update(
             self._shape, self._optimizer, self._settings, self.params, self._state, self._reference,
             tokens, tokens.fitted(advantages_BT), self._learning_rate,

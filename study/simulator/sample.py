@@ -23,13 +23,14 @@ class Prompts:
 
 @dataclass(frozen=True)
 class Rollouts:
-    """ids_BT int32, padded behind the end; lengths_B without the end-of-text token, as Tunix's vanilla rollout has it;
-    logprobs_BT float32, of the sampler.
+    """ids_BT int32, the end token included and padded behind it; lengths_B without it, as Tunix's vanilla rollout has it;
+    logprobs_BT float32, of the sampler; ended_B bool, false for an answer that was cut off.
     """
 
     ids_BT: np.ndarray
     lengths_B: np.ndarray
     logprobs_BT: np.ndarray
+    ended_B: np.ndarray
 
 
 def pad_prompts(prompts: Sequence[Sequence[int]], length: int, pad_id: int) -> Prompts:
@@ -69,8 +70,8 @@ class Sampler:
         ids_BT, logprobs_BT = (np.asarray(array).reshape(-1, self.max_tokens) for array in drawn)
         ended_BT = ids_BT == self.eos_id
         lengths_B = np.where(ended_BT.any(axis=1), ended_BT.argmax(axis=1), self.max_tokens)
-        behind_BT = np.arange(self.max_tokens)[None, :] >= lengths_B[:, None]
-        return Rollouts(np.where(behind_BT, self.pad_id, ids_BT), lengths_B, logprobs_BT)
+        behind_BT = np.arange(self.max_tokens)[None, :] > lengths_B[:, None]
+        return Rollouts(np.where(behind_BT, self.pad_id, ids_BT), lengths_B, logprobs_BT, ended_BT.any(axis=1))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 5, 6))

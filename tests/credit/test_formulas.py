@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cal_grpo.alignment import Miss, TokenSpan
-from cal_grpo.credit import FORMULAS, Batch, Weights, assign_credit, construct_sparse_rewards, formula, group_relative
+from cal_grpo.credit import (
+    FORMULAS,
+    Batch,
+    Weights,
+    assign_credit,
+    construct_sparse_rewards,
+    declares,
+    formula,
+    group_relative,
+)
 from cal_grpo.errors import UsageError
 
 
@@ -50,9 +59,6 @@ A = 0.70711
         ("vppo", [[0.25, 0.25, 0.25, 0, 0], [-0.25, -0.75, -0.75, -0.75, -0.75]]),
         # All that was likelier than 0.9 is masked: see the probabilities below.
         ("probability_mask", [[0, A, 0, 0, 0], [0, -A, -A, 0, -A]]),
-        # Steps [0,1) [1,3) and [0,2) [2,4) [4,5). Both survive step 0 (hazard 0), one of two fails in step 1 (hazard 1/2):
-        # V_0 = V_1 = 0.5, V_2 = 1. The survivor gains 0.5 in step 1, the other loses V_1.
-        ("survival", [[0, 0.5, 0.5, 0, 0], [0, 0, -0.5, -0.5, 0]]),
     ],
 )
 def test_one_right_and_one_wrong_answer(name, expected):
@@ -92,30 +98,7 @@ def test_tunix_and_we_agree_on_group_relative_advantages():
     np.testing.assert_allclose(ours_B, compute_advantages(rewards_B, 8), atol=1e-5)
 
 
-def test_survival_follows_the_hazard_of_every_step():
-    # Four answers of three steps, a token each; one fails in step 0, one in step 2: hazards 1/4, 0, 1/3.
-    # V_0 = 3/4 * 2/3 = 1/2, V_1 = V_2 = 2/3, V_3 = 1.
-    four = batch([1, 0, 0, 1], [3] * 4, [None, span(0, 1), span(2, 3), None], 4)
-    four = steps_and_logprobs(four, [[1, 2, 3]] * 4)
-    advantages_BT = assign_credit("survival", four, Weights(), [None] * 4)
-    survivor = [2 / 3 - 1 / 2, 0, 1 / 3]
-    np.testing.assert_allclose(advantages_BT, [survivor, [-1 / 2, 0, 0], [1 / 6, 0, -2 / 3], survivor], rtol=1e-6, atol=1e-7)
-
-
-def test_survival_sums_to_zero_over_a_group():
-    # Differences of values telescope to outcome - V_0, and V_0 is the share of right answers: steps of one token.
-    rng = np.random.default_rng(3)
-    spans = [span(k, k + 1) if (k := int(rng.integers(0, 8))) < 6 else None for _ in range(16)]
-    many = batch([float(s is None) for s in spans], [6] * 16, spans, 16)
-    many = steps_and_logprobs(many, [[1, 2, 3, 4, 5, 6]] * 16)
-    advantages_BT = assign_credit("survival", many, Weights(), [None] * 16)
-    share = np.mean([s is None for s in spans])
-    np.testing.assert_allclose(advantages_BT.sum(axis=1), [float(s is None) - share for s in spans], atol=1e-6)
-
-
 def test_what_a_formula_needs_and_is_not_given_is_named():
-    with pytest.raises(ValueError, match="needs the steps"):
-        assign_credit("survival", PAIR, Weights(), [None, None])
     with pytest.raises(ValueError, match="needs the sampler's log-probs"):
         assign_credit("probability_mask", PAIR, Weights(), [None, None])
 
@@ -168,7 +151,7 @@ def test_unknown_formula_names_the_nearest():
     "bad", [{"negative_reward": 0.1}, {"prefix_reward": -0.1}, {"prefix_share": 1.5}, {"mask_probability": -0.1}]
 )
 def test_weights_of_the_wrong_sign_are_refused(bad):
-    with pytest.raises(ValueError, match="expected a number"):
+    with pytest.raises(UsageError, match="expected a number"):
         Weights(**bad)
 
 
@@ -214,15 +197,38 @@ def test_no_formula_rewards_a_blamed_token(b):
                 assert (advantages_BT[row, s.start : s.end] < 0).all()
 
 
-def test_shuffled_verdicts_are_the_other_answers_places():
-    # Errors at 0 of 10 and at 5 of 10 tokens change places; lengths stay.
-    two = batch([0, 0], [10, 10], [span(0, 2), span(5, 8)], 2)
-    advantages_BT = assign_credit("shuffled_verdict", two, Weights(), [None] * 2)
-    assert [np.flatnonzero(row < 0).tolist() for row in advantages_BT] == [[5, 6], [0, 1, 2]]
+def test_a_function_of_ones_own_is_a_formula():
+    @declares(needs_oracle=False)
+    def mine(batch, weights):
+        return [[0.5] * batch.width] * len(batch.spans)
+
+    assert (formula(mine).name, formula(mine).needs_oracle, formula(mine).reads_logprobs) == ("mine", False, False)
+    np.testing.assert_array_equal(assign_credit(mine, PAIR, Weights(), [None] * 2), [[0.5, 0.5, 0.5, 0, 0], [0.5] * 5])
+    assert formula(lambda batch, weights: None).needs_oracle
 
 
-def test_random_span_keeps_length_and_is_reproducible():
-    wrong = [batch([0, 0], [9, 9], [span(2, 5), span(0, 2)], 2, np.random.default_rng(5)) for _ in "ab"]
-    first, again = (assign_credit("random_span", b, Weights(), [None] * 2) for b in wrong)
-    np.testing.assert_array_equal(first, again)
-    assert [(row < 0).sum() for row in first] == [3, 2]
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (lambda batch, weights: None, "gave"),
+        (lambda batch, weights: "text", "gave str; expected an array of numbers"),
+        (lambda batch, weights: np.zeros((2, 4)), r"shape \(2, 4\); expected \(2, 5\)"),
+        (lambda batch, weights: np.full((2, 5), np.nan), "not finite in row 0"),
+    ],
+)
+def test_what_a_formula_of_ones_own_gives_is_checked(given, message):
+    with pytest.raises(UsageError, match=message):
+        assign_credit(given, PAIR, Weights(), [None] * 2)
+
+
+@pytest.mark.parametrize("bad", [lambda batch: None, 3, Weights, None])
+def test_what_is_no_formula_is_refused(bad):
+    with pytest.raises(UsageError, match="expected a function"):
+        formula(bad)
+
+
+def test_an_answer_that_did_worse_than_its_group_is_not_lifted():
+    # Both are right, with rewards 1 and 0.2 of the user's own: A = +-0.70711.
+    worse = Batch(np.array([1, 0.2], np.float32), np.array([True, True]), np.array([2, 2]), [None, None], 2)
+    for name in ("prefix", "prefix_shortened"):
+        np.testing.assert_allclose(assign_credit(name, worse, Weights(), [None] * 2), [[A, A], [-A, -A]], atol=1e-5)

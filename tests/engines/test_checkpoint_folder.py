@@ -6,7 +6,7 @@ import pytest
 from flax import nnx
 from safetensors.numpy import load_file, save_file
 
-from cal_grpo.engines.tunix.models.checkpoint import load_policy, save_policy
+from cal_grpo.engines.tunix.models import load_policy, save_policy
 from cal_grpo.engines.tunix.models.mesh import make_mesh
 from cal_grpo.errors import UsageError
 

@@ -263,7 +263,7 @@ def test_an_oracle_in_the_background_changes_no_bit(build, num_iterations):
             cluster, learner, data = build(
                 lambda c, oracle=oracle, seen=seen: cal(
                     c, oracle, lambda step, credited: seen.append((step, credited.advantages_BT.tolist())),
-                    credit="random_span", num_iterations=num_iterations,
+                    credit="study.controls:random_span", num_iterations=num_iterations,
                 ),
                 micro_batch_size=1, num_train_steps=2 * num_iterations,
             )  # fmt: skip
@@ -458,7 +458,7 @@ def test_tunix_own_config_is_refused_in_one_line(build):
         ({"num_generations": 1}, "at least 2"),
         ({"credit": "balance"}, "did you mean 'balanced'"),
         ({"negative_reward": 1.0}, "below 0"),
-        ({"on_miss": "ignore"}, "'drop', 'grpo' or 'raise'"),
+        ({"on_miss": "ignore"}, "expected one of mean, drop, grpo, raise"),
     ],
 )
 def test_bad_settings_are_one_line(bad, message):
@@ -466,8 +466,91 @@ def test_bad_settings_are_one_line(bad, message):
         CALGRPOConfig(**{"num_generations": 4} | bad)
 
 
-def test_sparse_without_kl_warns_and_drops_what_it_cannot_blame():
+def test_sparse_without_kl_warns():
     with pytest.warns(UserWarning, match="nothing holds the policy"):
-        config = CALGRPOConfig(num_generations=4, credit="sparse", beta=0.0)
-    assert (config.on_miss, config.on_failure) == ("drop", "drop")
-    assert CALGRPOConfig(num_generations=4, credit="prefix").on_miss == "grpo"
+        CALGRPOConfig(num_generations=4, credit="sparse", beta=0.0)
+
+
+@pytest.mark.parametrize("train_end_token", [True, False])
+def test_the_token_that_ended_an_answer_is_trained_with_the_last_ones_credit(build, train_end_token):
+    oracle, credited = FirstWord(), []
+    keep = lambda step, one: credited.append(one)  # noqa: E731
+    settings = {"credit": "balanced", "train_end_token": train_end_token, "beta": 0.0, "on_truncated": "drop"}
+    # A random policy seldom ends by itself: its most likely token is made the one that ends.
+    cluster, learner, data = build(lambda c: cal(ending(c), oracle, keep, **settings), num_train_steps=1, beta=0.0)
+    seen = spy_on_updates(cluster)
+    learner.train(data)
+    (example,), (one,) = seen, credited
+    ids_BT, mask_BT, advantages_BT = (
+        np.asarray(a) for a in (example.completion_ids, example.completion_mask, example.advantages)
+    )
+    ends = set(cluster.cluster_config.rollout_config.eos_tokens)
+    ended = [j.completion.end_token for j in one.judged]
+    assert any(ended) == train_end_token
+    assert {j.completion.truncated for j in one.judged} == {True, False}
+    for row, judged in enumerate(one.judged):
+        length = len(judged.completion.token_ids)
+        assert not ends & set(judged.completion.token_ids)  # alignment and oracle do not see it
+        assert judged.completion.truncated == (length == ids_BT.shape[1])
+        assert mask_BT[row].sum() == length + ended[row]
+        if ended[row]:
+            assert int(ids_BT[row, length]) in ends
+            assert advantages_BT[row, length] == (advantages_BT[row, length - 1] if length else 0)
+        if judged.completion.truncated:
+            assert judged.verdict is None
+            assert not advantages_BT[row].any()
+    assert one.metrics["cut_share"] == np.mean([j.completion.truncated for j in one.judged])
+    assert len(oracle.asked) == one.metrics["asked"] - one.metrics["cached"]
+
+
+def ending(cluster):
+    """The cluster, with a token that its policy samples often as one that ends an answer."""
+    prompt = "<|im_start|>user\n1 + 1?<|im_end|>\n<|im_start|>assistant\n"
+    fixed = dataclasses.replace(cluster.cluster_config.rollout_config, seed=1)
+    drawn = np.concatenate(cluster.rollout.generate([prompt] * 8, fixed).tokens)
+    often = np.bincount(drawn).argsort()[::-1][:24].tolist()
+    cluster.cluster_config.rollout_config.eos_tokens = [*cluster.cluster_config.rollout_config.eos_tokens, *often]
+    return cluster
+
+
+@pytest.mark.parametrize("hook", ["_process_accumulated_batches", "_prepare_data", "_generate_and_compute_advantage"])
+def test_a_hook_that_tunix_no_longer_has_stops_the_learner_when_it_is_made(build, monkeypatch, hook):
+    monkeypatch.setattr(GRPOLearner, hook, lambda self, other_arguments: None)
+    with pytest.raises(UsageError, match=rf"a {hook} without .*install google-tunix==0.1.7"):
+        build(lambda c: cal(c, FirstWord()))
+
+
+def test_a_hook_that_is_never_called_stops_the_run_before_an_update_without_credit(build, monkeypatch):
+    # As if Tunix had renamed what it calls: ours is there and nobody calls it.
+    monkeypatch.setattr(CALGRPOLearner, "_process_accumulated_batches", GRPOLearner._process_accumulated_batches)
+    cluster, learner, data = build(lambda c: cal(c, FirstWord()))
+    before = parameters(cluster)
+    with pytest.raises(UsageError, match=r"advantages of shape \(8,\), expected \(8, 24\)"):
+        learner.train(data)
+    for name, value in parameters(cluster).items():
+        np.testing.assert_array_equal(before[name], value, err_msg=name)
+
+
+def test_rows_that_were_credited_and_not_updated_on_stop_the_run(build):
+    cluster, learner, data = build(lambda c: cal(c, FirstWord()))
+    guarded = cluster.update_actor
+    cluster.update_actor = lambda train_ds, *a: guarded([e for e in train_ds if cluster.global_steps], *a)
+    with pytest.raises(UsageError, match="8 rows were credited and 0 updated on"):
+        learner.train(data)
+
+
+def test_several_iterations_want_one_temperature_and_begin_at_a_ratio_of_one(build):
+    with pytest.raises(UsageError, match="log-probs at two temperatures"):
+        build(lambda c: cal(c, FirstWord(), num_iterations=2), rollout=ROLLOUT | {"temperature": 0.7})
+    cluster, learner, data = build(lambda c: cal(c, FirstWord(), num_iterations=2), num_train_steps=2)
+    seen = spy_on_updates(cluster)
+    learner.train(data)
+    first = seen[0]
+    graph, state = nnx.split(cluster.inference_worker.get_model("reference"))  # where the first pass began
+    ids = {"pad_id": cluster.rollout.pad_id(), "eos_id": cluster.rollout.eos_id()}
+    now_BT = compute_per_token_logps(
+        graph, state, prompt_tokens=first.prompt_ids, completion_tokens=first.completion_ids, temperature=1.0, **ids
+    )
+    mask_BT = np.asarray(first.completion_mask)
+    ratio = np.exp(np.asarray(now_BT) - np.asarray(first.old_per_token_logps))[mask_BT]
+    np.testing.assert_allclose(ratio, 1.0, atol=1e-4)

@@ -13,7 +13,7 @@ from tunix.rl import utils as tunix_utils
 
 from cal_grpo.config import LoraSection, load_config
 from cal_grpo.engines.tunix import engine
-from cal_grpo.engines.tunix.models.checkpoint import load_policy, save_policy
+from cal_grpo.engines.tunix.models import load_policy, save_policy
 from cal_grpo.engines.tunix.models.lora import save_adapter, with_lora
 from cal_grpo.engines.tunix.models.mesh import make_mesh
 from cal_grpo.errors import UsageError

@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -68,6 +69,47 @@ def test_a_process_that_cannot_start_is_an_error_not_a_grade(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(RuntimeError, match="did not start"):
         worker.math_equal("x", "y")
+
+
+def in_a_fork(ask):
+    """The exit status of a forked child that asks something; -1 when it does not come back."""
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if ask() else 1)
+    for _ in range(300):
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return -1
+
+
+def test_a_fork_that_is_made_while_a_question_is_asked_has_a_process_of_its_own():
+    assert worker.math_equal("x+1", "1+x")
+    first = worker._process.pid
+    with worker._lock:  # as another thread holds it
+        assert in_a_fork(lambda: worker.math_equal("x+1", "1+x") and worker._process.pid != first) == 0
+    assert worker.math_equal("x+2", "2+x")
+    assert worker._process.pid == first
+
+
+def test_forked_workers_and_their_parent_do_not_get_each_other_s_replies():
+    assert worker.math_equal("x+1", "1+x")
+    pairs = [(f"{i}+x", f"x+{i + i % 2}") for i in range(12)]
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        there = pool.starmap_async(worker.math_equal, pairs, chunksize=3)
+        here = [worker.math_equal(*pair) for pair in pairs]
+        assert there.get(timeout=60) == here == [i % 2 == 0 for i in range(12)]
+
+
+@pytest.mark.parametrize("name", ["sympy.py", "json.py", "latex2sympy2_extended.py", "fractions.py"])
+def test_a_file_of_a_library_s_name_in_the_working_directory_is_not_that_library(tmp_path, monkeypatch, name):
+    (tmp_path / name).write_text("raise SystemExit('not the library')")
+    monkeypatch.chdir(tmp_path)
+    worker._stop()
+    assert grade_answer("\\boxed{x+1}", "1+x").correct
 
 
 def test_importing_the_room_loads_no_sympy():

@@ -11,10 +11,10 @@ from tokenizers import Tokenizer
 from cal_grpo.alignment import Aligner
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Tag, Usage, Verdict
-from cal_grpo.oracles.bench.asking import judge
+from cal_grpo.oracles.bench.bench_figures import bench_figures, step_of
 from cal_grpo.oracles.bench.labelled import half_of, read_labelled
 from cal_grpo.oracles.bench.rates import mean, percentile, wilson
-from cal_grpo.oracles.bench.scores import report, step_of
+from cal_grpo.oracles.bench.run_bench import run_bench
 from cal_grpo.policies import EMBEDDED
 
 TOKENIZER = Tokenizer.from_file(str(EMBEDDED / "tokenizer.json"))
@@ -47,13 +47,13 @@ def written(tmp_path):
     return write
 
 
-def judged(rows, oracle, **settings):
+def benched(rows, oracle, **settings):
     with CALOracle(oracle) as asked:
-        return judge(rows, asked, Aligner(TOKENIZER), lambda text: TOKENIZER.encode(text).ids, **settings)
+        return run_bench(rows, asked, Aligner(TOKENIZER), lambda text: TOKENIZER.encode(text).ids, **settings)
 
 
 def test_every_figure_of_four_rows(written):
-    figures = report(judged(read_labelled(written(*ROWS)), "arithmetic"))
+    figures = bench_figures(benched(read_labelled(written(*ROWS)), "arithmetic"))
     value = {name: rate["value"] for name, rate in figures.items() if isinstance(rate, dict) and "value" in rate}
     assert value == {
         "exact": 0.5,
@@ -77,14 +77,14 @@ def test_every_figure_of_four_rows(written):
 
 
 def test_intervals_count_solutions_not_labels(written):
-    figures = report(judged(read_labelled(written(*ROWS)), "arithmetic"))
+    figures = bench_figures(benched(read_labelled(written(*ROWS)), "arithmetic"))
     expected = wilson(2, 4, 3)
     assert figures["exact"] == expected.as_dict()
     assert expected.low < wilson(2, 4).low
 
 
 def test_verdicts_below_the_confidence_are_abstentions(written):
-    figures = report(judged(read_labelled(written(*ROWS)), "arithmetic", min_confidence=0.99))
+    figures = bench_figures(benched(read_labelled(written(*ROWS)), "arithmetic", min_confidence=0.99))
     assert figures["abstained_why"] == {"unsure": 3, "abstained": 1}
     assert figures["precision_when_answering"]["value"] is None
 
@@ -109,7 +109,7 @@ class Scripted:
 
 def test_a_quote_that_is_not_there_is_no_answer_and_labels_of_one_solution_cost_one_call(written):
     oracle = Scripted({ROWS[0]["response"]: "3 + 1 = 4", ROWS[1]["response"]: "gone", ROWS[3]["response"]: Tag.NO_ERROR})
-    figures = report(judged(read_labelled(written(*ROWS)), oracle))
+    figures = bench_figures(benched(read_labelled(written(*ROWS)), oracle))
     assert figures["abstained_why"] == {"quote_not_found": 2, "no_error": 1}
     assert figures["late"]["value"] == 0.25  # the first row
     assert (oracle.asked, figures["calls"], figures["tokens"], figures["usd"]) == (3, 3, 330, 0.006)
@@ -119,7 +119,7 @@ def test_the_surest_half_is_of_all_rows(written):
     rows = [row(f"{i} + 1 = 9\n1 + 1 = {i + 7}", i % 2, str(i)) for i in range(4)]
     quotes = {r["response"]: r["response"].split("\n")[0] for r in rows}  # always the first step: right for 0 and 2
     sure = {r["response"]: confidence for r, confidence in zip(rows, (0.9, 0.3, 0.5, 0.7), strict=True)}
-    half = report(judged(read_labelled(written(*rows)), Scripted(quotes, sure)))["surest_half"]
+    half = bench_figures(benched(read_labelled(written(*rows)), Scripted(quotes, sure)))["surest_half"]
     assert (half["precision"]["value"], half["confidence_from"]) == (0.5, 0.7)  # rows 0 and 3
 
 

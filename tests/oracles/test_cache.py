@@ -14,9 +14,10 @@ from _judge_server import answer, error, verdict
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Query, Tag, Usage, Verdict
-from cal_grpo.oracles.memory import cache as cache_module
-from cal_grpo.oracles.memory.cache import VerdictCache, connect, default_cache
+from cal_grpo.oracles.memory import cache_file as cache_module
+from cal_grpo.oracles.memory.cache import VerdictCache
 from cal_grpo.oracles.memory.cache_admin import cache_stats, export_cache, prune_cache
+from cal_grpo.oracles.memory.cache_file import CacheFile, connect, default_cache
 from cal_grpo.oracles.memory.records import request_digest
 
 IDENTITY = {"oracle": "openai", "model": "m"}
@@ -32,8 +33,10 @@ def make(tmp_path, told):
     made = []
 
     def make_cache(name="c.db", **identity):
-        made.append(VerdictCache(tmp_path / name, IDENTITY | identity, told.append))
-        return made[-1]
+        made.append(CacheFile(tmp_path / name, told.append))
+        cache = VerdictCache(made[-1], IDENTITY | identity)
+        cache.close = made[-1].close
+        return cache
 
     yield make_cache
     for cache in made:
@@ -198,16 +201,18 @@ import sys
 from pathlib import Path
 from cal_grpo.oracles import Query, Tag, Verdict
 from cal_grpo.oracles.memory.cache import VerdictCache
+from cal_grpo.oracles.memory.cache_file import CacheFile
 from cal_grpo.oracles.memory.records import request_digest
 
 told = []
 print("ready", flush=True)
 sys.stdin.readline()
-cache = VerdictCache(Path(sys.argv[1]), {"oracle": "openai", "model": "m"}, told.append)
+file = CacheFile(Path(sys.argv[1]), told.append)
+cache = VerdictCache(file, {"oracle": "openai", "model": "m"})
 for i in range(40):
     query = Query(f"q{int(sys.argv[2]) * 20 + i}", "r", "x")  # half of them are the next worker's too
     cache.put(request_digest(query), query, Verdict(Tag.FOUND, "critique", "segment"))
-cache.close()
+file.close()
 sys.exit(len(told))
 """
 

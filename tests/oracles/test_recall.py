@@ -1,11 +1,15 @@
 """A resumed run is told again what it was told, and pays for nothing twice."""
 
+import asyncio
 import json
 
 import pytest
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Query, Tag, Usage, Verdict
+from cal_grpo.oracles.memory.memory import Question
+from cal_grpo.oracles.memory.recent import Recent
+from cal_grpo.oracles.memory.resumed import Resumed
 
 COST = Usage(1, 100, 10, 0.5, 0.25)
 
@@ -96,22 +100,26 @@ def test_the_budget_goes_on_where_it_was(log):
 
 def test_failed_attempts_belong_to_their_answer(tmp_path):
     file = tmp_path / "judge.jsonl"
-    rows = [("a", "unavailable", False), ("b", "found", True), ("a", "found", True)]
+    rows = [("a", "unavailable", 1, False), ("b", "found", 1, True), ("a", "found", 2, True)]
     row = {
         "critique": "", "segment": "", "hint": None, "confidence": None, "detail": "", "calls": 1, "prompt_tokens": 10,
         "completion_tokens": 1, "usd": 0.25, "latency_s": 1.0, "cached": False,
     }  # fmt: skip
     with file.open("w") as f:
-        for request, tag, final in rows:
-            segment = "x" if tag == "found" else ""
-            f.write(json.dumps(row | {"request": request, "tag": tag, "final": final, "segment": segment}) + "\n")
-    from cal_grpo.oracles.memory.recall import Recall
+        for request, tag, attempt, final in rows:
+            line = {"request": request, "tag": tag, "attempt": attempt, "final": final}
+            f.write(json.dumps(row | line | {"segment": "x" if tag == "found" else ""}) + "\n")
+    recent = Recent()
+    resumed = Resumed(recent)
+    resumed.read(file, settled=0)
 
-    recall = Recall(file, settled=0)
-    assert (recall.spent, recall.retried, recall.answered) == (Usage(3, 30, 3, 0.75, 3.0), 1, ["b", "a"])
-    assert recall.again("a").usage == Usage(2, 20, 2, 0.5, 2.0)
-    assert recall.again("a") is None
-    assert recall.known("a").cached
+    def again(request):
+        return asyncio.run(resumed.recall(Question("", request, Query("q", "r", request))))
+
+    assert (resumed.spent, resumed.retried, resumed.answered) == (Usage(3, 30, 3, 0.75, 3.0), 1, ["b", "a"])
+    assert again("a").usage == Usage(2, 20, 2, 0.5, 2.0)
+    assert again("a") is None
+    assert recent.get("", "a").cached
 
 
 def test_a_resumed_replay_goes_on_at_its_place(log, tmp_path):

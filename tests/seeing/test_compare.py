@@ -34,7 +34,7 @@ def test_one_run_a_setting_has_newcombe_s_interval_over_questions(make_run):
     cal = make_run("cal", held_out=((0, 0, 0, 0), (1, 1, 1, 0)))
     found = compare(open_runs([grpo, cal]))
     baseline, row = found.rows
-    assert (baseline.label, row.label) == ("credit grpo", "credit prefix")
+    assert (baseline.label, row.label) == ("credit tunix-grpo", "credit prefix")
     assert baseline.difference is None
     assert row.difference == paired_difference(1, 2, 0, 1)
     assert row.gain == paired_difference(0, 3, 0, 1)
@@ -107,7 +107,7 @@ def test_the_command_prints_a_table_and_draws_a_picture(cal_grpo, make_run):
     assert not {node.tag.rpartition("}")[2] for node in svg.iter()} & {"script", "image", "foreignObject", "use"}
     status, out, _ = cal_grpo("compare", grpo, cal, "--json")
     record = json.loads(out)
-    assert (status, record["baseline"], record["svg"]) == (0, "credit grpo", "compare.svg")
+    assert (status, record["baseline"], record["svg"]) == (0, "credit tunix-grpo", "compare.svg")
     assert record["rows"][1]["difference"]["value"] == 0.5
     assert record["rows"][1]["pairs"][0]["gained"] == 2
 

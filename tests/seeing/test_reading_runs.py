@@ -26,7 +26,7 @@ def test_a_finished_run_reads_back_whole(make_run):
 
 
 def test_plain_grpo_is_known_as_such_whatever_the_credit_key_says(make_run):
-    assert Run(make_run(use_cal=False, credit="prefix")).credit == "grpo"
+    assert Run(make_run(use_cal=False, credit="prefix")).credit == "tunix-grpo"
 
 
 @pytest.mark.parametrize(

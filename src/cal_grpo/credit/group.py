@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cal_grpo.credit.types import Batch, Weights
+from cal_grpo.credit.types import Batch, Weights, declares
 
 _EPSILON = 1e-6  # Tunix's, so that both engines' `grpo` agree (tunix 0.1.7, rl/algo_core.py, compute_advantages)
 
@@ -29,11 +29,13 @@ def on_tokens(batch: Batch, advantages_B: np.ndarray) -> np.ndarray:
     return np.where(token_mask(batch.lengths_B), advantages_B.astype(np.float32)[:, None], np.float32(0))
 
 
+@declares(needs_oracle=False)
 def grpo(batch: Batch, weights: Weights) -> np.ndarray:
     """Every token of an answer carries the answer's group-relative advantage."""
     return on_tokens(batch, group_relative(batch.rewards_B, batch.group_size))
 
 
+@declares(needs_oracle=False)
 def dr_grpo(batch: Batch, weights: Weights) -> np.ndarray:
     """``r - mean`` on every token: GRPO without the division by the group's standard deviation.
 
@@ -46,6 +48,7 @@ def dr_grpo(batch: Batch, weights: Weights) -> np.ndarray:
     return on_tokens(batch, centred_B)
 
 
+@declares(needs_oracle=False)
 def rloo(batch: Batch, weights: Weights) -> np.ndarray:
     """``r_i`` minus the mean reward of the *other* answers to the question, on every token.
 

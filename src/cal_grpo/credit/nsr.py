@@ -3,11 +3,12 @@
 import numpy as np
 
 from cal_grpo.credit.group import on_tokens
-from cal_grpo.credit.types import Batch, Weights
+from cal_grpo.credit.types import Batch, Weights, declares
 
 _POSITIVE_WEIGHT = 0.1
 
 
+@declares(needs_oracle=False)
 def nsr(batch: Batch, weights: Weights) -> np.ndarray:
     """Negative sample reinforcement: -1 on every token of a wrong answer, 0 on right ones.
 
@@ -16,6 +17,7 @@ def nsr(batch: Batch, weights: Weights) -> np.ndarray:
     return on_tokens(batch, np.where(batch.correct_B, 0.0, -1.0))
 
 
+@declares(needs_oracle=False)
 def w_reinforce(batch: Batch, weights: Weights) -> np.ndarray:
     """``nsr``, and right answers at a weight of 0.1.
 

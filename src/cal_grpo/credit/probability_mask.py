@@ -3,9 +3,10 @@
 import numpy as np
 
 from cal_grpo.credit.group import grpo
-from cal_grpo.credit.types import Batch, Weights
+from cal_grpo.credit.types import Batch, Weights, declares
 
 
+@declares(needs_oracle=False, reads_logprobs=True)
 def probability_mask(batch: Batch, weights: Weights) -> np.ndarray:
     """``grpo`` on tokens that the policy sampled with a probability below ``mask_probability``, 0 on all others.
 

@@ -14,13 +14,12 @@ def balanced(batch: Batch, weights: Weights) -> np.ndarray:
 
 
 def prefix(batch: Batch, weights: Weights) -> np.ndarray:
-    """``balanced``, and the correct work is paid: right answers ``max(A_grpo, prefix_reward)`` on all tokens; wrong
-    ones ``+prefix_reward`` before the span, the span as in ``balanced``, 0 after it.
+    """``balanced``, and the correct work is paid: right answers ``max(A_grpo, prefix_reward)`` on all tokens, where A_grpo is
+    not negative; wrong ones ``+prefix_reward`` before the span, the span as in ``balanced``, 0 after it.
 
     Groups without a right answer teach GRPO nothing; here they teach most.
     """
-    lifted_BT = np.maximum(grpo(batch, weights), np.float32(weights.prefix_reward))
-    return _blame(batch, weights, prefix=weights.prefix_reward, right=lifted_BT)
+    return _blame(batch, weights, prefix=weights.prefix_reward, right=_lifted(batch, weights))
 
 
 def prefix_shortened(batch: Batch, weights: Weights) -> np.ndarray:
@@ -28,8 +27,13 @@ def prefix_shortened(batch: Batch, weights: Weights) -> np.ndarray:
 
     Paying it up to the error pays for more steps before the error; this takes the reason away (VPPO, arXiv 2601.18984).
     """
-    lifted_BT = np.maximum(grpo(batch, weights), np.float32(weights.prefix_reward))
-    return _blame(batch, weights, prefix=weights.prefix_reward, right=lifted_BT, share=weights.prefix_share)
+    return _blame(batch, weights, prefix=weights.prefix_reward, right=_lifted(batch, weights), share=weights.prefix_share)
+
+
+def _lifted(batch: Batch, weights: Weights) -> np.ndarray:
+    """Group-relative advantages, at least ``prefix_reward`` but where the answer did worse than its group."""
+    plain_BT = grpo(batch, weights)
+    return np.where(plain_BT < 0, plain_BT, np.maximum(plain_BT, np.float32(weights.prefix_reward)))
 
 
 def _blame(batch: Batch, weights: Weights, prefix: float, right: np.ndarray, share: float = 1.0) -> np.ndarray:

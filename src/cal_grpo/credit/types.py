@@ -1,11 +1,13 @@
 """What a credit formula reads."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from cal_grpo.alignment import TokenSpan
+from cal_grpo.errors import UsageError
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,9 @@ class Weights:
         prefix_reward: advantage of the tokens before the error, >= 0.
         prefix_share: share of these tokens that ``prefix_shortened`` and ``vppo`` reward, 0 to 1, from the first on.
         mask_probability: ``probability_mask`` leaves out tokens that were at least this likely, 0 to 1.
+
+    Raises:
+        UsageError: one of them has the wrong sign or size; it is named. Nothing else checks these numbers.
     """
 
     negative_reward: float = -1.0
@@ -77,14 +82,41 @@ class Weights:
     mask_probability: float = 0.9
 
     def __post_init__(self) -> None:
-        if not self.negative_reward < 0:
-            raise ValueError(f"negative_reward is {self.negative_reward}; expected a number below 0, such as -1.0")
-        if not self.prefix_reward >= 0:
-            raise ValueError(f"prefix_reward is {self.prefix_reward}; expected a number >= 0, such as 0.3")
+        if not -math.inf < self.negative_reward < 0:
+            raise UsageError(f"negative_reward is {self.negative_reward}; expected a number below 0, such as -1.0")
+        if not 0 <= self.prefix_reward < math.inf:
+            raise UsageError(f"prefix_reward is {self.prefix_reward}; expected a number >= 0, such as 0.3")
         for name in ("prefix_share", "mask_probability"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected a number from 0 to 1")
+                raise UsageError(f"{name} is {getattr(self, name)}; expected a number from 0 to 1")
 
 
-Formula = Callable[[Batch, Weights], np.ndarray]
+Compute = Callable[[Batch, Weights], np.ndarray]
 """From a batch to ``advantages_BT`` (float32, zero behind each row's length). A wrong row without a span gets zeros."""
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A credit formula and what it needs.
+
+    Attributes:
+        name: as a config has it.
+        compute: the function.
+        needs_oracle: whether it reads ``Batch.spans``; without, no oracle is asked and no fallback is needed.
+        reads_logprobs: whether it reads ``Batch.logprobs``, which an engine otherwise need not compute.
+    """
+
+    name: str
+    compute: Compute
+    needs_oracle: bool = True
+    reads_logprobs: bool = False
+
+
+def declares(*, needs_oracle: bool = True, reads_logprobs: bool = False) -> Callable[[Compute], Compute]:
+    """A decorator by which a formula's function says what it needs; without it, it needs an oracle and no log-probs."""
+
+    def mark(compute: Compute) -> Compute:
+        compute.needs_oracle, compute.reads_logprobs = needs_oracle, reads_logprobs  # type: ignore[attr-defined]
+        return compute
+
+    return mark

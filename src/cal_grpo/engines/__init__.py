@@ -1,7 +1,18 @@
 """Who trains? Existing engines, behind one contract."""
 
 from cal_grpo.engines.catalog import ENGINES, engine_of, local_judge, require_engine
-from cal_grpo.engines.contract import METRICS, Answer, Answers, Engine, OnCredit, OnMetrics, UpdateTally, cal_metrics
+from cal_grpo.engines.contract import (
+    METRICS,
+    Answer,
+    Answers,
+    Engine,
+    OnCredit,
+    OnMetrics,
+    Parts,
+    RewardFn,
+    UpdateTally,
+    cal_metrics,
+)
 
 __all__ = [
     "ENGINES",
@@ -11,6 +22,8 @@ __all__ = [
     "Engine",
     "OnCredit",
     "OnMetrics",
+    "Parts",
+    "RewardFn",
     "UpdateTally",
     "cal_metrics",
     "engine_of",

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
 from cal_grpo.config import TrainConfig
+from cal_grpo.credit import Formula, formula
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle
-from cal_grpo.pipeline import Credited
+from cal_grpo.pipeline import SUMMED, Credited
 from cal_grpo.tasks import Example, TaskData
 
 Answer = tuple[str, Grade]
@@ -19,13 +20,11 @@ METRICS = (
     "tokens_max", "seconds",
 )  # fmt: skip
 
-_SUMMED = frozenset({"asked", "found", "cached", "usd"})
-
 
 def cal_metrics(credited: Credited) -> dict[str, tuple[float, Literal["sum", "mean"]]]:
     """A micro-batch's ``cal/...`` metrics, each with how an update's is made of its micro-batches'."""
     metrics: dict[str, tuple[float, Literal["sum", "mean"]]] = {
-        f"cal/{name}": (value, "sum" if name in _SUMMED else "mean") for name, value in credited.metrics.items()
+        f"cal/{name}": (value, "sum" if name in SUMMED else "mean") for name, value in credited.metrics.items()
     }
     return metrics | {f"cal/missed/{reason}": (count, "sum") for reason, count in credited.missed.items()}
 
@@ -47,6 +46,7 @@ class UpdateTally:
         step, total: this update (from 1) and how many there will be.
         rows, right: answers sampled, and how many of them are right.
         judged, found: wrong answers that an oracle was asked about, and how many of these have a mapped span.
+        truncated: answers that were cut off.
         tokens, credited_tokens: completion tokens sampled, and how many carry an advantage other than 0.
     """
 
@@ -56,6 +56,7 @@ class UpdateTally:
     right: int = field(default=0, init=False)
     judged: int = field(default=0, init=False)
     found: int = field(default=0, init=False)
+    truncated: int = field(default=0, init=False)
     tokens: int = field(default=0, init=False)
     credited_tokens: int = field(default=0, init=False)
 
@@ -65,6 +66,7 @@ class UpdateTally:
         self.right += sum(j.completion.grade.correct for j in credited.judged)
         self.judged += int(credited.metrics["asked"])
         self.found += int(credited.metrics["found"])
+        self.truncated += sum(j.completion.truncated for j in credited.judged)
         self.tokens += sum(len(j.completion.token_ids) for j in credited.judged)
         self.credited_tokens += int((credited.advantages_BT != 0).sum())
 
@@ -73,12 +75,38 @@ class UpdateTally:
         return self.right / max(self.rows, 1)
 
     @property
+    def cut_share(self) -> float:
+        return self.truncated / max(self.rows, 1)
+
+    @property
     def credit_share(self) -> float:
         return self.credited_tokens / max(self.tokens, 1)
 
 
 OnCredit = Callable[[UpdateTally, Credited], None]
 OnMetrics = Callable[[dict[str, Any]], None]
+
+
+RewardFn = Callable[..., Sequence[float]]
+"""``(prompts, completions, **columns) -> rewards``, a float an answer, as Tunix and TRL call it; the columns are ``question``,
+``answer`` and ``reference``."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of, resolved and checked.
+
+    Attributes:
+        task: its questions, its grader and its prompts.
+        credit: the formula.
+        oracle: asked about wrong answers of the training; None where the credit needs none. The caller closes it.
+        reward_fns: their sum is the reward; without any, grading is: 1 for a right answer, 0 for a wrong one.
+    """
+
+    task: TaskData
+    credit: Formula = field(default_factory=lambda: formula("grpo"))
+    oracle: CALOracle | None = None
+    reward_fns: Sequence[RewardFn] = ()
 
 
 class Engine(Protocol):
@@ -102,13 +130,12 @@ class Engine(Protocol):
         ...
 
     @classmethod
-    def open(cls, config: TrainConfig, task: TaskData, oracle: CALOracle | None) -> Self:
+    def open(cls, config: TrainConfig, parts: Parts) -> Self:
         """Load the policy and render the task for it. Writes nothing.
 
         Args:
             config: of the run, with the task's lengths (``TrainConfig.fitted``).
-            task: its questions.
-            oracle: asked about wrong answers of the training; None where the credit needs none. The caller closes it.
+            parts: what it is made of.
 
         Raises:
             UsageError: the checkpoint cannot be trained, or no prompt fits.

@@ -1,8 +1,10 @@
 """Is the final answer right?"""
 
-from cal_grpo.grading.extract import extract_answer, marked_answer, parse_number
+from cal_grpo.grading.extract import extract_answer, marked_answer
 from cal_grpo.grading.grade import grade_answer
+from cal_grpo.grading.numbers import parse_number
+from cal_grpo.grading.reference import reference_answer
 from cal_grpo.grading.types import Grade
 from cal_grpo.grading.vote import Vote, majority
 
-__all__ = ["Grade", "Vote", "extract_answer", "grade_answer", "majority", "marked_answer", "parse_number"]
+__all__ = ["Grade", "Vote", "extract_answer", "grade_answer", "majority", "marked_answer", "parse_number", "reference_answer"]

@@ -1,136 +1,177 @@
-"""Reading the final answer out of a response, and numbers out of text."""
+"""Reading the final answer out of a response."""
 
 import re
-from fractions import Fraction
+from collections import deque
+from collections.abc import Iterator
+
+from cal_grpo.grading.clause import clause, first_block, is_remark, is_value
+from cal_grpo.grading.numbers import parse_number as parse_number  # the oracles' worked solutions import it from here
 
 MAX_RESPONSE = 200_000  # characters that are read, from the end: the answer stands there
-MAX_DIGITS = 60  # a longer number is text: exact arithmetic on it could be made to take for ever
+MAX_BOXED = 2000  # characters that braces or tags may hold
+MAX_MARKERS = 200  # that are looked at, from the last
+MAX_TAIL = 5000  # characters in which a formula without a marker is looked for
 
-# Explicit markers; the last one in the text wins. What follows is looked at without being consumed, so that a marker
-# behind another on one line ("the answer is \boxed{5}") is found too.
-_MARKERS = re.compile(
+_THOUGHTS = "think|thinking|thought|thoughts|reasoning|scratchpad"
+_THOUGHT = re.compile(rf"<({_THOUGHTS})>(?:(?!<\1>).)*?</\1>", re.DOTALL | re.IGNORECASE)
+_THOUGHT_ENDS = re.compile(rf"</(?:{_THOUGHTS})>", re.IGNORECASE)
+_THOUGHT_STARTS = re.compile(rf"<(?:{_THOUGHTS})>", re.IGNORECASE)
+
+# Markers that hold a value. What #### and <answer> hold is looked at without being consumed, so that a \boxed in it is found.
+_HOLDERS = re.compile(
     r"####[ \t]*(?=(?P<hashes>[^\n]{1,400}))"
     r"|\\(?:boxed|fbox)[ \t]*\{(?P<boxed>)"
-    r"|\\boxed[ \t]+(?=(?P<bare>[^\s{$][^\n$]{0,399}))"  # TeX needs no braces around one sign
-    r"|^[ \t*]*A[ \t]*:[ \t*]*(?=(?P<letter>[^\n]{1,400}))"
-    r"|\banswer(?:[ \t]+(?:is|equals|(?:would|should|will|must)[ \t]+be)|[ \t]*[:=])[ \t:*]*(?=(?P<phrase>[^\n]{1,400}))",
+    r"|\\boxed(?:[ \t]+|(?=\d))(?=(?P<bare>[^\s{$][^\n$]{0,399}))"  # TeX needs no braces around one sign
+    r"|<(?:final_)?answer>(?=(?P<tag>))",
+    re.IGNORECASE,
+)
+_TAG_ENDS = re.compile(r"</(?:final_)?answer>", re.IGNORECASE)
+_PHRASES = re.compile(
+    r"\b(?:answers?|(?:correct|right|best)[ \t]+(?:option|choice))"
+    r"(?:[ \t]+(?:choice|option)|[ \t]+to[ \t][^.\n:=]{1,80}?)?[ \t*_]*"
+    r"(?:(?P<is>(?:is|are|equals|(?:would|should|will|must)[ \t]+be)\b)(?:[ \t*_]*[:=])?|[:=→]|[-–—](?=[ \t]))[ \t*_:}]*"
+    r"|^[ \t*]*A[ \t]*:[ \t*]*(?P<letter>(?=[^\n]))"
+    r"|^[ \t#*_]*(?:the[ \t]+)?(?:final[ \t]+)?answer[ \t*_:]*(?P<heading>(?=\n))",
     re.IGNORECASE | re.MULTILINE,
 )
 _HEADING = re.compile(r"[*_]*[A-Za-z]{2}")
-_LEAD_IN = re.compile(
-    r"(?:(?:therefore|thus|hence|simply|just|exactly|about|around|approximately|roughly|now|indeed|equal to)\b[\s,:]*"
-    r"|[≈~]\s*)+",
-    re.IGNORECASE,
-)
-_CLAUSE_END = re.compile(r"[.!?;](?=\s|$)|,(?=\s)|\s(?:because|since|as)\s", re.IGNORECASE)
-_LAST_NUMBER = re.compile(r"(?<![\w.])[-−]?[$€£¥]?\s?(?:\d{1,9} \d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?)")
-_BRACE = re.compile(r"[{}]")
+_NEXT_CHOICE = re.compile(r"[^\n]*\n\s*[*(]*B\s*[:.)]")  # "A: 12", then "B: 13": the choices of the question
+_BETWEEN_BOXES = re.compile(r"\}[\s$.]*(?:,|and|or|,\s*and|,\s*or)[\s$]*")
+_BRACE = re.compile(r"\\[{}]|[{}]")
+_LAST_NUMBER = re.compile(r"(?<![\w.])[-−]?[$€£¥₹]?\s?(?:\d{1,9} \d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?)")
+_FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\w])\$(?!\s)([^$\n]+?)(?<![\s\\])\$(?!\d)", re.DOTALL)
+_EQUALS = re.compile(r"=|\\approx(?![A-Za-z])|≈")
 
-_CURRENCY = "$€£¥"
-_CURRENCY_WORD = re.compile(r"(?:USD|EUR|GBP|US(?=\$))\s*")
-_MIXED = re.compile(r"(?P<whole>\d+)\s+(?=\d+\s?/\s?\d)")  # 1 1/2
-_NUMBER = re.compile(r"(?:\d{1,3}(?:[,\u00a0\u2009\u202f]\d{3})+|\d+)?(?:\.\d+)?(?:\s?/\s?\d+)?")
-_SEPARATORS = re.compile(r"[,\s]")
-_WRAPPING = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}")
-_FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{(\d{1,60})\}|(\d))\s*(?:\{(\d{1,60})\}|(\d))")
-_LATEX_NOISE = re.compile(r"\\[,!;$ ]|\\(?=%)")
-_VARIABLE_IS = re.compile(r"[A-Za-z]\w{0,20}\s*=\s*")
-# Behind a number: a letter that touches it is a variable, "5x", and an exclamation mark a factorial; digits, operators and
-# x, y, z, n are more mathematics. Anything else is a unit: "5 m", "18 a day", "5%", "12 km/h".
-_NOT_A_UNIT = re.compile(r"^[A-Za-z](?![A-Za-z])|^[(!]|[\d=+*^<>\\]|\b[xyzn]\b")
+_NOTHING = " .*$\t\n"
 
 
 def extract_answer(response: str) -> str | None:
-    """The final answer as written: after the last explicit marker, else the last number, else None.
+    """The final answer as written: what the last marker shows, else the last number or formula, else None.
 
-    Markers are ``#### x``, ``\\boxed{x}``, a line ``A: x``, ``answer: x`` and ``the answer is x``; the last three end with
-    their clause. Words behind ``####`` count only in the last line: before that they are a Markdown heading.
+    Thoughts, ``<think>...</think>``, are not read. Markers that hold a value, ``\\boxed{x}``, ``#### x`` and
+    ``<answer>x</answer>``, outrank phrases: ``the answer is x``, ``answer: x``, a heading ``Final answer`` above it, a line
+    ``A: x``. These end with their clause, and one followed by a remark ("the answer is correct") is none. Words behind
+    ``####`` count only in the last line: before that they are a Markdown heading.
     """
-    response = response[-MAX_RESPONSE:].rstrip()
-    marked = marked_answer(response)
-    if marked is not None:
-        return marked
-    numbers = _LAST_NUMBER.findall(response)
-    return numbers[-1].strip() if numbers else None
+    text = _without_thoughts(response[-MAX_RESPONSE:]).rstrip()
+    marked = _marked(text)
+    return marked if marked is not None else _last_value(text)
 
 
 def marked_answer(response: str) -> str | None:
-    """What the last explicit marker shows, as written; None without one."""
-    response = response[-MAX_RESPONSE:].rstrip()
-    found = None
-    for match in _MARKERS.finditer(response):
-        candidate = _candidate(response, match)
-        if candidate is not None and candidate.strip(" .*$\t"):
-            found = candidate
-    return None if found is None else _tidy(found)
+    """What the marker that counts shows, as written; None without one."""
+    return _marked(_without_thoughts(response[-MAX_RESPONSE:]).rstrip())
 
 
-def _candidate(response: str, match: re.Match[str]) -> str | None:
-    if match["boxed"] is not None:
-        return _braced(response, match.end())
-    if match["bare"] is not None:
-        return match["bare"]
-    if match["hashes"] is not None:
-        text = match["hashes"].rstrip("! ")
-        return None if _HEADING.match(text) and match.end("hashes") < len(response) else _without_lead_in(text)
-    text = _without_lead_in(match["phrase"] or match["letter"])
-    end = _CLAUSE_END.search(text)
-    return text[: end.start()] if end else text
+def _without_thoughts(text: str) -> str:
+    if "<" not in text:
+        return text
+    text = _THOUGHT.sub("\n", text)
+    ends = list(_THOUGHT_ENDS.finditer(text))  # chat templates open the thoughts in the prompt
+    text = text[ends[-1].end() :] if ends else text
+    return text[: start.start()] if (start := _THOUGHT_STARTS.search(text)) else text  # cut off while thinking
 
 
-def _without_lead_in(text: str) -> str:
-    return text[lead.end() :] if (lead := _LEAD_IN.match(text)) else text
+def _marked(text: str) -> str | None:
+    found = _last_holder(text) or _last_phrase(text)
+    return _tidy(found) if found else None
 
 
-def _braced(text: str, start: int) -> str | None:
-    """The text up to the brace that closes the one before ``start``; None when nothing closes it."""
+def _last_holder(text: str) -> str | None:
+    boxes: list[str] = []  # joined by a comma or a word, the last first: \\boxed{3} and \\boxed{4}
+    begins = len(text)
+    for match in _last_of(_HOLDERS, text):
+        if match["boxed"] is not None:
+            held, end = _braced(text, match.end())
+            if boxes and not _BETWEEN_BOXES.fullmatch(text, end, begins):
+                break
+            if held.strip(_NOTHING):
+                boxes.append(_last_phrase(held) or held)
+                begins = match.start()
+            continue
+        if boxes:
+            break
+        held = match["bare"] or (_tagged(text, match.end()) if match["tag"] is not None else _hashed(text, match))
+        if held.strip(_NOTHING):
+            return held
+    return ", ".join(reversed(boxes)) or None
+
+
+def _last_of(markers: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    return reversed(deque(markers.finditer(text), MAX_MARKERS))
+
+
+def _braced(text: str, start: int) -> tuple[str, int]:
+    """The text up to the brace that closes the one before ``start``, and where that is; "" when nothing closes it."""
     depth = 1
-    for brace in _BRACE.finditer(text, start, start + 400):
-        depth += 1 if brace.group() == "{" else -1
+    for brace in _BRACE.finditer(text, start, start + MAX_BOXED):
+        depth += {"{": 1, "}": -1}.get(brace.group(), 0)
         if depth == 0:
-            return text[start : brace.start()]
-    return None
+            return text[start : brace.start()], brace.start()
+    return "", start
+
+
+def _tagged(text: str, start: int) -> str:
+    """What stands in the tag, or the answer that it marks by a phrase, as a sentence does."""
+    end = _TAG_ENDS.search(text, start, start + MAX_BOXED)
+    inside = text[start : end.start() if end else start + MAX_BOXED].strip()
+    if phrase := _last_phrase(inside):
+        return phrase
+    lines = [line for line in inside.split("\n") if line.strip()]
+    if len(lines) > 1 and "\\begin" not in inside and is_value(lines[-1]) and not _closes(lines[-1]):
+        return lines[-1]
+    return inside if not is_remark(inside) else _last_value(inside) or inside
+
+
+def _closes(line: str) -> bool:
+    return line.strip() in ("$$", "\\]", "\\)", "```", "}")
+
+
+def _hashed(text: str, match: re.Match[str]) -> str:
+    line = match["hashes"].rstrip("!# ")
+    if _HEADING.match(line) and match.end("hashes") < len(text):
+        return ""
+    if phrase := _last_phrase(line):
+        return phrase
+    line = clause(line)
+    return line if not is_remark(line) else _last_value(line) or line
+
+
+def _last_phrase(text: str) -> str | None:
+    """What the last phrase states; one with words behind "is" counts only where no other states anything."""
+    worded = None
+    for match in _last_of(_PHRASES, text):
+        if match["letter"] is not None and _NEXT_CHOICE.match(text, match.end()):
+            continue
+        stated = clause(first_block(text, match.end()))
+        if not stated.strip(_NOTHING) or is_remark(stated):
+            continue
+        if is_value(stated) or not match["is"]:
+            return stated
+        worded = worded or stated
+    return worded
+
+
+def _last_value(text: str) -> str | None:
+    """The last number, or the formula around it, of an equation the right side."""
+    number = _last(_LAST_NUMBER.finditer(text))
+    formulas = _FORMULA.finditer(text, max(0, len(text) - MAX_TAIL))
+    formula = _last(match for match in formulas if any(map(str.isdigit, match.group())))
+    if formula is not None and (number is None or number.end() <= formula.end()):
+        inside = next(group for group in formula.groups() if group is not None)
+        return _tidy(_EQUALS.split(inside)[-1]) or None
+    return number.group().strip() if number else None
+
+
+def _last(matches: Iterator[re.Match[str]]) -> re.Match[str] | None:
+    return next(iter(deque(matches, 1)), None)
 
 
 def _tidy(text: str) -> str:
     """Without emphasis, a full stop, and the dollar signs around a formula."""
-    text = text.strip().strip("*_`").rstrip(" .")
-    return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] == "$" else text.strip()
-
-
-def parse_number(text: str) -> Fraction | None:
-    """The number that an answer states, or None when it is not plainly one.
-
-    Currency signs, thousands separators, a percent sign, a unit behind and LaTeX wrapping are read past: ``$1,234.50``,
-    ``75%``, ``3/4``, ``1 1/2``, ``18 eggs``, ``x = 5``, ``\\frac{1}{2}``. Percent is a unit here, not a factor: a task
-    that asks for a percentage is answered ``75`` or ``75%`` alike. The right side counts of an equation between numbers,
-    ``9*2 = 18``.
-    """
-    text = text[:400].strip()
-    if "\\" in text or "{,}" in text:
-        text = _FRACTION.sub(r" \1\2/\3\4", _LATEX_NOISE.sub("", _WRAPPING.sub(r" \1", text))).replace("{,}", ",")
-    text = text.replace("−", "-").strip()
-    if "=" in text:
-        text = _VARIABLE_IS.sub("", text, count=1) if _VARIABLE_IS.match(text) else _right_side(text)
-    negative = text.startswith("-")
-    body = _CURRENCY_WORD.sub("", text.removeprefix("-").lstrip(), count=1).lstrip(_CURRENCY + " ")
-    if not negative and body.startswith("-"):  # the sign behind the currency
-        negative, body = True, body[1:].lstrip()
-    mixed = _MIXED.match(body)
-    whole, body = (mixed["whole"], body[mixed.end() :]) if mixed else ("0", body)
-    match = _NUMBER.match(body)
-    number = match.group() if match else ""
-    digits = len(whole) - 1 + sum(map(str.isdecimal, number))
-    if not 0 < digits <= MAX_DIGITS or _NOT_A_UNIT.search(body[len(number) :].rstrip("." + _CURRENCY)):
-        return None
-    top, _, bottom = _SEPARATORS.sub("", number).partition("/")
-    if not top or (bottom and not int(bottom)):
-        return None
-    value = int(whole) + Fraction(top) / int(bottom or 1)
-    return -value if negative else value
-
-
-def _right_side(text: str) -> str:
-    """``18`` of ``9*2 = 18`` when the left side is arithmetic on plain numbers; else the text as it is."""
-    left, _, right = text.rpartition("=")
-    return right.strip() if left and not re.search(r"[^\d\s.,+\-*/×÷()=$€£¥%]", left) else text
+    text = re.sub(r"\*\*([^*\n]*)\*\*", r"\1", text.strip()).strip("*_` \n").rstrip(" .,;")
+    for opening, closing in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
+        inside = text[len(opening) : -len(closing)]
+        if len(text) > len(opening + closing) and text.startswith(opening) and text.endswith(closing) and opening not in inside:
+            return inside.strip().rstrip(" .,;")
+    return text

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cal_grpo.grading.grade import compare
+from cal_grpo.grading.compare import compare
 from cal_grpo.grading.types import Grade
 
 TIME_LIMIT_S = 10.0  # of a question; then expressions that are not written alike count as different

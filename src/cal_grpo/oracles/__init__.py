@@ -1,9 +1,11 @@
 """Where is the first error?"""
 
-from cal_grpo.oracles.cal_oracle import PROVIDERS, CALOracle
+from cal_grpo.oracles.cal_oracle import CALOracle
 from cal_grpo.oracles.free import ArithmeticOracle, ReferenceOracle
+from cal_grpo.oracles.protocol import Oracle, is_oracle
+from cal_grpo.oracles.providers import PROVIDERS
 from cal_grpo.oracles.steps import hint_for, split_steps
-from cal_grpo.oracles.types import Oracle, Query, Tag, Usage, Verdict
+from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
 __all__ = [
     "PROVIDERS",
@@ -16,5 +18,6 @@ __all__ = [
     "Usage",
     "Verdict",
     "hint_for",
+    "is_oracle",
     "split_steps",
 ]

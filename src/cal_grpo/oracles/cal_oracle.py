@@ -1,24 +1,22 @@
 """The oracle that a training loop holds: any provider, asked concurrently and within limits, from any thread."""
 
 import asyncio
-import difflib
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self
 
 from cal_grpo.errors import UsageError, require_positive
-from cal_grpo.oracles.judges import load_few_shot, style_of
-from cal_grpo.oracles.memory import JudgeLog, Recall, Replay, VerdictCache, default_cache
-from cal_grpo.oracles.requests import Breaker, Budget, Limits, OracleClient, Retry
-from cal_grpo.oracles.several import compose, is_composite
-from cal_grpo.oracles.types import Oracle, Query, Tag, Usage, Verdict
+from cal_grpo.oracles.memory import CacheFile, Replay, default_cache
+from cal_grpo.oracles.protocol import Oracle, name_of
+from cal_grpo.oracles.providers import make_oracle
+from cal_grpo.oracles.requests import Allowance, Breaker, Budget, Limits, OracleClient, Retry
+from cal_grpo.oracles.several import leaves
+from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
-PROVIDERS = ("reference", "arithmetic", "openai", "gemini", "local")
-_VARIED = 0.7  # temperature of critiques that are to differ
 _LOG = logging.getLogger("cal_grpo.oracles")
 
 
@@ -27,10 +25,10 @@ class CALOracle:
 
     Args:
         provider: ``"reference"``, ``"arithmetic"``, ``"openai"``, ``"gemini"``, ``"local"``, one with its model
-            (``"openai:gpt-5-mini"``), several in one line (``"reference@0.6 > openai"``, see
-            ``cal_grpo.oracles.several.compose``), or an object with
-            ``async locate(query) -> Verdict``. Such an object's ``locate`` counts as one call unless its verdicts'
-            usage says more, or it has ``metered = True``.
+            (``"openai:gpt-5-mini"``), an oracle of one's own (``"mypkg.judges:Strict"``, or a name that a package
+            registers), several in one line (``"reference@0.6 > openai"``, see ``cal_grpo.oracles.several.compose``), or an
+            object with ``async locate(query) -> Verdict``. Such an object's ``locate`` counts as one call unless its
+            verdicts' usage says more, or it has ``metered = True``.
         model, base_url, api_key: for the LLM providers; the key normally comes from the environment. ``local`` takes a
             Hugging Face folder as its model.
         few_shot: JSON file of examples for an LLM.
@@ -47,19 +45,24 @@ class CALOracle:
         breaker_failures, breaker_pause_s: after so many failed questions in a row (0: never) the oracle is left alone,
             and tried again every so many seconds.
         cache: file in which verdicts are kept for later runs, or True for the user's own; None keeps them in memory.
-            Verdicts of the free providers are never written.
+            Verdicts of the free providers are never written, nor those of an object without ``identity``.
         log: file to which every call is appended as JSON.
         replay: judge log of an earlier run, from which every query is answered; nothing is asked.
         tell: hears, in one line each, what a person should know; default: a warning of the ``cal_grpo.oracles`` logger.
 
     Raises:
-        UsageError: unknown provider, missing key or model, a limit that is not above 0, unreadable examples, prices or
-            replay, a USD limit without a price, a cache file that is something else.
+        UsageError: unknown provider, something that is no oracle, a setting that the provider makes no use of, missing key
+            or model, a limit that is not above 0, unreadable examples, prices or replay, a USD limit without a price, a
+            cache file that is something else.
 
-    The same query is asked once, also while it is in flight; failures are not kept. An exception that an oracle object
-    raises reaches whoever waits for its verdict. Use it as a context manager, or let ``close`` (or the interpreter's end)
-    stop its thread.
+    Limits and budget are for all calls together. Calls are counted, paced, tried again and cached where they are made: one
+    by one for each oracle that a cascade or vote asks. The same query is asked once, also while it is in flight; of the
+    verdicts that cost something the last 10,000 are kept, failures are not. An exception that an oracle object raises
+    reaches whoever waits for its verdict, and so does what is no ``Verdict``, as a ``UsageError``. Use it as a context
+    manager, or let ``close`` (or the interpreter's end) stop its thread.
     """
+
+    not_an_oracle = "a CALOracle, which asks an oracle; pass the provider that it was made with"
 
     def __init__(
         self,
@@ -94,35 +97,22 @@ class CALOracle:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._replay = Replay(Path(replay)) if replay is not None else None
-        if self._replay is not None:
-            self._oracle: Oracle = _Silent(provider if isinstance(provider, str) else provider.name)
-        elif isinstance(provider, str):
-            examples = load_few_shot(few_shot) if few_shot is not None else ()
-            settings = {
-                "base_url": base_url, "api_key": api_key, "few_shot": examples, "timeout_s": timeout_s, "prices": prices,
-                "max_answer_tokens": max_answer_tokens, "style": style_of(style),
-            }  # fmt: skip
-            self._oracle = _build(provider, model, settings)
-        elif callable(getattr(provider, "locate", None)):
-            self._oracle = provider
+        if replay is not None:
+            self._oracle: Oracle = _Silent(provider if isinstance(provider, str) else name_of(provider))
         else:
-            raise UsageError(f"oracle is a {type(provider).__name__}; expected a name or an object with async locate(query)")
-        self.name = str(getattr(self._oracle, "name", type(self._oracle).__name__))
-        if max_usd is not None and getattr(self._oracle, "price", 0) is None:
-            raise UsageError(
-                f"max_usd is {max_usd}, but the price of model {getattr(self._oracle, 'model', '?')!r} is not known; "
-                "expected it in a YAML file given with prices, such as {input: 0.1, output: 0.4} (USD per million tokens)"
-            )
+            settings = {
+                "model": model, "base_url": base_url, "api_key": api_key, "few_shot": few_shot, "style": style,
+                "prices": prices, "max_answer_tokens": max_answer_tokens, "timeout_s": timeout_s,
+            }  # fmt: skip
+            self._oracle = make_oracle(provider, settings, max_usd)
+        self.name = name_of(self._oracle)
         self._client = OracleClient(
             self._oracle,
-            metered=isinstance(provider, str) or bool(getattr(provider, "metered", False)),
-            concurrency=concurrency,
+            allowance=Allowance(concurrency, Limits(rpm, tpm), Budget(max_calls, max_tokens, max_usd), self._tell),
             retry=Retry(attempts),
-            limits=Limits(rpm, tpm),
-            budget=Budget(max_calls, max_tokens, max_usd),
-            breaker=Breaker(breaker_failures, breaker_pause_s),
-            cache=self._open_cache(cache, isinstance(provider, str)),
+            breaker=lambda: Breaker(breaker_failures, breaker_pause_s),
+            cache=self._open_cache(cache) if replay is None else None,
+            replay=Replay(Path(replay)) if replay is not None else None,
             tell=self._tell,
         )
         if log is not None:
@@ -141,12 +131,11 @@ class CALOracle:
     def submit(self, query: Query) -> Future[Verdict]:
         """Ask without waiting. From any thread."""
         with self._lock:
-            return asyncio.run_coroutine_threadsafe(self._answer(query), self._running_loop())
+            return asyncio.run_coroutine_threadsafe(self._client.answer(query), self._running_loop())
 
     def log_to(self, file: Path) -> None:
         """Append every call from now on to a judge log."""
-        identity = self._identity() or {"oracle": self.name}
-        self._client.log = JudgeLog(file, identity, self._tell)
+        self._client.log.path = file
 
     def resume(self, log: Path, settled: int) -> None:
         """Go on as the run that wrote a judge log: with its budget's use, its verdicts, and its place in a replay.
@@ -158,11 +147,7 @@ class CALOracle:
         Raises:
             UsageError: it is no judge log.
         """
-        recall = Recall(log, settled)
-        self._client.recall = recall
-        self._client.budget.spent, self._client.retried = recall.spent, recall.retried
-        if self._replay is not None:
-            self._replay.skip(recall.answered)
+        self._client.resume(log, settled)
 
     @property
     def model(self) -> str | None:
@@ -177,7 +162,7 @@ class CALOracle:
     @property
     def spent(self) -> Usage:
         """Calls, tokens, USD (None where the price is not known) and seconds of all calls so far, failed ones included."""
-        return self._client.budget.spent
+        return self._client.allowance.budget.spent
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -187,7 +172,7 @@ class CALOracle:
     @property
     def retried(self) -> int:
         """Calls that were made because an earlier one for the same query had failed."""
-        return self._client.retried
+        return self._client.allowance.retried
 
     @property
     def shares(self) -> dict[str, Any]:
@@ -198,34 +183,24 @@ class CALOracle:
     @property
     def on_spent(self) -> Callable[[str], None] | None:
         """Called once, from the oracle's thread, with the limit that was reached, for a run that wants to stop then."""
-        return self._client.on_spent
+        return self._client.allowance.on_spent
 
     @on_spent.setter
     def on_spent(self, callback: Callable[[str], None] | None) -> None:
-        self._client.on_spent = callback
+        self._client.allowance.on_spent = callback
 
-    def _identity(self) -> Mapping[str, str] | None:
-        return getattr(self._oracle, "identity", None)
-
-    def _open_cache(self, cache: Path | str | bool | None, is_ours: bool) -> VerdictCache | None:
-        if cache is None or cache is False:
+    def _open_cache(self, cache: Path | str | bool | None) -> CacheFile | None:
+        paid = [leaf for leaf in leaves(self._oracle) if not getattr(leaf, "free", False)]
+        if cache is None or cache is False or not paid:
             return None
-        if getattr(self._oracle, "free", False):
-            return None
-        identity = self._identity()
-        if identity is None:
-            if is_ours or cache is True:
+        if not any(getattr(leaf, "identity", None) for leaf in paid):
+            if cache is True:
                 return None
             raise UsageError(
                 f"cache is {cache}, but oracle {self.name!r} has no identity; expected a mapping of all that decides its "
                 "answers, such as {'oracle': name, 'model': version}"
             )
-        return VerdictCache(default_cache() if cache is True else Path(cache), identity, self._tell)
-
-    async def _answer(self, query: Query) -> Verdict:
-        if (recalled := self._client.recalled(query)) is not None:
-            return recalled
-        return await self._client.answer(query) if self._replay is None else self._client.repeat(query, self._replay)
+        return CacheFile(default_cache() if cache is True else Path(cache), self._tell)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -263,39 +238,3 @@ class _Silent:
 
     async def locate(self, query: Query) -> Verdict:
         return Verdict(Tag.ABSTAINED, critique="a replay asks nothing")
-
-
-def _build(provider: str, model: str | None, settings: dict[str, Any]) -> Oracle:
-    if is_composite(provider):
-        return compose(
-            provider, lambda name, varied: _build_one(name, model, settings | ({"temperature": _VARIED} if varied else {}))
-        )
-    return _build_one(provider, model, settings)
-
-
-def _build_one(provider: str, model: str | None, settings: dict[str, Any]) -> Oracle:
-    name, _, own_model = provider.partition(":")
-    model = own_model or model
-    if name == "reference":
-        from cal_grpo.oracles.free import ReferenceOracle
-
-        return ReferenceOracle()
-    if name == "arithmetic":
-        from cal_grpo.oracles.free import ArithmeticOracle
-
-        return ArithmeticOracle()
-    if name == "openai":
-        from cal_grpo.oracles.judges import OpenAIOracle
-
-        return OpenAIOracle(model, **settings)
-    if name == "gemini":
-        from cal_grpo.oracles.judges import GeminiOracle
-
-        return GeminiOracle(model, **settings)
-    if name == "local":
-        from cal_grpo.engines import local_judge  # an engine: loaded only where it is asked for
-
-        return local_judge(model, settings)
-    near = difflib.get_close_matches(name, PROVIDERS, n=1)
-    guess = f"; did you mean {near[0]!r}?" if near else ""
-    raise UsageError(f"oracle is {name!r}; expected one of {', '.join(PROVIDERS)}{guess}")

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
 
 
 class Tag(StrEnum):
@@ -95,25 +94,3 @@ class Verdict:
             raise ValueError(
                 f"a verdict has a segment exactly when its tag is 'found'; got tag={self.tag!s}, segment={self.segment!r}"
             )
-
-
-@runtime_checkable
-class Oracle(Protocol):
-    """Anything that can be asked where a wrong response first goes wrong.
-
-    ``locate`` returns a tagged verdict for everything the world can do to it (refusals, timeouts, rate limits);
-    it raises only for bugs and for configuration that a person must fix.
-
-    An oracle may also have
-
-    - ``identity: Mapping[str, str]``: everything besides the query that decides its answer (name, model, prompt,
-      sampling). Only with one are its verdicts kept on disk;
-    - ``metered = True``: its verdicts' usage counts its calls; without it, each question asked is one call;
-    - ``free = True``: asking again costs nothing, so nothing is kept;
-    - ``price``: None where a limit in USD cannot be kept;
-    - ``async aclose()``: closes its connections.
-    """
-
-    name: str
-
-    async def locate(self, query: Query) -> Verdict: ...

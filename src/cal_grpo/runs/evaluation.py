@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cal_grpo.config import TrainConfig
-from cal_grpo.engines import Answer, Answers, engine_of, require_engine
+from cal_grpo.engines import Answer, Answers, Parts, engine_of, require_engine
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Vote, majority
 from cal_grpo.policies import resolve_model
@@ -65,6 +65,8 @@ def evaluate(
     require_engine(config.engine)
     watcher.stage("reading the task")
     task = load_task(config, train=False, every=every)
+    for note in task.notes:
+        watcher.note(note)
     if not task.eval:
         source = config.data or config.task
         raise UsageError(
@@ -74,7 +76,7 @@ def evaluate(
     resolve_model(config.model_id)
     watcher.stage("loading the policy")
     # An engine takes seconds to import: the cheap mistakes above are reported before
-    engine = engine_of(config.engine).open(config, task, None)
+    engine = engine_of(config.engine).open(config, Parts(task))
     figures = _Figures(samples or 0)
     questions, skipped = len(engine.held_out), engine.skipped["held-out"]
     if skipped:

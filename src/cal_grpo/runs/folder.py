@@ -1,6 +1,7 @@
 """What a run leaves behind.
 
 config.yaml     the resolved config
+data.sha256     the digest of its questions; a resumed run must have the same
 metrics.jsonl   an object an optimizer update
 judge.jsonl     every call of the oracle: verdict, tokens, price, latency
 samples.jsonl   question, response, grade, verdict, spans and advantages of a share of the rollouts
@@ -16,6 +17,7 @@ import json
 import math
 import os
 import random
+import re
 import shutil
 from collections.abc import Sequence
 from datetime import datetime
@@ -27,11 +29,11 @@ import numpy as np
 from cal_grpo.alignment import Miss, TokenSpan
 from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
-from cal_grpo.pipeline import Credited, Judged, miss_reason
-from cal_grpo.runs.resume import Past, Row, claim, cut_off, read_rows, replace_text
+from cal_grpo.pipeline import Credited, Judged
+from cal_grpo.runs.resume import DATA, Past, Row, claim, cut_off, read_rows, replace_text
 
 _OURS = (
-    "config.yaml", "metrics.jsonl", "judge.jsonl", "samples.jsonl", "eval.jsonl", "tensorboard", "wandb", "checkpoints",
+    "config.yaml", DATA, "metrics.jsonl", "judge.jsonl", "samples.jsonl", "eval.jsonl", "tensorboard", "wandb", "checkpoints",
     "policy", "adapter", "summary.json",
 )  # fmt: skip
 
@@ -42,13 +44,15 @@ class RunFolder:
     Args:
         config: the run; its ``output_dir`` may be None for a fresh folder, unless it is resumed.
         resume: go on with the run that the folder holds; ``cut_back`` says from where.
+        digest: of the run's questions.
 
     Raises:
         UsageError: the folder holds a run, cannot be created, or is being written by another process.
     """
 
-    def __init__(self, config: TrainConfig, resume: bool = False) -> None:
-        self.path = config.output_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{config.task}-{config.credit}"
+    def __init__(self, config: TrainConfig, resume: bool = False, digest: str = "") -> None:
+        name = re.sub(r"[^\w.-]+", "-", f"{config.task}-{config.method}")  # a part of one's own has a colon
+        self.path = config.output_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
         if not resume:
             self._clear(config)
         self._metrics = _open(self.path / "metrics.jsonl", "a")
@@ -59,6 +63,7 @@ class RunFolder:
             raise
         self._config = config
         if not resume:
+            replace_text(self.path / DATA, digest + "\n")  # before the config: a folder with a config can be resumed
             self._write_config()
         self._samples = _open(self.path / "samples.jsonl", "a")
         self._step = 0
@@ -155,6 +160,7 @@ def sample_record(judged: Judged, advantages_T: np.ndarray) -> dict[str, Any]:
         "question": completion.question,
         "response": judged.text,
         "tokens": len(completion.token_ids),
+        "truncated": completion.truncated,
         "correct": completion.grade.correct,
         "extracted": completion.grade.extracted,
         "expected": completion.grade.expected,
@@ -168,7 +174,7 @@ def sample_record(judged: Judged, advantages_T: np.ndarray) -> dict[str, Any]:
             "critique": verdict.critique,
             "segment": verdict.segment,
             "confidence": verdict.confidence,
-            "missed": miss_reason(judged),
+            "missed": judged.miss,
         }
     if isinstance(outcome, TokenSpan):
         record["span"] = {

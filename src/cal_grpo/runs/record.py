@@ -91,7 +91,7 @@ class Record:
             "seed": self.config.seed,
             "engine": self.config.engine,
             "device": engine.device,
-            "credit": self.config.credit if self.config.use_cal else "grpo",
+            "credit": self.config.method,
             "steps": self.steps,
             "interrupted": stopped == "interrupt",
             "stopped": stopped,

@@ -14,6 +14,7 @@ from cal_grpo.errors import UsageError
 
 Row = Mapping[str, Any]
 
+DATA = "data.sha256"
 _BUDGET = ("oracle.max_calls", "oracle.max_tokens", "oracle.max_usd")
 # What may change: how far a run goes, what it may cost and who hears of it. No update so far would have been another one.
 CHANGEABLE = ("num_train_steps", *_BUDGET, "tracker")
@@ -76,6 +77,20 @@ def read_summary(run: Path) -> dict[str, Any]:
         return dict(json.loads((run / "summary.json").read_text()))
     except (OSError, ValueError, TypeError):
         return {}
+
+
+def check_data(run: Path, digest: str) -> None:
+    """Refuse to go on with other questions, prompts or answers than the run's own; ``data.sha256`` has their digest.
+
+    Raises:
+        UsageError: they are not the same. A run from before there was a digest is not checked.
+    """
+    with contextlib.suppress(OSError):
+        if (run / DATA).read_text().strip() not in ("", digest):
+            raise UsageError(
+                f"{run}: the questions are not those that the run began with; expected the same data, "
+                "or a new run with another --output"
+            )
 
 
 def is_finished(config: TrainConfig) -> bool:

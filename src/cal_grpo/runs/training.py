@@ -9,19 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cal_grpo.config import OracleSection, TrainConfig
-from cal_grpo.credit import OUTCOME_ONLY
-from cal_grpo.engines import Engine, engine_of, require_engine
+from cal_grpo.config import TrainConfig
+from cal_grpo.credit import Compute, Formula
+from cal_grpo.engines import Engine, RewardFn, engine_of, require_engine
 from cal_grpo.errors import UsageError
-from cal_grpo.oracles import CALOracle
+from cal_grpo.oracles import CALOracle, Oracle
 from cal_grpo.runs.callbacks import Callback
 from cal_grpo.runs.folder import RunFolder, check_output
 from cal_grpo.runs.interrupt import stop_on_interrupt
+from cal_grpo.runs.parts import Given, check_parts, parts_of, recorded
 from cal_grpo.runs.record import Record
-from cal_grpo.runs.resume import Past
+from cal_grpo.runs.resume import Past, check_data
 from cal_grpo.runs.trackers import trackers_of
 from cal_grpo.runs.watch import Watcher
-from cal_grpo.tasks import load_task
+from cal_grpo.tasks import TaskData
 
 _STOPPING = "stopping after this update; press Ctrl-C again to quit without saving"
 
@@ -42,6 +43,10 @@ class Trained:
 def train(
     config: TrainConfig,
     *,
+    oracle: CALOracle | Oracle | None = None,
+    credit: Compute | Formula | None = None,
+    task: TaskData | None = None,
+    reward_fns: Sequence[RewardFn] | RewardFn | None = None,
     callbacks: Sequence[Callback] = (),
     watcher: Watcher | None = None,
     began: float | None = None,
@@ -50,11 +55,19 @@ def train(
     """Train a policy and write its run folder.
 
     Args:
-        config: see ``TrainConfig``.
+        config: see ``TrainConfig``. It names the oracle, the credit formula, the task and the reward, built-in ones and your
+            own as ``module:name``; the next four hand them over instead.
+        oracle: a ``CALOracle``, which the caller closes, or an object with ``async locate(query) -> Verdict``, which is asked
+            within the config's limits.
+        credit: a function of a ``Batch`` and ``Weights``, see ``cal_grpo.credit.formula``.
+        task: a ``cal_grpo.tasks.TaskData``.
+        reward_fns: functions ``(prompts, completions, **columns) -> rewards``, whose sum is the reward; grading still decides
+            which answers are wrong.
         callbacks: hear of each update and of the credit in it, and can stop the run; the config's trackers come before.
         watcher: hears about progress.
         began: ``time.monotonic()`` at the start of the command, from which ``wall_s`` is counted.
-        resume: go on with the run in ``config.output_dir``, from its newest checkpoint; see ``resumed_config``.
+        resume: go on with the run in ``config.output_dir``, from its newest checkpoint; see ``resumed_config``. A run with
+            objects goes on when they are handed over again.
 
     Raises:
         UsageError: anything a person can fix; nothing is written before the input is checked, and nothing is cut off
@@ -65,18 +78,26 @@ def train(
     require_engine(config.engine)
     callbacks = [*trackers_of(config.tracker), *callbacks]
     watcher.stage("reading the task")
-    if not resume:
+    given = Given(oracle, credit, task, reward_fns)
+    if resume:
+        check_parts(config, given)
+    else:
         check_output(config)
+        config = recorded(config, given)
     with contextlib.ExitStack() as stack:
-        oracle = _oracle_of(config, watcher)
-        if oracle is not None:
+        parts = parts_of(config, given, watcher.note)
+        task, oracle = parts.task, parts.oracle
+        if oracle is not None and oracle is not given.oracle:
             stack.enter_context(oracle)
-        task = load_task(config)
+        if resume:
+            check_data(config.output_dir or Path(), task.digest)
+        for note in task.notes:
+            watcher.note(note)
         config = config.fitted(task.prompt_tokens, task.answer_tokens)
         watcher.stage("loading the policy")
         # An engine takes seconds to import: the cheap mistakes above are reported before
-        engine = stack.enter_context(contextlib.closing(engine_of(config.engine).open(config, task, oracle)))
-        folder = stack.enter_context(RunFolder(config, resume))
+        engine = stack.enter_context(contextlib.closing(engine_of(config.engine).open(config, parts)))
+        folder = stack.enter_context(RunFolder(config, resume, task.digest))
         past = _past(folder, engine, watcher) if resume else Past()
         record = Record(config, folder, watcher, callbacks, began, past)
         stack.callback(record.end)
@@ -145,15 +166,3 @@ def _past(folder: RunFolder, engine: Engine, watcher: Watcher) -> Past:
     if past.before and [row["question"] for row in past.before] != [example.question for example in engine.held_out]:
         raise UsageError(f"{folder.path}: the held-out questions are not those of this run; expected the same data as before")
     return past
-
-
-def _oracle_of(config: TrainConfig, watcher: Watcher) -> CALOracle | None:
-    if not config.use_cal or config.credit in OUTCOME_ONLY:
-        return None
-    return CALOracle(
-        config.cal_provider,
-        model=config.cal_model,
-        base_url=config.cal_base_url,
-        tell=watcher.note,
-        **{name: getattr(config.oracle, name) for name in OracleSection.model_fields if name != "on_budget"},
-    )

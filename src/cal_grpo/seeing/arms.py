@@ -7,10 +7,10 @@ from cal_grpo.seeing.run import Run
 
 # Keys that leave the trained policy what it is, and the seed.
 _ASIDE = frozenset({"seed", "output_dir", "overwrite", "sample_share", "checkpoint", "eval", "max_eval_samples", "tracker"})
-# Keys that plain GRPO does not read.
+# Keys that the engine's own trainer does not read.
 _CAL_ONLY = frozenset(
-    {"credit", "negative_reward", "prefix_reward", "on_miss", "on_failure", "max_span_tokens", "cal_provider", "cal_model",
-     "cal_base_url", "oracle"}
+    {"credit", "negative_reward", "prefix_reward", "prefix_share", "mask_probability", "on_miss", "on_failure", "on_truncated",
+     "train_end_token", "max_span_tokens", "on_ambiguous", "cal_provider", "cal_model", "cal_base_url", "oracle"}
 )  # fmt: skip
 
 _LONGEST_LABEL = 48
@@ -54,7 +54,7 @@ def pairs_of(first: Arm, second: Arm) -> list[tuple[Run, Run]]:
 
 def _setting(run: Run) -> dict[str, Any]:
     """What decides a run, flat; ``credit`` is ``grpo`` for plain GRPO."""
-    plain = run.credit == "grpo"
+    plain = not run.is_credited
     flat: dict[str, Any] = {"credit": run.credit}
     for key, value in run.config.items():
         if key in _ASIDE or key in ("use_cal", "credit") or (plain and key in _CAL_ONLY):

@@ -93,7 +93,7 @@ def _runs_table(runs: Sequence[Run]) -> str:
         ("updates", [f"{run.steps:,}" for run in runs]),
         ("held-out before, %", [_held_out(run, "before") for run in runs]),
         ("held-out after, %", [_held_out(run, "after") for run in runs]),
-        ("oracle", ["–" if run.credit == "grpo" else as_text(str(run.config.get("cal_provider", "–"))) for run in runs]),
+        ("oracle", ["–" if not run.is_credited else as_text(str(run.config.get("cal_provider", "–"))) for run in runs]),
         ("wrong answers judged", [f"{use.asked:,}" for use in uses]),
         ("with a span", [f"{use.found:,}{f' ({use.found / use.asked:.0%})' if use.asked else ''}" for use in uses]),
         ("answered without a call", [f"{use.cached:,}" for use in uses]),

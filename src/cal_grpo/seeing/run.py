@@ -125,8 +125,13 @@ class Run:
 
     @property
     def credit(self) -> str:
-        """Name of the formula; ``grpo`` where CAL was off."""
-        return str(self.config.get("credit", "?")) if self.config.get("use_cal", True) else "grpo"
+        """Name of the formula; ``tunix-grpo`` where the engine's own trainer ran."""
+        return str(self.config.get("credit", "?")) if self.is_credited else f"{self.config.get('engine', 'tunix')}-grpo"
+
+    @property
+    def is_credited(self) -> bool:
+        """Whether the run's credit was ours; else the engine's own trainer ran."""
+        return bool(self.config.get("use_cal", True))
 
     @property
     def seed(self) -> int | None:

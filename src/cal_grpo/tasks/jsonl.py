@@ -1,50 +1,18 @@
-"""Questions from a JSONL file."""
+"""Questions from a text file: an object a line, or one array of objects."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cal_grpo.errors import UsageError
-from cal_grpo.grading import marked_answer
+from cal_grpo.tasks.rows import ANSWERS, QUESTIONS, parse_row
 from cal_grpo.tasks.types import USUAL, Example, Fields
 
-_REFERENCES = ("reference", "solution")
-_WORKED = ("####", "\\boxed", "\\fbox")  # an answer with one of these is a worked solution
-
-
-def parse_row(row: Mapping[str, Any], where: str, fields: Fields = USUAL) -> Example:
-    """A question from a row.
-
-    An answer in the form of GSM8K or MATH, a worked solution with ``#### x`` or ``\\boxed{x}``, is the reference and
-    holds the final answer. A bare answer is its own reference, unless the row has a column for one.
-
-    Raises:
-        UsageError: a field is missing, empty or not text, or a worked solution marks no answer.
-    """
-    question, answer = _text(row, fields.question, where), _text(row, fields.answer, where)
-    if fields.reference is not None:
-        reference: str | None = _text(row, fields.reference, where)
-    else:
-        reference = next((_text(row, name, where) for name in _REFERENCES if row.get(name)), None)
-    final = marked_answer(answer) if any(mark in answer for mark in _WORKED) else None
-    if final is None and fields.worked:
-        raise UsageError(f"{where}: field {fields.answer!r} marks no answer; expected a solution with \\boxed{{...}} or #### x")
-    return Example(question, final or answer.strip(), reference or answer)
-
-
-def _text(row: Mapping[str, Any], name: str, where: str) -> str:
-    value = row.get(name)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or not value.strip():
-        have = ", ".join(map(str, row)) or "nothing"
-        got = f"{value!r:.60}" if name in row else "missing"
-        raise UsageError(
-            f"{where}: field {name!r} is {got}; expected text (the row has {have}); --set fields.question=NAME and "
-            "fields.answer=NAME choose other columns"
-        )
-    return value
+# Numbers keep their spelling: 0.00001 would become 1e-05. NaN and infinity, which JSON does not have, stay no text.
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=float)
+_SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def read_jsonl(file: Path, fields: Fields = USUAL) -> list[Example]:
@@ -56,21 +24,65 @@ def read_jsonl(file: Path, fields: Fields = USUAL) -> list[Example]:
     try:
         text = Path(file).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        expected = f"{fields.question} and {fields.answer}"
-        raise UsageError(f"data {file}: not found; expected a JSONL file with {expected}") from None
+        expected = f"{fields.question or QUESTIONS[0]} and {fields.answer or ANSWERS[0]}"
+        raise UsageError(f"data {file}: not found; expected a JSONL, JSON or Parquet file with {expected}") from None
     except (OSError, UnicodeDecodeError) as e:
         raise UsageError(f"data {file}: cannot be read as UTF-8 text ({e}); check the path") from e
+    array = text.lstrip().startswith("[")
     examples = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as e:
-            raise UsageError(f"data {file}, line {number}: not JSON ({e}); expected one object a line") from e
+    for number, row in _array(text, file) if array else _lines(text, file):
         if not isinstance(row, dict):
-            raise UsageError(f"data {file}, line {number}: a {type(row).__name__}; expected an object with named fields")
+            kind = "a list" if array or isinstance(row, list) else "a value"
+            raise UsageError(f"data {file}, line {number}: {kind} ({ascii(row)[:40]}); expected objects with named fields")
         examples.append(parse_row(row, f"data {file}, line {number}", fields))
     if not examples:
         raise UsageError(f"data {file}: empty; expected one JSON object a line")
     return examples
+
+
+def _lines(text: str, file: Path) -> Iterator[tuple[int, Any]]:
+    """(line, value) of every line that is not blank."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            value, end = _decoded(line, _next(line, 0), number, file)
+            _end(line, end, number, file)
+            yield number, value
+
+
+def _array(text: str, file: Path) -> Iterator[tuple[int, Any]]:
+    """(line, value) of every item of one array."""
+    at, number, counted = _next(text, text.index("[") + 1), 1, 0
+    while text[at : at + 1] != "]":
+        number, counted = number + text.count("\n", counted, at), at
+        value, end = _decoded(text, at, number, file)
+        yield number, value
+        at = _next(text, end)
+        if text[at : at + 1] == ",":
+            at = _next(text, at + 1)
+        elif text[at : at + 1] != "]":
+            number += text.count("\n", counted, at)
+            raise UsageError(f"data {file}, line {number}: not JSON (expected a comma or the array's end)")
+    _end(text, at + 1, number + text.count("\n", counted, at), file)
+
+
+def _next(text: str, at: int) -> int:
+    return _SPACE.match(text, at).end()  # type: ignore[union-attr]
+
+
+def _end(text: str, at: int, number: int, file: Path) -> None:
+    if text[at:].strip():
+        raise UsageError(
+            f"data {file}, line {number}: not JSON (something behind its end); expected one object a line, or one array"
+        )
+
+
+def _decoded(text: str, at: int, number: int, file: Path) -> tuple[Any, int]:
+    """The value that begins at a place, and where it ends."""
+    try:
+        return _DECODER.raw_decode(text, at)
+    except json.JSONDecodeError as e:
+        number += text.count("\n", at, e.pos)
+        hint = "write a backslash twice: \\\\frac" if "escape" in e.msg else "expected one object a line, or one array"
+        raise UsageError(f"data {file}, line {number}: not JSON ({e.msg}, column {e.colno}); {hint}") from e
+    except RecursionError as e:
+        raise UsageError(f"data {file}, line {number}: not JSON that can be read (nested too deeply)") from e

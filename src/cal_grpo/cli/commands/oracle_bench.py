@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from cal_grpo.oracles import CALOracle
-    from cal_grpo.oracles.bench import Judged, Labelled
+    from cal_grpo.oracles.bench import BenchResult, Labelled
 
 EXAMPLES = """
 [bold]Examples[/bold]
@@ -64,7 +64,7 @@ def bench_command(
 
     from cal_grpo.alignment import Aligner
     from cal_grpo.oracles import CALOracle
-    from cal_grpo.oracles.bench import judge, read_labelled, report, tokenizer_of
+    from cal_grpo.oracles.bench import bench_figures, read_labelled, run_bench, tokenizer_of
     from cal_grpo.oracles.several import is_composite
 
     rows = read_labelled(data, limit, half)
@@ -72,7 +72,7 @@ def bench_command(
     settings: dict[str, Any] = {"model": model, "base_url": base_url, "few_shot": few_shot, "timeout_s": timeout}
     settings |= {"style": style, "concurrency": concurrency, "max_usd": max_usd, "cache": cache}
     with CALOracle(oracle, **settings) as asked, _progress(asked, rows) as advance:
-        judged = judge(
+        results = run_bench(
             rows,
             asked,
             Aligner(tokens, max_span_tokens),
@@ -82,13 +82,13 @@ def bench_command(
             on_done=advance,
         )
         name = " ".join(filter(None, [oracle if is_composite(oracle) else asked.name, asked.model]))
-        figures = report(judged) | ({"shares": shares} if (shares := asked.shares) else {})
+        figures = bench_figures(results) | ({"shares": shares} if (shares := asked.shares) else {})
     if as_json:
         typer.echo(json.dumps({"oracle": name, "data": data.name, "half": half, "min_confidence": min_confidence} | figures))
         return
     console = Console()
     console.print(_table(figures, name, data.name + (f", {half} half" if half else "")))
-    misses = [j for j in judged if j.off_by][:show]
+    misses = [j for j in results if j.off_by][:show]
     for number, miss in enumerate(misses, 1):
         console.print(_miss(miss, number, marked=not console.is_terminal), soft_wrap=True)
 
@@ -193,12 +193,12 @@ def _interval(rate: dict[str, float | None]) -> str:
     return f"{rate['value']:6.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]"
 
 
-def _miss(judged: "Judged", number: int, marked: bool) -> "Text":
+def _miss(result: "BenchResult", number: int, marked: bool) -> "Text":
     """One miss; ``marked`` puts the label between ⟨⟩ and the blame between ⟦⟧, for where there are no colours."""
     from rich.text import Text
 
-    row, verdict = judged.row, judged.verdict
-    off = judged.off_by or 0
+    row, verdict = result.row, result.verdict
+    off = result.off_by or 0
     where = f"{abs(off)} step{'s' if abs(off) > 1 else ''} too {'late' if off > 0 else 'early'}"
     text = Text.assemble((f"\nmiss {number}: {where}", "bold"), _sureness(verdict.confidence))
     text.append(f"\n{printable(verdict.critique)}\n", style="italic")
@@ -207,11 +207,11 @@ def _miss(judged: "Judged", number: int, marked: bool) -> "Text":
     if not marked:
         response = Text(printable(row.query.response))
         response.stylize("on green4", *label)
-        if judged.span:
-            response.stylize("bold on red3", *judged.span)
+        if result.span:
+            response.stylize("bold on red3", *result.span)
         text.append_text(response)
         return text.append("\n(green: people's label, red: the oracle's blame)\n", style="dim")
-    signs = [(label[0], "⟨"), (label[1], "⟩")] + ([(judged.span[0], "⟦"), (judged.span[1], "⟧")] if judged.span else [])
+    signs = [(label[0], "⟨"), (label[1], "⟩")] + ([(result.span[0], "⟦"), (result.span[1], "⟧")] if result.span else [])
     shown = row.query.response
     for position, sign in sorted(signs, reverse=True):
         shown = shown[:position] + sign + shown[position:]

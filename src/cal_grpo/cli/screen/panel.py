@@ -140,7 +140,7 @@ class Panel(Watcher):
 def _training(config: TrainConfig) -> Text:
     return Text.assemble(
         ("CAL-GRPO ", "bold"), f"{config.model_id} on {config.task}, credit ",
-        (config.credit if config.use_cal else "grpo (plain)", "bold cyan"), f", seed {config.seed}",
+        (config.method, "bold cyan"), f", seed {config.seed}",
     )  # fmt: skip
 
 

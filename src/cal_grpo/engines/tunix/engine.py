@@ -11,10 +11,11 @@ import jax
 import jax.monitoring
 
 from cal_grpo.config import EMBEDDED, TrainConfig
-from cal_grpo.engines import Answers, Engine, OnCredit, OnMetrics, UpdateTally
+from cal_grpo.credit import Formula
+from cal_grpo.engines import Answers, Engine, OnCredit, OnMetrics, Parts, UpdateTally
 from cal_grpo.engines.tunix.models import load_policy, make_mesh, save_adapter, save_policy, with_lora
 from cal_grpo.engines.tunix.restore import newest_checkpoint
-from cal_grpo.engines.tunix.rollouts import answers, batches, fitting, rollout_of
+from cal_grpo.engines.tunix.rollouts import answers, batches, fitting, prompts_of, rollout_of
 from cal_grpo.engines.tunix.training import (
     CALGRPOConfig,
     CALGRPOLearner,
@@ -23,10 +24,8 @@ from cal_grpo.engines.tunix.training import (
     emit_before_checkpoints,
     rollout_settings,
 )
-from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import Credited
 from cal_grpo.policies import resolve_model
-from cal_grpo.tasks import TaskData
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # Tunix draws a bar of its own, which would tear ours
 
@@ -34,15 +33,16 @@ os.environ.setdefault("TQDM_DISABLE", "1")  # Tunix draws a bar of its own, whic
 class TunixEngine(Engine):
     """The contract on Tunix: the policy on a mesh, its questions as prompts, and the learner once it has been started."""
 
-    def __init__(self, config: TrainConfig, task: TaskData, oracle: CALOracle | None) -> None:
-        self._config, self._oracle = config, oracle
+    def __init__(self, config: TrainConfig, parts: Parts) -> None:
+        self._config, self._parts, task = config, parts, parts.task
         self._mesh = make_mesh(config.mesh.fsdp, config.mesh.tp)
         self._policy = load_policy(resolve_model(config.model_id), self._mesh, remat=config.remat)
         if config.lora.rank:
             self._policy = with_lora(self._policy, config.lora, config.seed, self._mesh)
         limit, tokenizer = config.rollout.max_prompt_tokens or task.prompt_tokens, self._policy.tokenizer
-        self._training, skipped = fitting(task.train, tokenizer, limit, "training")
-        self._asked, skipped_eval = fitting(task.eval, tokenizer, limit, "held-out")
+        prompt_of = prompts_of(task, tokenizer, config.chat.template_arguments)
+        self._training, skipped = fitting(task.train, tokenizer, limit, "training", prompt_of)
+        self._asked, skipped_eval = fitting(task.eval, tokenizer, limit, "held-out", prompt_of)
         self.held_out = [example for _, example in self._asked]
         self.skipped = {"training": skipped, "held-out": skipped_eval}
         self.compile_s = 0.0
@@ -54,8 +54,8 @@ class TunixEngine(Engine):
         jax.monitoring.register_event_duration_secs_listener(self._on_duration)
 
     @classmethod
-    def open(cls, config: TrainConfig, task: TaskData, oracle: CALOracle | None) -> Self:
-        return cls(config, task, oracle)
+    def open(cls, config: TrainConfig, parts: Parts) -> Self:
+        return cls(config, parts)
 
     @staticmethod
     def find_checkpoint(run_dir: Path, tell: Callable[[str], None]) -> int:
@@ -69,7 +69,14 @@ class TunixEngine(Engine):
     def start(self, run_dir: Path, on_credit: OnCredit, on_metrics: OnMetrics) -> None:
         self._rows, self._on_credit = RowBackend(on_metrics), on_credit
         cluster = build_cluster(self._config, self._policy, self._mesh, run_dir, self._rows)
-        self._learner = CALGRPOLearner(cluster, algorithm(self._config), oracle=self._oracle, on_credit=self._credited)
+        self._learner = CALGRPOLearner(
+            cluster,
+            algorithm(self._config, self._parts.credit),
+            list(self._parts.reward_fns) or None,
+            oracle=self._parts.oracle,
+            grade=self._parts.task.grade,
+            on_credit=self._credited,
+        )
         # The last checkpoint of a run that was stopped does not say its global step (tunix 0.1.7, sft/peft_trainer.py,
         # _save_last_checkpoint); noise and metrics are keyed by it. Here each global step is one update.
         cluster.global_steps = cluster.actor_trainer.train_steps
@@ -79,7 +86,10 @@ class TunixEngine(Engine):
         settings = rollout_settings(self._config, self._policy)
         rollout = rollout_of(self._policy, settings) if self._learner is None else self._learner.rl_cluster.rollout
         batch_size, seed = self._config.eval.batch_size, self._config.seed
-        return answers(rollout, self._mesh, settings, self._asked, batch_size, samples=samples, seed=seed, on_done=on_done)
+        return answers(
+            rollout, self._mesh, settings, self._asked, batch_size,
+            grade=self._parts.task.grade, samples=samples, seed=seed, on_done=on_done,
+        )  # fmt: skip
 
     def learn(self, should_stop: Callable[[], bool]) -> int:
         learner = self._started()
@@ -133,18 +143,22 @@ def _ignore(*_: Any) -> None:
     """Nobody listens."""
 
 
-def algorithm(config: TrainConfig) -> CALGRPOConfig:
+def algorithm(config: TrainConfig, credit: Formula) -> CALGRPOConfig:
     """The algorithm's part of a run's config."""
     return CALGRPOConfig(
         num_generations=config.num_generations,
         beta=config.beta,
         epsilon=config.epsilon,
         use_cal=config.use_cal,
-        credit=config.credit,
+        credit=credit,
         negative_reward=config.negative_reward,
         prefix_reward=config.prefix_reward,
+        prefix_share=config.prefix_share,
+        mask_probability=config.mask_probability,
         on_miss=config.on_miss,
         on_failure=config.on_failure,
+        on_truncated=config.on_truncated,
+        train_end_token=config.train_end_token,
         max_span_tokens=config.max_span_tokens,
         on_ambiguous=config.on_ambiguous,
         seed=config.seed,

@@ -1,14 +1,14 @@
 """How good is an oracle, beside the labels of people?"""
 
-from cal_grpo.oracles.bench.asking import judge, tokenizer_of
+from cal_grpo.oracles.bench.bench_figures import BenchResult, bench_figures
 from cal_grpo.oracles.bench.labelled import Labelled, read_labelled
-from cal_grpo.oracles.bench.scores import Judged, report
+from cal_grpo.oracles.bench.run_bench import run_bench, tokenizer_of
 
 __all__ = [
-    "Judged",
+    "BenchResult",
     "Labelled",
-    "judge",
+    "bench_figures",
     "read_labelled",
-    "report",
+    "run_bench",
     "tokenizer_of",
 ]

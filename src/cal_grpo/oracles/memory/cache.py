@@ -1,119 +1,40 @@
 """Verdicts on disk: paid for once, kept for every later run.
 
-One SQLite file in WAL mode, shared by any number of processes. A row is addressed by its content: the oracle's identity
-(name, model, prompt, few-shot examples, sampling) and the query's texts.
+A row is addressed by its content: the oracle's identity (name, model, prompt, few-shot examples, sampling) and the query's
+texts; of a vote's critiques from the second on their number, too.
 """
 
-import contextlib
+import asyncio
 import json
-import os
-import sqlite3
-import sys
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TypeVar
 
-from cal_grpo.errors import UsageError
+from cal_grpo.oracles.memory.cache_file import CacheFile
+from cal_grpo.oracles.memory.memory import Question
 from cal_grpo.oracles.memory.records import digest, read_verdict, verdict_record
 from cal_grpo.oracles.types import Query, Verdict
 
-_APPLICATION_ID = 0x43414C47  # "CALG"
-_VERSION = 1
-_BUSY_S = 5.0  # wait for another process's lock
-_REST_S = 60.0  # before a cache that could not be used is tried again
-_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_SCHEMA = """
-create table if not exists oracles (oracle text primary key, identity text not null);
-create table if not exists verdicts (
-    oracle text not null, request text not null, question text not null, reference text not null, response text not null,
-    verdict text not null, stored_at text not null, primary key (oracle, request)
-);
-"""
-_Row = tuple[str, str, str, str, str, str, str]
-_T = TypeVar("_T")
-
-
-def default_cache() -> Path:
-    """The user's own cache file, where the operating system keeps caches."""
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "cal-grpo" / "verdicts.db"
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a cache, creating it where there is none.
-
-    Raises:
-        UsageError: the file is another program's database, or a later version's cache.
-        sqlite3.DatabaseError: it is corrupt, locked or cannot be opened.
-    """
-    connection = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False, isolation_level=None)
-    try:
-        connection.execute("begin immediate")  # one process at a time looks and creates
-        application = connection.execute("pragma application_id").fetchone()[0]
-        version = connection.execute("pragma user_version").fetchone()[0]
-        if connection.execute("select count(*) from sqlite_master").fetchone() == (0,):
-            for statement in _SCHEMA.split(";"):
-                connection.execute(statement)
-            connection.execute(f"pragma application_id = {_APPLICATION_ID}")
-            connection.execute(f"pragma user_version = {_VERSION}")
-        elif application != _APPLICATION_ID:
-            raise UsageError(f"cache {path} is another program's database; name another file")
-        elif version > _VERSION:
-            raise UsageError(
-                f"cache {path} has version {version}, this program knows {_VERSION}; update it or name another file"
-            )
-        connection.execute("commit")
-        if connection.execute("pragma journal_mode").fetchone() != ("wal",):
-            connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = full")  # a verdict costs more than an fsync
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
 
 class VerdictCache:
-    """One oracle's view of a cache file; safe from any thread.
-
-    A cache that is corrupt is renamed and a new one begun; one that cannot be used (locked, read-only, disk full) is
-    tried again every minute, and what was to be stored meanwhile is stored then. Either is told once and nothing is
-    deleted; no method fails for it.
+    """One oracle's verdicts in a cache file; safe from any thread.
 
     Args:
-        path: the file; its folder is created.
+        file: where they are; other oracles' may be there too.
         identity: see ``Oracle``.
-        tell: hears, in one line, when the cache is set aside.
-
-    Raises:
-        UsageError: the file is another program's database, or a later version's cache.
+        critique: which of the answers that the oracle draws to one query, from 0.
     """
 
-    def __init__(self, path: Path, identity: Mapping[str, str], tell: Callable[[str], None]) -> None:
-        self.path = path
+    def __init__(self, file: CacheFile, identity: Mapping[str, str], critique: int = 0) -> None:
+        self._file, self._critique = file, critique
         self._identity = json.dumps(dict(identity), sort_keys=True)
         self._oracle = digest(dict(identity))
-        self._tell = tell
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._resume_at, self._told = 0.0, False
-        self._unsaved: list[_Row] = []
-        self._try(lambda connection: None)
 
     def get(self, request: str) -> Verdict | None:
         """The verdict on a request's digest, if there is one that can be read."""
-        question = "select verdict from verdicts where oracle = ? and request = ?"
-        row = self._try(lambda connection: connection.execute(question, (self._oracle, request)).fetchone())
+        found = self._file.find(self._oracle, self._address(request))
         try:
-            return None if row is None else read_verdict(json.loads(row[0]))
-        except ValueError:
+            return None if found is None else read_verdict(json.loads(found))
+        except (ValueError, RecursionError):
             return None  # as good as not there: it is asked for again, and replaced
 
     def put(self, request: str, query: Query, verdict: Verdict) -> None:
@@ -124,62 +45,19 @@ class VerdictCache:
         """
         if verdict.tag.is_failure:
             raise ValueError(f"a failure is never stored; got tag {verdict.tag!s}")
-        texts = [text.encode("utf-8", "replace").decode() for text in (query.question, query.reference, query.response)]
+        question, reference, response = (
+            text.encode("utf-8", "replace").decode() for text in (query.question, query.reference, query.response)
+        )
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        row = (self._oracle, request, *texts, json.dumps(verdict_record(verdict)), now)
-        with self._lock:
-            self._unsaved.append(row)  # type: ignore[arg-type]
-        self._try(self._save)
+        record = json.dumps(verdict_record(verdict))
+        row = (self._oracle, self._address(request), question, reference, response, record, now)
+        self._file.store(self._identity, row)
 
-    def close(self) -> None:
-        """Store what could not be stored before, if that is possible now, and close the file."""
-        if self._unsaved:
-            self._resume_at = 0.0
-            self._try(self._save)
-        with self._lock, contextlib.suppress(sqlite3.Error):
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
+    async def recall(self, question: Question) -> Verdict | None:
+        return await asyncio.to_thread(self.get, question.request)
 
-    def _save(self, connection: sqlite3.Connection) -> None:
-        with connection:
-            connection.execute("begin immediate")
-            connection.execute("insert or ignore into oracles values (?, ?)", (self._oracle, self._identity))
-            connection.executemany("insert or replace into verdicts values (?, ?, ?, ?, ?, ?, ?)", self._unsaved)
-        self._unsaved.clear()
+    async def keep(self, question: Question, verdict: Verdict) -> None:
+        await asyncio.to_thread(self.put, question.request, question.query, verdict)
 
-    def _try(self, action: Callable[[sqlite3.Connection], _T]) -> _T | None:
-        """The action's result, or None where the cache is set aside."""
-        with self._lock:
-            for _ in range(2):  # a second time on a new file, where the old one is corrupt
-                if time.monotonic() < self._resume_at:
-                    return None
-                try:
-                    if self._connection is None:
-                        self.path.parent.mkdir(parents=True, exist_ok=True)
-                        self._connection = connect(self.path)
-                    result = action(self._connection)
-                    self._told = False
-                    return result
-                except (sqlite3.Error, OSError) as e:
-                    self._set_aside(e)
-            return None
-
-    def _set_aside(self, error: Exception) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            if self._connection is not None:
-                self._connection.close()
-        self._connection = None
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _CORRUPT:
-            kept = self.path.with_name(f"{self.path.name}.corrupt-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}")
-            with contextlib.suppress(OSError):
-                for suffix in ("-wal", "-shm", ""):
-                    if (part := self.path.with_name(self.path.name + suffix)).exists():
-                        part.rename(f"{kept}{suffix}")
-                self._tell(f"cache {self.path} is corrupt ({error}); it is kept as {kept.name}, and a new one is begun")
-                return
-        self._resume_at = time.monotonic() + _REST_S
-        if not self._told:
-            self._told = True
-            self._tell(f"cache {self.path} cannot be used ({error}); going on without it, trying again every {_REST_S:.0f} s")
+    def _address(self, request: str) -> str:
+        return digest([request, self._critique]) if self._critique else request

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cal_grpo.errors import UsageError
-from cal_grpo.oracles.memory.cache import connect
+from cal_grpo.oracles.memory.cache_file import connect
 
 _TOTALS = """
 select o.identity, count(*), sum(json_extract(v.verdict, '$.tag') = 'found'), sum(json_extract(v.verdict, '$.calls')),

@@ -1,35 +1,47 @@
-"""One question's way to its verdict: shared, cached, within limits and budget, retried, logged.
+"""One question's way to its verdict: given again, known, in flight, or asked; within limits and budget; logged.
 
-Everything here runs on one event loop, so nothing needs a lock. ``Limits``, ``Budget`` and ``Breaker`` are plain objects
-that say whether a call may start and are told how it ended.
+What costs something is an oracle's call, so calls are counted, paced, bounded, retried and cached at the leaves: the oracles
+that a cascade or vote asks in the end. Everything here runs on one event loop, so nothing needs a lock.
 """
 
-import asyncio
-import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
-from cal_grpo.oracles.memory import JudgeLog, Recall, Replay, VerdictCache, request_digest
+from cal_grpo.oracles.memory import (
+    CacheFile,
+    JudgeLog,
+    Memories,
+    Memory,
+    Question,
+    Recent,
+    Replay,
+    Resumed,
+    VerdictCache,
+    request_digest,
+)
+from cal_grpo.oracles.protocol import Oracle, ask, name_of
+from cal_grpo.oracles.requests.allowance import Allowance
 from cal_grpo.oracles.requests.breaker import Breaker
-from cal_grpo.oracles.requests.budget import Budget
-from cal_grpo.oracles.requests.limits import Limits
-from cal_grpo.oracles.requests.retry import PATIENCE_S, Retry
-from cal_grpo.oracles.types import Oracle, Query, Tag, Usage, Verdict
-
-_NOT_ASKED = (Tag.OVER_BUDGET, Tag.CIRCUIT_OPEN)
-_LONGEST_NAP_S = 1.0  # whoever waits for a pace looks up at times: the breaker may have opened, the budget be spent
+from cal_grpo.oracles.requests.caller import Caller
+from cal_grpo.oracles.requests.leaf import Leaf
+from cal_grpo.oracles.requests.once import Once
+from cal_grpo.oracles.requests.retry import Retry
+from cal_grpo.oracles.several import over_leaves
+from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
 
 class OracleClient:
-    """Asks one oracle as a training loop needs it asked.
+    """Asks an oracle as a training loop needs it asked.
 
     Args:
-        oracle: who is asked.
-        metered: whether the usage in its verdicts counts its calls; if not, each question asked of it is one.
-        concurrency: calls in flight at most.
-        retry, limits, budget, breaker: see there.
+        oracle: who is asked; may be made of others.
+        allowance: what all its calls share.
+        retry: when a call is made again.
+        breaker: makes one for each oracle that calls, so that a dead judge stops no other.
         cache: None keeps verdicts in memory only.
+        replay: answers in the oracle's place.
         tell: hears, in one line and once, what a person should know.
     """
 
@@ -37,172 +49,99 @@ class OracleClient:
         self,
         oracle: Oracle,
         *,
-        metered: bool,
-        concurrency: int,
+        allowance: Allowance,
         retry: Retry,
-        limits: Limits,
-        budget: Budget,
-        breaker: Breaker,
-        cache: VerdictCache | None,
+        breaker: Callable[[], Breaker],
+        cache: CacheFile | None,
+        replay: Replay | None,
         tell: Callable[[str], None],
     ) -> None:
-        self._oracle, self._metered, self._concurrency = oracle, metered, concurrency
-        self._retry, self._limits, self._breaker = retry, limits, breaker
-        self._cache, self._tell = cache, tell
-        self._slots = asyncio.Semaphore(concurrency)
-        self._asked: dict[str, asyncio.Task[Verdict]] = {}
-        self.budget = budget
-        self.log: JudgeLog | None = None
-        self.recall: Recall | None = None
-        self.on_spent: Callable[[str], None] | None = None
+        self._oracle, self._retry, self._breaker, self._tell = oracle, retry, breaker, tell
+        self._cache, self._replay = cache, replay
+        self.allowance, self.log = allowance, JudgeLog(tell)
         self.outcomes: Counter[str] = Counter()
-        self.cached = self.retried = 0
-        self._spent_told = False
+        self._recent = Recent()
+        self._resumed = Resumed(self._recent)
+        self._callers: dict[int, Caller] = {}
+        self._leaves: dict[tuple[int, int], Leaf] = {}
+        self._whole = over_leaves(oracle, self._leaf)
+        if not isinstance(self._whole, Leaf) and self._leaves:
+            self._whole = _Whole(self._whole, Memories(self._recent), self.log)
 
     async def answer(self, query: Query) -> Verdict:
         """The verdict on a query. The same query is asked once, also while it is in flight; a failure is not kept."""
-        request = request_digest(query)
-        task = self._asked.get(request)
-        if task is None or _useless(task):
-            task = self._asked[request] = asyncio.ensure_future(self._find(request, query))
-            verdict = await asyncio.shield(task)
-        else:
-            verdict = replace(await asyncio.shield(task), cached=True)
-            self._write(request, verdict, attempt=0)
+        question = Question("", request_digest(query), query)
+        verdict = await self._resumed.recall(question)  # it has its line
+        if verdict is None and self._replay is not None:
+            verdict = await self._replay.recall(question)
+            self._write(question, verdict)
+        if verdict is None:
+            verdict = await ask(self._whole, query)
+            if not isinstance(self._whole, Once):
+                self._write(question, verdict)
+        elif verdict.tag is Tag.OVER_BUDGET:
+            self.allowance.tell_spent(verdict.detail)
         self.outcomes[str(verdict.tag)] += 1
-        self.cached += verdict.cached
         return verdict
 
-    def repeat(self, query: Query, replay: Replay) -> Verdict:
-        """The answer that an earlier run was given."""
-        verdict = self._given(replay.answer(query))
-        self._write(request_digest(query), verdict, attempt=0)
-        return verdict
+    def resume(self, log: Path, settled: int) -> None:
+        """Go on as the run that wrote a judge log, see ``CALOracle.resume``."""
+        self._resumed.read(log, settled)
+        self.allowance.budget.spent, self.allowance.retried = self._resumed.spent, self._resumed.retried
+        if self._replay is not None:
+            self._replay.skip(self._resumed.answered)
 
-    def recalled(self, query: Query) -> Verdict | None:
-        """The answer that this run was given before it was stopped, if it is to be given again. It has its line."""
-        verdict = None if self.recall is None else self.recall.again(request_digest(query))
-        return None if verdict is None else self._given(verdict)
-
-    def _given(self, verdict: Verdict) -> Verdict:
-        self.outcomes[str(verdict.tag)] += 1
-        self.cached += verdict.cached
-        if verdict.tag is Tag.OVER_BUDGET:
-            self._tell_of_budget(verdict.detail)
-        return verdict
-
-    async def _find(self, request: str, query: Query) -> Verdict:
-        if self.recall is not None and (known := self.recall.known(request)) is not None:
-            self._write(request, known, attempt=0)
-            return known
-        if self._cache is not None:
-            known = await asyncio.to_thread(self._cache.get, request)
-            if known is not None:
-                self._write(request, known, attempt=0)
-                return known
-        verdict, usage = await self._ask(request, query)
-        return replace(verdict, usage=usage)
-
-    async def _ask(self, request: str, query: Query) -> tuple[Verdict, Usage]:
-        """The last attempt's outcome, and the usage of all."""
-        usage, attempt = Usage(), 0
-        while True:
-            verdict = await self._call(request, query, usage)
-            attempt += verdict.tag not in _NOT_ASKED
-            usage += verdict.usage
-            pause_s = self._retry.pause_s(verdict, attempt)
-            if pause_s is None or self._refusal() is not None:
-                break
-            self._write(request, verdict, attempt, final=False)
-            self.retried += 1
-            await asyncio.sleep(pause_s)
-        if attempt and self._breaker.finish(verdict.tag.is_failure, time.monotonic()):
-            self._tell_of_breaker(verdict)
-        self._write(request, verdict, attempt)
-        return verdict, usage
-
-    async def _call(self, request: str, query: Query, before: Usage) -> Verdict:
-        """One call. A verdict is on disk before it is used, and before the call makes room for another.
-
-        Args:
-            request, query: what is asked.
-            before: the usage of earlier attempts.
-        """
-        async with self._slots:
-            while True:
-                if (refusal := self._refusal()) is not None:
-                    return refusal
-                wait_s = self._limits.wait_s(time.monotonic())
-                if wait_s <= 0:
-                    break
-                await asyncio.sleep(min(wait_s, _LONGEST_NAP_S))
-            started = time.monotonic()
-            expected_tokens = self._limits.start(started)
-            self._breaker.start(started)
-            self.budget.start()
-            verdict: Verdict | None = None
-            try:
-                verdict = await self._oracle.locate(query)
-                if not self._metered and not verdict.usage.calls:
-                    verdict = replace(verdict, usage=replace(verdict.usage, calls=1))
-            finally:
-                self.budget.finish(Usage(calls=1) if verdict is None else verdict.usage)
-                if verdict is None:  # the oracle's own bug, or the end of the run
-                    self._breaker.finish(True, time.monotonic())
-            self._limits.finish(verdict, expected_tokens, started, time.monotonic())
-            if self._cache is not None and not verdict.tag.is_failure:
-                await asyncio.to_thread(self._cache.put, request, query, replace(verdict, usage=before + verdict.usage))
-            return verdict
-
-    def _refusal(self) -> Verdict | None:
-        """Why no call may be made now, as a verdict that cost nothing."""
-        if (limit := self.budget.reached()) is not None:
-            self._tell_of_budget(f"{limit} is reached")
-            return Verdict(Tag.OVER_BUDGET, detail=f"{limit} is reached")
-        now = time.monotonic()
-        if not self._breaker.allows(now):
-            return Verdict(Tag.CIRCUIT_OPEN, detail=f"the last {self._breaker.failures} questions or more failed")
-        if (rest_s := self._limits.blocked_s(now)) > PATIENCE_S:
-            return Verdict(Tag.CIRCUIT_OPEN, detail=f"the server asked to be left alone for {rest_s:.0f} s")
-        return None
-
-    def _tell_of_budget(self, detail: str) -> None:
-        if self._spent_told:
-            return
-        self._spent_told = True
-        self._tell(f"the oracle's budget is spent: {detail}")
-        if self.on_spent is not None:
-            self.on_spent(detail)
-
-    def _tell_of_breaker(self, verdict: Verdict) -> None:
-        if self._breaker.is_open:
-            self._tell(
-                f"the oracle failed {self._breaker.failures} times in a row, last with {verdict.tag} ({verdict.detail}); "
-                f"not asked now, tried again every {self._breaker.pause_s:g} s"
+    def _leaf(self, oracle: Oracle, place: str, critique: int) -> Oracle:
+        """A leaf as its questions meet it; the same critique of the same oracle is one, wherever it stands."""
+        if getattr(oracle, "free", False):
+            return oracle  # there is nothing to count, to spare or to keep
+        if (id(oracle), critique) not in self._leaves:
+            memories: list[Memory] = [self._resumed, self._recent] if place else [self._recent]
+            if self._cache is not None and (identity := getattr(oracle, "identity", None)) is not None:
+                memories.append(VerdictCache(self._cache, identity, critique))
+            self._leaves[id(oracle), critique] = Leaf(
+                name_of(oracle), place, Memories(*memories), self._caller(oracle, place), _identity(oracle), self.log
             )
-        else:
-            self._tell("the oracle answers again")
+        return self._leaves[id(oracle), critique]
 
-    def _write(self, request: str, verdict: Verdict, attempt: int, final: bool = True) -> None:
-        if self.log is not None:
-            # What was paid before is not paid again: the lines of a log add up to its costs.
-            self.log.write(request, replace(verdict, usage=Usage()) if verdict.cached else verdict, attempt, final)
+    def _caller(self, oracle: Oracle, place: str) -> Caller:
+        if id(oracle) not in self._callers:
+            label = f"the oracle {name_of(oracle)!r} ({place})" if place else "the oracle"
+            self._callers[id(oracle)] = Caller(oracle, label, self.allowance, self._retry, self._breaker(), self._tell)
+        return self._callers[id(oracle)]
+
+    def _write(self, question: Question, verdict: Verdict) -> None:
+        self.log.write(question.request, _identity(self._oracle), verdict, 0, final=True)
 
     async def aclose(self) -> None:
-        """Cancel what is in flight, close the oracle's connections and the files. Verdicts stay in memory."""
-        tasks = [task for task in self._asked.values() if not task.done()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._slots = asyncio.Semaphore(self._concurrency)  # a semaphore belongs to the loop that waited for it
+        """Close the oracle's connections and the files. Verdicts stay in memory."""
+        self.allowance.renew()
+        for caller in self._callers.values():
+            caller.renew()
         aclose = getattr(self._oracle, "aclose", None)
         if aclose is not None:
             await aclose()
         if self._cache is not None:
             self._cache.close()
-        if self.log is not None:
-            self.log.close()
+        self.log.close()
 
 
-def _useless(task: asyncio.Task[Verdict]) -> bool:
-    return task.done() and (task.cancelled() or task.exception() is not None or task.result().tag.is_failure)
+class _Whole(Once):
+    """A cascade or vote with leaves that cost something. Their calls have their lines; its own show the answers."""
+
+    def __init__(self, oracle: Oracle, memories: Memories, log: JudgeLog) -> None:
+        super().__init__(name_of(oracle), "", memories)
+        self._oracle, self._log = oracle, log
+
+    async def find(self, question: Question) -> Verdict:
+        verdict = await ask(self._oracle, question.query)
+        await self.memories.keep(question, verdict)
+        self.note_known(question, replace(verdict, usage=Usage()))
+        return verdict
+
+    def note_known(self, question: Question, verdict: Verdict) -> None:
+        self._log.write(question.request, _identity(self._oracle), verdict, 0, final=True)
+
+
+def _identity(oracle: Oracle) -> Mapping[str, str]:
+    return getattr(oracle, "identity", None) or {"oracle": name_of(oracle)}

@@ -1,5 +1,7 @@
 """How fast an oracle may be asked: at the user's limits, and at what the server's refusals teach."""
 
+from typing import Self
+
 from cal_grpo.oracles.requests.congestion import Congestion
 from cal_grpo.oracles.requests.pace import Pace
 from cal_grpo.oracles.types import Tag, Usage, Verdict
@@ -22,6 +24,12 @@ class Limits:
         self._tokens = Pace(tpm) if tpm else None
         self._congestion = Congestion()
         self._measured = Usage()
+
+    def beside(self) -> Self:
+        """Limits of another oracle: the same paces, used together; what its server's refusals teach is its own."""
+        other = type(self)()
+        other._requests, other._tokens = self._requests, self._tokens
+        return other
 
     def wait_s(self, now: float) -> float:
         """Seconds until a call may start; 0 or less: it may now."""

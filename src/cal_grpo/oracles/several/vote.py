@@ -3,17 +3,18 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from cal_grpo.alignment import Miss, find_quote
 from cal_grpo.errors import UsageError
-from cal_grpo.oracles.several.members import Members
-from cal_grpo.oracles.types import Oracle, Query, Tag, Usage, Verdict
+from cal_grpo.oracles.protocol import Oracle
+from cal_grpo.oracles.several.composite import Composite, together
+from cal_grpo.oracles.types import Query, Tag, Verdict
 
 Rule = Literal["majority", "intersection", "union"]
 
 
-class Vote:
+class Vote(Composite):
     """Asks several oracles, or one several times, at once, and blames what their quotes have in common.
 
     Args:
@@ -22,40 +23,38 @@ class Vote:
             any (``union``). Of several places the one with most votes is taken, of equals the first.
 
     A critique that finds no error, abstains or quotes what is not in the response counts against every place. A failed
-    call does not count; when fewer than half of the calls bring an answer, the first failure stands, and is tried again
-    without paying the others again. The confidence is the share of all critiques that are behind the place.
+    call does not count; when fewer than half of the calls bring an answer, the first failure stands. The confidence is
+    the share of all critiques that are behind the place.
 
     Raises:
-        UsageError: no oracle, or an unknown rule.
+        UsageError: no oracle, something that is none, or an unknown rule.
     """
 
     name = "vote"
-    metered = True
+    draws_again = True
 
     def __init__(self, oracles: Sequence[Oracle], rule: Rule = "majority") -> None:
-        if not oracles:
-            raise UsageError("vote got no oracles; expected at least one")
+        super().__init__(oracles)
         if rule not in get_args(Rule):
             raise UsageError(f"vote rule is {rule!r}; expected one of {', '.join(get_args(Rule))}")
-        self._members, self._rule = Members(oracles), rule
+        self._rule = rule
 
     async def locate(self, query: Query) -> Verdict:
-        size = len(self._members.oracles)
-        verdicts = await asyncio.gather(*(self._members.ask(i, query) for i in range(size)))
-        usage = sum((verdict.usage for verdict in verdicts), Usage())
-        slowest = max(verdict.usage.latency_s for verdict in verdicts)
-        usage = replace(usage, latency_s=slowest)  # they were asked at once
+        size = len(self.members)
+        verdicts = await asyncio.gather(*(self.ask(i, query) for i in range(size)))
         counted = [verdict for verdict in verdicts if not verdict.tag.is_failure]
         if 2 * len(counted) < size:
-            failure = next(verdict for verdict in verdicts if verdict.tag.is_failure)
-            return replace(failure, usage=usage)
-        self._members.settle(query)
-        spans = [(span, verdict) for verdict in counted if (span := _find(query.response, verdict)) is not None]
-        return replace(self._elect(query.response, spans, len(counted)), usage=usage)
+            elected = next(verdict for verdict in verdicts if verdict.tag.is_failure)
+        else:
+            spans = [(span, verdict) for verdict in counted if (span := _find(query.response, verdict)) is not None]
+            elected = self._elect(query.response, spans, len(counted))
+        told = together(verdicts, elected)
+        slowest = max(verdict.usage.latency_s for verdict in verdicts if told.cached or not verdict.cached)
+        return replace(told, usage=replace(told.usage, latency_s=slowest))  # they were asked at once
 
     def _elect(self, response: str, spans: Sequence[tuple[tuple[int, int], Verdict]], voters: int) -> Verdict:
         needed = {"majority": voters // 2 + 1, "intersection": voters, "union": 1}[self._rule]
-        size = len(self._members.oracles)
+        size = len(self.members)
         votes = [0] * len(response)
         for (start, end), _ in spans:
             for i in range(start, end):
@@ -74,19 +73,8 @@ class Vote:
     @property
     def identity(self) -> Mapping[str, str] | None:
         """What decides the answers; None when a member does not say."""
-        parts = self._members.identity()
+        parts = self.parts()
         return None if parts is None else {"oracle": f"{self.name} {self._rule}", "members": " + ".join(parts)}
-
-    @property
-    def free(self) -> bool:
-        return self._members.free
-
-    @property
-    def price(self) -> Any:
-        return self._members.price
-
-    async def aclose(self) -> None:
-        await self._members.aclose()
 
 
 def _find(response: str, verdict: Verdict) -> tuple[int, int] | None:

@@ -1,25 +1,43 @@
 """How the policy reads a question: its chat template, and no token that the template did not write."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jinja2
 import numpy as np
 
 from cal_grpo.errors import UsageError
 
 
-def render(question: str, tokenizer: Any) -> str:
-    """The question in the policy's chat template, ready for its answer.
+def render(question: str | Sequence[Mapping[str, str]], tokenizer: Any, arguments: Mapping[str, Any] | None = None) -> str:
+    """A question, or messages that end with one, in the policy's chat template, ready for the answer.
 
     Raises:
-        UsageError: the policy has no template.
+        UsageError: the policy has no template, or one that fails, leaves out the system message, or does not read an argument.
     """
     if not tokenizer.chat_template:
         raise UsageError(
             f"{tokenizer.name_or_path}: the tokenizer has no chat_template; choose a checkpoint with one (an instruct model), "
             "or add chat_template.jinja to the folder"
         )
-    messages = [{"role": "user", "content": question}]
-    return str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+    for name in arguments or ():
+        if name not in str(tokenizer.chat_template):
+            raise UsageError(
+                f"{tokenizer.name_or_path}: its chat template does not read {name!r}; correct chat.template_arguments"
+            )
+    messages = [{"role": "user", "content": question}] if isinstance(question, str) else list(question)
+    try:
+        prompt = str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, **(arguments or {})))
+    except (jinja2.TemplateError, TypeError, ValueError) as e:
+        reason = " ".join(str(e).split())
+        raise UsageError(
+            f"{tokenizer.name_or_path}: its chat template fails ({reason:.200}); correct the template, or chat.*"
+        ) from e
+    if messages[0]["role"] == "system" and messages[0]["content"].strip() not in prompt:
+        raise UsageError(
+            f"{tokenizer.name_or_path}: its chat template leaves the system message out; use chat.answer_format instead"
+        )
+    return prompt
 
 
 def prompt_ids(prompt: str, tokenizer: Any) -> list[int]:

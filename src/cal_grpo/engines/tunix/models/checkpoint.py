@@ -1,83 +1,30 @@
-"""A Hugging Face checkpoint folder, in and out.
+"""A Hugging Face checkpoint folder, read.
 
 Loading checks names, shapes and dtypes before Tunix sees them: its loader fails obscurely on mixed dtypes and, in one
-of its modes, leaves placeholders for missing tensors (tunix 0.1.7, models/safetensors_loader.py). Export is the exact
-inverse of the family's key map, driven by the list of tensors in the source folder, so what comes out has the same
-names, shapes and files' layout as what went in.
+of its modes, leaves placeholders for missing tensors (tunix 0.1.7, models/safetensors_loader.py).
 """
 
 import dataclasses
 import json
-import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from safetensors import safe_open
-from safetensors.numpy import save_file
 from tunix.models import safetensors_loader
 from tunix.utils.torch_utils import torch_key_to_jax_key
 
-from cal_grpo.config import LoraSection
 from cal_grpo.engines.tunix.models.chat import prompt_ids, render
-from cal_grpo.engines.tunix.models.families import Family, family_of
-from cal_grpo.engines.tunix.models.layout import Place, to_checkpoint
-from cal_grpo.engines.tunix.models.lora import adapter
+from cal_grpo.engines.tunix.models.families import family_of
 from cal_grpo.engines.tunix.models.mesh import check_mesh
+from cal_grpo.engines.tunix.models.policy import Policy, leaves
 from cal_grpo.engines.tunix.models.quirks import recompute_in_training_only
 from cal_grpo.errors import UsageError
 
 # Names that some exporters write beside the weights and that no model reads.
 _IGNORED_SUFFIXES = ("rotary_emb.inv_freq",)
-# Everything but weights travels unchanged from the source folder to the export.
-_WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*.gguf")
-
-
-@dataclass(frozen=True)
-class Policy:
-    """A loaded policy and what is needed to write it back.
-
-    Attributes:
-        model: Tunix's model, float32 parameters unless asked otherwise.
-        tokenizer: the folder's Hugging Face tokenizer.
-        folder: where it came from.
-        family: how names map.
-        shapes: checkpoint name to shape of every tensor of the model.
-        eos_ids: token ids that end a completion (``generation_config.json`` may list several).
-        lora: the adapters that ``model`` has, if it has any.
-        base: with adapters, the frozen model below them, sharing its buffers with ``model``.
-    """
-
-    model: Any
-    tokenizer: Any
-    folder: Path
-    family: Family
-    shapes: dict[str, tuple[int, ...]]
-    eos_ids: tuple[int, ...]
-    lora: LoraSection | None = None
-    base: Any = None
-
-    def reference(self) -> nnx.Module:
-        """The model as it is now, frozen: the one below the adapters, or a copy with its own buffers."""
-        if self.base is not None:
-            return self.base
-        graph, state = nnx.split(self.model)
-        return nnx.merge(graph, jax.tree.map(jnp.copy, state))
-
-    def arrays(self, model: Any = None) -> dict[str, np.ndarray]:
-        """Parameters by dotted path, float32, of ``model`` (default: the policy's own)."""
-        leaves = _leaves(nnx.state(self.model if model is None else model, nnx.Param).to_pure_dict())
-        return {path: np.asarray(leaf, dtype=np.float32) for path, leaf in leaves.items()}
-
-    def places(self) -> dict[str, Place]:
-        """Where each of the checkpoint's tensors lies in the model."""
-        mapping = self.family.key_mapping(self.model.config)
-        places = self.family.places(_leaves(nnx.state(self.model, nnx.Param).to_pure_dict()))
-        return {name: places[torch_key_to_jax_key(mapping, name)[0]] for name in self.shapes}
 
 
 def load_policy(folder: Path | str, mesh: jax.sharding.Mesh, dtype: Any = jnp.float32, remat: bool = False) -> Policy:
@@ -107,7 +54,7 @@ def load_policy(folder: Path | str, mesh: jax.sharding.Mesh, dtype: Any = jnp.fl
         config = dataclasses.replace(config, remat_config=module.RematConfig.DECODER)
     abstract = nnx.eval_shape(lambda: getattr(module, family.model_class)(config, rngs=nnx.Rngs(params=0)))
     check_mesh(mesh, abstract, str(folder))
-    expected = family.places(_leaves(nnx.state(abstract, nnx.Param).to_pure_dict()))
+    expected = family.places(leaves(nnx.state(abstract, nnx.Param).to_pure_dict()))
     shapes = _checked_shapes(folder, family.key_mapping(config), set(expected))
     model = safetensors_loader.load_and_create_model(
         file_dir=str(folder),
@@ -121,37 +68,6 @@ def load_policy(folder: Path | str, mesh: jax.sharding.Mesh, dtype: Any = jnp.fl
     eos_ids = _eos_ids(folder, hf, tokenizer)
     _pad_apart(tokenizer, eos_ids)
     return Policy(model, tokenizer, folder, family, shapes, eos_ids)
-
-
-def save_policy(policy: Policy, output: Path | str, model: Any = None, dtype: Any = np.float32) -> None:
-    """Write ``model`` (default: the policy's own) as a Hugging Face folder that loads back with the same logits.
-
-    Adapters are merged into the weights.
-    """
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
-    for file in policy.folder.iterdir() if policy.folder.resolve() != output.resolve() else ():
-        if file.is_file() and not any(file.match(pattern) for pattern in _WEIGHT_FILES):
-            shutil.copyfile(file, output / file.name)
-    arrays, places = policy.arrays(model), policy.places()
-    mapping = policy.family.key_mapping(policy.model.config)
-    tensors = {}
-    for name, shape in policy.shapes.items():
-        _, transform = torch_key_to_jax_key(mapping, name)
-        tensors[name] = to_checkpoint(places[name].of(arrays[places[name].path]), shape, transform)
-    if policy.lora is not None:
-        for name, (a, b) in adapter(arrays, places).items():
-            tensors[name] += policy.lora.scale * (b @ a)
-    tensors = {name: tensor.astype(dtype) for name, tensor in tensors.items()}
-    save_file(tensors, output / "model.safetensors", metadata={"format": "pt"})
-    config = _read_json(policy.folder / "config.json")
-    config.pop("torch_dtype", None)
-    config["dtype"] = np.dtype(dtype).name
-    (output / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-
-
-def _leaves(tree: Any) -> dict[str, Any]:
-    return {safetensors_loader.path_to_key(path).removesuffix(".value"): x for path, x in jax.tree.leaves_with_path(tree)}
 
 
 def _checked_shapes(folder: Path, mapping: dict[str, Any], expected: set[str]) -> dict[str, tuple[int, ...]]:

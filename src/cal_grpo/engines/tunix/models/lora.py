@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -21,13 +21,11 @@ from safetensors.numpy import save_file
 
 from cal_grpo.config import LoraSection
 from cal_grpo.engines.tunix.models.layout import Place, lora_pair
+from cal_grpo.engines.tunix.models.policy import Policy
 from cal_grpo.errors import UsageError
 
-if TYPE_CHECKING:
-    from cal_grpo.engines.tunix.models.checkpoint import Policy
 
-
-def with_lora(policy: "Policy", lora: LoraSection, seed: int, mesh: jax.sharding.Mesh) -> "Policy":
+def with_lora(policy: Policy, lora: LoraSection, seed: int, mesh: jax.sharding.Mesh) -> Policy:
     """The policy with untrained adapters (B is zero: it answers as before), its own model as ``base``.
 
     Raises:
@@ -88,7 +86,7 @@ def adapter(arrays: Mapping[str, np.ndarray], places: Mapping[str, Place]) -> di
     return {name: pair for name, pair in pairs.items() if pair is not None}
 
 
-def save_adapter(policy: "Policy", output: Path, base_name: str, model: Any = None) -> None:
+def save_adapter(policy: Policy, output: Path, base_name: str, model: Any = None) -> None:
     """The adapter alone, in the format of PEFT: ``adapter_config.json`` and ``adapter_model.safetensors``.
 
     Args:

@@ -11,8 +11,7 @@ from tunix.rl.rollout.vanilla_rollout import VanillaRollout
 
 from cal_grpo.engines import Answers
 from cal_grpo.engines.tunix.models import Policy, read_prompts_as_rendered
-from cal_grpo.grading import grade_answer
-from cal_grpo.tasks import Example
+from cal_grpo.tasks import Example, Grader, grade_by_answer, graded
 
 
 def rollout_of(policy: Policy, settings: RolloutConfig) -> VanillaRollout:
@@ -31,6 +30,7 @@ def answers(
     pairs: Sequence[tuple[str, Example]],
     batch_size: int,
     *,
+    grade: Grader = grade_by_answer,
     samples: int = 0,
     seed: int = 0,
     on_done: Callable[[int], None] | None = None,
@@ -43,6 +43,7 @@ def answers(
         settings: how answers are sampled; greedy ones take its lengths and stop tokens.
         pairs: the questions.
         batch_size: rows of one call.
+        grade: the task's grader.
         samples: sampled answers a question, beside the greedy one.
         seed: of the samples' noise. A call draws from the stream ``eval/SEED/QUESTION/CALL``, so the samples depend on
             the batch size too.
@@ -78,8 +79,8 @@ def answers(
         yield [
             Answers(
                 example,
-                (best[i], grade_answer(best[i], example.answer)),
-                [(text, grade_answer(text, example.answer)) for text in sampled[i * samples : (i + 1) * samples]],
+                (best[i], graded(grade, best[i], example)),
+                [(text, graded(grade, text, example)) for text in sampled[i * samples : (i + 1) * samples]],
             )
             for i, (_, example) in enumerate(chunk)
         ]

@@ -1,29 +1,45 @@
 """From a task's questions to batches of prompts that the policy can be asked."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from cal_grpo.engines.tunix.models import prompt_ids, render
 from cal_grpo.errors import UsageError
-from cal_grpo.tasks import Example
+from cal_grpo.tasks import Example, TaskData, messages_for
+
+
+def prompts_of(task: TaskData, tokenizer: Any, arguments: Mapping[str, Any]) -> Callable[[Example], str]:
+    """How a task's questions are shown to the policy; ``arguments`` go to its chat template."""
+    return lambda example: render(messages_for(example, task.system, task.answer_format), tokenizer, arguments)
 
 
 def fitting(
-    examples: Sequence[Example], tokenizer: Any, max_prompt_tokens: int, part: str
+    examples: Sequence[Example],
+    tokenizer: Any,
+    max_prompt_tokens: int,
+    part: str,
+    prompt_of: Callable[[Example], str] | None = None,
 ) -> tuple[list[tuple[str, Example]], int]:
     """(prompt, example) of every question whose prompt fits, and how many were skipped.
 
     A prompt over the limit is skipped whole: cutting it would cut inside the chat template.
+
+    Args:
+        examples: the questions.
+        tokenizer: the policy's.
+        max_prompt_tokens: the limit.
+        part: what they are for, for the message.
+        prompt_of: how a question is shown; see ``prompts_of``. By default, alone in the chat template.
 
     Raises:
         UsageError: none fits.
     """
     kept = []
     for example in examples:
-        prompt = render(example.question, tokenizer)
+        prompt = render(example.question, tokenizer) if prompt_of is None else prompt_of(example)
         if len(prompt_ids(prompt, tokenizer)) <= max_prompt_tokens:
             kept.append((prompt, example))
     if not kept and examples:
@@ -34,7 +50,8 @@ def fitting(
 
 
 def batches(pairs: Sequence[tuple[str, Example]], batch_size: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
-    """Endless batches with Tunix's columns: the data is reshuffled and repeated, pass after pass.
+    """Endless batches with Tunix's columns: the data is reshuffled and repeated, pass after pass. The column ``example`` holds
+    the objects themselves, for graders and rewards that need more than text.
 
     The order of pass ``p`` depends on ``(seed, p)`` alone.
     """
@@ -52,4 +69,5 @@ def batches(pairs: Sequence[tuple[str, Example]], batch_size: int, seed: int) ->
             "question": np.array([example.question for _, example in batch]),
             "answer": np.array([example.answer for _, example in batch]),
             "reference": np.array([example.reference for _, example in batch]),
+            "example": np.fromiter((example for _, example in batch), dtype=object, count=len(batch)),
         }

@@ -2,11 +2,12 @@
 
 import dataclasses
 import warnings
+from typing import get_args
 
 from tunix.rl.grpo.grpo_learner import GRPOConfig
 
 from cal_grpo.alignment import OnAmbiguous
-from cal_grpo.credit import Weights, formula
+from cal_grpo.credit import Compute, Formula, Weights, formula
 from cal_grpo.errors import UsageError
 from cal_grpo.pipeline import OnTrouble
 
@@ -16,13 +17,17 @@ class CALGRPOConfig(GRPOConfig):
     """GRPO's settings and CAL's.
 
     Attributes:
-        use_cal: False trains plain Tunix GRPO: same code path, same parameters bit for bit.
-        credit: name of the formula, see ``cal_grpo.credit.FORMULAS``.
+        use_cal: False is Tunix's own GRPO, bit for bit; nothing below applies to it but ``seed`` and the loss's modes.
+        credit: the formula: a name, ``module:name`` or a function, see ``cal_grpo.credit.formula``.
         negative_reward: advantage of a blamed token, < 0.
         prefix_reward: advantage of the tokens before the error, >= 0 (``prefix`` only).
-        on_miss: what a wrong row gets when no error was named or the quote cannot be mapped; None means ``grpo``, and
-            ``drop`` under ``sparse``.
+        prefix_share: share of these tokens that ``prefix_shortened`` and ``vppo`` pay.
+        mask_probability: ``probability_mask`` leaves out tokens that were at least this likely.
+        on_miss: what a wrong row gets when no error was named or the quote cannot be mapped: ``mean``, ``grpo``, ``drop`` or
+            ``raise``, see ``cal_grpo.pipeline.CreditPipeline``.
         on_failure: the same for a call that failed.
+        on_truncated: the same for an answer that was cut off, about which nobody is asked.
+        train_end_token: the token that ended an answer is trained too, with the last token's credit.
         max_span_tokens: a longer span is refused.
         on_ambiguous: a quote that occurs more than once and whose hint does not decide is its "first" occurrence, or a
             "miss".
@@ -37,11 +42,15 @@ class CALGRPOConfig(GRPOConfig):
     """
 
     use_cal: bool = True
-    credit: str = "prefix"
+    credit: str | Compute | Formula = "prefix"
     negative_reward: float = -1.0
     prefix_reward: float = 0.3
-    on_miss: OnTrouble | None = None
-    on_failure: OnTrouble | None = None
+    prefix_share: float = 0.5
+    mask_probability: float = 0.9
+    on_miss: OnTrouble = "mean"
+    on_failure: OnTrouble = "mean"
+    on_truncated: OnTrouble = "mean"
+    train_end_token: bool = True
     max_span_tokens: int = 64
     on_ambiguous: OnAmbiguous = "first"
     seed: int = 0
@@ -55,13 +64,10 @@ class CALGRPOConfig(GRPOConfig):
             )
         super().__post_init__()
         formula(self.credit)
-        try:
-            self.weights()
-        except ValueError as e:
-            raise UsageError(str(e)) from e
-        fallback: OnTrouble = "drop" if self.credit == "sparse" else "grpo"
-        self.on_miss = self._checked("on_miss", self.on_miss or fallback)
-        self.on_failure = self._checked("on_failure", self.on_failure or fallback)
+        self.weights()
+        for name in ("on_miss", "on_failure", "on_truncated"):
+            if getattr(self, name) not in get_args(OnTrouble):
+                raise UsageError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(get_args(OnTrouble))}")
         if self.use_cal and self.credit == "sparse" and self.beta == 0.0:
             warnings.warn(
                 "credit='sparse' only pushes down; with beta=0 nothing holds the policy and it collapses. "
@@ -71,10 +77,4 @@ class CALGRPOConfig(GRPOConfig):
 
     def weights(self) -> Weights:
         """The credit formula's numbers."""
-        return Weights(self.negative_reward, self.prefix_reward)
-
-    @staticmethod
-    def _checked(name: str, value: OnTrouble) -> OnTrouble:
-        if value not in ("drop", "grpo", "raise"):
-            raise UsageError(f"{name} is {value!r}; expected 'drop', 'grpo' or 'raise'")
-        return value
+        return Weights(self.negative_reward, self.prefix_reward, self.prefix_share, self.mask_probability)

@@ -16,16 +16,19 @@ from tunix.rl.grpo.grpo_learner import GRPOLearner
 from tunix.rl.rl_cluster import Mode, RLCluster
 
 from cal_grpo.alignment import Aligner
-from cal_grpo.credit import OUTCOME_ONLY, READS_LOGPROBS
+from cal_grpo.credit import formula
 from cal_grpo.engines import cal_metrics
-from cal_grpo.engines.tunix.rollouts import seed_rollouts
-from cal_grpo.engines.tunix.training.columns import with_columns
+from cal_grpo.engines.tunix.rollouts import end_ids, keep_end_tokens, seed_rollouts
+from cal_grpo.engines.tunix.training.columns import COLUMNS, with_columns
+from cal_grpo.engines.tunix.training.completions import completions_of
 from cal_grpo.engines.tunix.training.config import CALGRPOConfig
+from cal_grpo.engines.tunix.training.guard import UpdateGuard, check_hooks
 from cal_grpo.engines.tunix.training.overlap import PendingExample, Redeemer
 from cal_grpo.errors import UsageError
-from cal_grpo.grading import Grade, grade_answer
+from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle, Oracle
-from cal_grpo.pipeline import Completion, Credited, CreditPipeline, Pending
+from cal_grpo.pipeline import Credited, CreditPipeline, Pending, Update
+from cal_grpo.tasks import Example, Grader, grade_by_answer, graded
 
 OnCredit = Callable[[int, Credited], None]
 
@@ -42,9 +45,11 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         oracle: a ``CALOracle`` or any object with ``async locate(query) -> Verdict``. Not asked when ``use_cal`` is
             off, for right answers, and in evaluation.
         on_credit: called with the global step and what became of each training micro-batch, in order, on one thread.
+        grade: the task's grader, ``(response, example) -> Grade``.
 
     Batches need the columns ``prompts`` (ready for the model), ``question``, ``answer`` and ``reference``, each a numpy
-    array of strings.
+    array of strings. A column ``example`` of ``Example`` objects, which ``batches`` adds, is what the grader and the reward
+    functions are given too; without it the grader's example is made of the others.
 
     Raises:
         UsageError: another kind of config, no oracle for a credit that needs one, packed sequences, several processes; in
@@ -61,11 +66,13 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         *,
         oracle: CALOracle | Oracle | None = None,
         on_credit: OnCredit | None = None,
+        grade: Grader = grade_by_answer,
     ) -> None:
         if not isinstance(algo_config, CALGRPOConfig):
             raise UsageError(
                 f"algo_config is a {type(algo_config).__name__}; expected a CALGRPOConfig, which extends GRPOConfig"
             )
+        check_hooks()
         super().__init__(rl_cluster, algo_config, reward_fns or self._grade, metric_fns, data_shuffle_seed)
         if rl_cluster.cluster_config.training_config.max_seq_token_per_tpu is not None:
             # tunix 0.1.7: packing with gradient accumulation changes no parameter at all
@@ -75,24 +82,39 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
                 f"jax runs {jax.process_count()} processes; expected one: each would ask the oracle for itself, get answers of "
                 "its own and diverge. Use one process (Pathways has one controller and works)"
             )
+        if algo_config.use_cal and algo_config.num_iterations > 1 and self.algo_config.temperature != 1.0:
+            # tunix 0.1.7, rl/grpo/grpo_learner.py: the old log-probs are taken at temperature 1, the new ones at the rollouts'
+            raise UsageError(
+                f"num_iterations is {algo_config.num_iterations} and the rollouts' temperature "
+                f"{self.algo_config.temperature:g}: Tunix would compare log-probs at two temperatures; set one of them to 1"
+            )
         # Tunix computes the entropy with every loss but logs only the other two (tunix 0.1.7, rl/grpo/grpo_learner.py).
         rl_cluster.actor_trainer.with_rl_metrics_to_log({"kl": np.mean, "pg_clipfrac": np.mean, "entropy": np.mean})
+        self._ends = end_ids(self.rl_cluster)
+        self._end_tokens = algo_config.use_cal and algo_config.train_end_token and keep_end_tokens(self.rl_cluster)
         seed_rollouts(self.rl_cluster, algo_config.seed)
+        self._guard = UpdateGuard(self.rl_cluster, algo_config.num_iterations) if algo_config.use_cal else None
         # Evaluation can run on the main thread while training data is prepared on another.
         self._last = threading.local()
         self._on_credit = on_credit
+        self._grader = grade
         self._drawn = (-1, 0)
         self._pipeline = self._build_pipeline(algo_config, oracle)
 
     def train(self, train_ds: Iterable[Any], eval_ds: Iterable[Any] | None = None, skip_jit: bool = False) -> None:
         """Tunix's loop, over batches that are looked at before they are sampled from."""
         super().train(with_columns(train_ds), None if eval_ds is None else with_columns(eval_ds), skip_jit)
+        self._check_update()
+
+    def _check_update(self) -> None:
+        if self._guard is not None:
+            self._guard.check()
 
     def _build_pipeline(self, config: CALGRPOConfig, oracle: CALOracle | Oracle | None) -> CreditPipeline:
         # Plain GRPO goes through the pipeline too, for its records; it asks nothing and its advantages stay Tunix's.
-        credit = config.credit if config.use_cal else "grpo"
-        if oracle is None and credit not in OUTCOME_ONLY:
-            raise UsageError(f"credit={credit!r} needs an oracle; pass oracle=CALOracle(...) or set use_cal=False")
+        credit = formula(config.credit if config.use_cal else "grpo")
+        if oracle is None and credit.needs_oracle:
+            raise UsageError(f"credit={credit.name!r} needs an oracle; pass oracle=CALOracle(...) or set use_cal=False")
         return CreditPipeline(
             oracle=oracle if oracle is None or isinstance(oracle, CALOracle) else CALOracle(oracle),
             aligner=Aligner(
@@ -103,14 +125,17 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
             credit=credit,
             weights=config.weights(),
             group_size=config.num_generations,
-            on_miss=config.on_miss or "grpo",
-            on_failure=config.on_failure or "grpo",
+            on_miss=config.on_miss,
+            on_failure=config.on_failure,
+            on_truncated=config.on_truncated,
         )
 
     def _compute_rewards(self, prompts: Any, completions: Any, mode: Any, step: Any = None, **columns: Any) -> np.ndarray:
-        self._last.grades = [
-            grade_answer(text, str(answer)) for text, answer in zip(completions, columns["answer"], strict=True)
-        ]
+        examples = columns.get("example")
+        if examples is None:
+            rows = zip(*(map(str, columns[name]) for name in COLUMNS[1:]), strict=True)
+            examples = [Example(question, answer, reference) for question, answer, reference in rows]
+        self._last.grades = [graded(self._grader, text, example) for text, example in zip(completions, examples, strict=True)]
         self._last.rewards_B = super()._compute_rewards(prompts, completions, mode, step, **columns)
         return self._last.rewards_B
 
@@ -121,7 +146,11 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
     def _generate_and_compute_advantage(self, training_input: Any, mode: Mode = Mode.TRAIN) -> Any:
         example = super()._generate_and_compute_advantage(training_input, mode)
         if mode == Mode.TRAIN:
-            self._last.pending = self._pipeline.submit(self._completions(example, training_input))
+            completions = completions_of(
+                example, training_input, self._last.grades, self._last.rewards_B, self._logprobs(example), self._ends,
+                self._end_tokens,
+            )  # fmt: skip
+            self._last.pending = self._pipeline.submit(completions)
         return example
 
     def _process_accumulated_batches(self, micro_batches: Any, micro_batch_sizes: Any, mode: Any) -> list[Any]:
@@ -129,58 +158,45 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         if mode != Mode.TRAIN or not examples:
             return examples
         step, ends = self.rl_cluster.global_steps, np.cumsum(micro_batch_sizes)
+        parts = [self._last.pending.part(rows, self._next_stream()) for rows in map(slice, ends - micro_batch_sizes, ends)]
+        for part in parts:
+            self._update.add(part)
         return [
-            PendingExample(functools.partial(self._redeem, example, self._last.pending.part(rows), step, self._next_stream()))
-            for example, rows in zip(examples, map(slice, ends - micro_batch_sizes, ends), strict=True)
+            PendingExample(functools.partial(self._redeem, example, self._update, part, step))
+            for example, part in zip(examples, parts, strict=True)
         ]
 
     def _prepare_data(self, iterator: Any, *args: Any, data_queue: Any, mode: Any = Mode.TRAIN, **kwargs: Any) -> None:
         if mode != Mode.TRAIN:
             super()._prepare_data(iterator, *args, data_queue=data_queue, mode=mode, **kwargs)
             return
+        self._check_update()  # the one before: Tunix calls this once an update
+        self._update = Update(self._pipeline)
         redeemer = Redeemer(data_queue)
         try:
             super()._prepare_data(iterator, *args, data_queue=redeemer.pending, mode=mode, **kwargs)
         finally:
+            self._update.close()
             redeemer.join()
 
-    def _redeem(self, example: Any, pending: Pending, step: int, stream: np.random.Generator) -> Any:
+    def _redeem(self, example: Any, update: Update, part: Pending, step: int) -> Any:
         """The example with its credit, once the verdicts are there. Runs beside rollouts and updates."""
-        credited = self._pipeline.redeem(pending, stream)
+        credited = update.redeem(part)
         self._log(step, credited)
-        if not self.algo_config.use_cal:
+        if self._guard is None:
             return example
+        self._guard.credited += len(part.completions)
         return example.replace(advantages=self._on_grid(credited.advantages_BT, np.asarray(example.completion_mask)))
 
-    def _next_stream(self) -> np.random.Generator:
+    def _next_stream(self) -> tuple[int, ...]:
         """For formulas that draw: keyed by step and micro-batch within it, as the rollouts' noise is."""
         step = self.rl_cluster.global_steps
         self._drawn = (step, self._drawn[1] + 1 if step == self._drawn[0] else 0)
-        return np.random.default_rng([self.algo_config.seed, *self._drawn])
-
-    def _completions(self, example: Any, training_input: Any) -> list[Completion]:
-        ids_BT, mask_BT = np.asarray(example.completion_ids), np.asarray(example.completion_mask)
-        # Up to the last real token: where pad is eos the mask may have holes.
-        lengths_B = [int(mask_T.nonzero()[0][-1]) + 1 if mask_T.any() else 0 for mask_T in mask_BT]
-        logprobs_BT = self._logprobs(example)
-        columns = zip(training_input["question"], training_input["reference"], strict=True)
-        return [
-            Completion(
-                question=str(question),
-                reference=str(reference),
-                token_ids=ids_BT[row, :length].tolist(),
-                grade=grade,
-                reward=float(reward),
-                logprobs=None if logprobs_BT is None else logprobs_BT[row, :length],
-            )
-            for row, (length, (question, reference), grade, reward) in enumerate(
-                zip(lengths_B, columns, self._last.grades, self._last.rewards_B, strict=True)
-            )
-        ]
+        return self.algo_config.seed, *self._drawn
 
     def _logprobs(self, example: Any) -> np.ndarray | None:
         """(B, T) of the policy that sampled, at temperature 1; None where the formula does not read them."""
-        if self._pipeline.credit not in READS_LOGPROBS:
+        if not self._pipeline.credit.reads_logprobs:
             return None
         logps_BT = example.old_per_token_logps
         if logps_BT is None:  # one pass more; Tunix's sampler returns them, but its learner keeps them to itself
@@ -195,7 +211,8 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
     def _on_grid(advantages_BT: np.ndarray, mask_BT: np.ndarray) -> np.ndarray:
         """Pad to the engine's T (max tokens) and keep to tokens that the loss counts."""
         wide_BT = np.zeros(mask_BT.shape, dtype=np.float32)
-        wide_BT[:, : advantages_BT.shape[1]] = advantages_BT
+        width = min(advantages_BT.shape[1], mask_BT.shape[1])  # one more where a cut-off answer stands beside one that ended
+        wide_BT[:, :width] = advantages_BT[:, :width]
         return wide_BT * mask_BT
 
     def _log(self, step: int, credited: Credited) -> None:

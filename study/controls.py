@@ -4,8 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from cal_grpo.credit.span import prefix
-from cal_grpo.credit.types import Batch, Weights
+from cal_grpo.credit import Batch, Weights, prefix
 
 
 def random_span(batch: Batch, weights: Weights) -> np.ndarray:

@@ -1,18 +1,20 @@
 """Running an oracle over labelled rows as training would: asked, its quote mapped, the step found that holds it."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from cal_grpo.alignment import Aligner, Decoded, Miss
 from cal_grpo.errors import UsageError
-from cal_grpo.oracles import CALOracle, Verdict
+from cal_grpo.oracles import CALOracle, Query, Verdict
+from cal_grpo.oracles.bench.bench_figures import BenchResult, step_of
 from cal_grpo.oracles.bench.labelled import Labelled
-from cal_grpo.oracles.bench.scores import Judged, step_of
 
 
-def judge(
+def run_bench(
     rows: Sequence[Labelled],
     oracle: CALOracle,
     aligner: Aligner,
@@ -21,7 +23,7 @@ def judge(
     min_confidence: float = 0.0,
     concurrency: int = 16,
     on_done: Callable[[int], None] | None = None,
-) -> list[Judged]:
+) -> list[BenchResult]:
     """Every row's verdict and where it points. Labels of one solution share one question to the oracle.
 
     Args:
@@ -46,23 +48,21 @@ def judge(
                     "choose a tokenizer that reproduces it, such as a byte-level one"
                 )
 
-    found: dict[int, tuple[Verdict, float]] = {}
+    queries = list(dict.fromkeys(row.query for row in rows))
+    found: dict[Query, tuple[Verdict, float]] = {}
+    rows_of = Counter(row.query for row in rows)
 
-    def ask(i: int) -> None:
+    def ask(query: Query) -> None:
         began = time.perf_counter()
-        found[i] = oracle.submit(rows[i].query).result(), time.perf_counter() - began
-
-    def finish(i: int) -> None:
-        ask(i)
+        found[query] = oracle.submit(query).result(), time.perf_counter() - began
         if on_done is not None:
-            on_done(len(found))
+            on_done(sum(rows_of[done] for done in list(found)))
 
-    if rows:
-        finish(0)
-    rest = range(1, len(rows))
-    if rows and found[0][0].usage.calls:
+    if queries:
+        ask(queries[0])
+    if queries and found[queries[0]][0].usage.calls:
         with ThreadPoolExecutor(concurrency) as pool:
-            asked: list[Future[None]] = [pool.submit(finish, i) for i in rest]
+            asked: list[Future[None]] = [pool.submit(ask, query) for query in queries[1:]]
             try:
                 for future in asked:
                     future.result()
@@ -70,16 +70,21 @@ def judge(
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     else:
-        for i in rest:
-            finish(i)
-    return [_place(row, *found[i], decoded[row.query.response], aligner, min_confidence) for i, row in enumerate(rows)]
+        for query in queries[1:]:
+            ask(query)
+    results = []
+    for row in rows:
+        verdict, latency_s = found[row.query]
+        results.append(_place(row, verdict, latency_s, decoded[row.query.response], aligner, min_confidence))
+        found[row.query] = replace(verdict, cached=True), latency_s  # the next label of it costs nothing
+    return results
 
 
 def _place(
     row: Labelled, verdict: Verdict, latency_s: float, decoded: Decoded, aligner: Aligner, min_confidence: float
-) -> Judged:
-    def nowhere(reason: str) -> Judged:
-        return Judged(row, verdict, None, None, reason, 0, 0, 0, latency_s)
+) -> BenchResult:
+    def nowhere(reason: str) -> BenchResult:
+        return BenchResult(row, verdict, None, None, reason, 0, 0, 0, latency_s)
 
     if not verdict.segment:
         return nowhere(str(verdict.tag))
@@ -91,7 +96,7 @@ def _place(
     start, end = decoded.tokens(*row.spans[row.first_error]) or (0, 0)
     shared = max(0, min(end, mapped.end) - max(start, mapped.start))
     span = (mapped.char_start, mapped.char_end)
-    return Judged(row, verdict, step_of(span, row.spans), span, None, len(mapped), max(end - start, 1), shared, latency_s)
+    return BenchResult(row, verdict, step_of(span, row.spans), span, None, len(mapped), max(end - start, 1), shared, latency_s)
 
 
 def tokenizer_of(folder: str | None) -> Any:

@@ -11,7 +11,7 @@ from cal_grpo.oracles.types import Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class BenchResult:
     """What an oracle said about one row.
 
     Attributes:
@@ -50,7 +50,7 @@ def step_of(span: tuple[int, int], steps: Sequence[tuple[int, int]]) -> int:
     return max(range(len(steps)), key=closeness)
 
 
-def report(judged: Sequence[Judged]) -> dict[str, Any]:
+def bench_figures(judged: Sequence[BenchResult]) -> dict[str, Any]:
     """The figures of a bench, as ``--json`` prints them; each rate is ``{"value", "low", "high"}`` in [0, 1].
 
     Rates are over rows, each a person's label; their intervals count solutions, because labels of one solution are not
@@ -84,7 +84,7 @@ def report(judged: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-def _surest_half(answered: Sequence[Judged], n: int, share: float) -> dict[str, Any] | None:
+def _surest_half(answered: Sequence[BenchResult], n: int, share: float) -> dict[str, Any] | None:
     """Precision on the half of all rows where the oracle is surest, and the confidence that takes."""
     sure = [j for j in answered if j.verdict.confidence is not None]
     sure.sort(key=lambda j: -(j.verdict.confidence or 0.0))
@@ -138,7 +138,7 @@ def floors(rows: Sequence[Labelled], share: float = 1.0) -> dict[str, Any]:
     }
 
 
-def _costs(judged: Sequence[Judged]) -> Mapping[str, Any]:
+def _costs(judged: Sequence[BenchResult]) -> Mapping[str, Any]:
     """Of the calls that were made; an answer from a cache costs nothing."""
     paid = [j for j in judged if not j.verdict.cached]
     usages = [j.verdict.usage for j in paid]

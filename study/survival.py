@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cal_grpo.credit.types import Batch, Weights
+from cal_grpo.credit import Batch, Weights
 
 
 def survival(batch: Batch, weights: Weights) -> np.ndarray:

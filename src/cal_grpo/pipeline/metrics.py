@@ -1,0 +1,39 @@
+"""What a batch of credited completions comes to in numbers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cal_grpo.alignment import TokenSpan
+from cal_grpo.credit import Batch, group_relative, token_mask
+from cal_grpo.pipeline.types import Judged
+
+SUMMED = frozenset({"asked", "found", "cached", "usd"})  # the others are means
+
+
+def metrics_of(batch: Batch, advantages_BT: np.ndarray, judged: Sequence[Judged]) -> dict[str, float]:
+    """The metrics of a batch; those in ``SUMMED`` add up over the parts of an update.
+
+    ``advantages_BT`` is that of the completions' own tokens. What has no value is left out: a mean of nothing is not 0.
+    """
+    asked = [j.verdict for j in judged if j.verdict is not None]
+    spans = [j.outcome for j in judged if isinstance(j.outcome, TokenSpan)]
+    mask_BT = token_mask(batch.lengths_B)
+    group_BT = np.where(mask_BT, group_relative(batch.rewards_B, batch.group_size)[:, None], 0)
+    latencies = [v.usage.latency_s for v in asked if not v.cached]
+    metrics = {
+        "asked": float(len(asked)),
+        "found": float(len(spans)),
+        "cached": float(sum(v.cached for v in asked)),
+        "usd": sum(v.usage.usd or 0.0 for v in asked if not v.cached),
+        "cut_share": float(np.mean([j.completion.truncated for j in judged])) if judged else 0.0,
+    }
+    if spans:
+        metrics["span_tokens"] = float(np.mean([len(s) for s in spans]))
+    if latencies:
+        metrics["latency_p50_s"], metrics["latency_p95_s"] = map(float, np.percentile(latencies, [50, 95]))
+    if mask_BT.any():
+        metrics["credit_share"] = float((advantages_BT != 0).sum() / mask_BT.sum())
+        metrics["advantage_variance"] = float(advantages_BT[mask_BT].var())
+        metrics["advantage_variance_grpo"] = float(group_BT[mask_BT].var())
+    return metrics

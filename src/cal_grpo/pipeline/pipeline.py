@@ -1,0 +1,163 @@
+"""From graded completions to advantages: the five rooms in a row, for any training engine.
+
+An engine hands over the completions of whole groups and gets back one (B, T) array, the metrics and the records of
+what happened. Asking is split from redeeming so that an engine can do other work while an oracle thinks.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from cal_grpo.alignment import Aligner, Decoded, TokenSpan
+from cal_grpo.credit import Batch, Fallback, Formula, Weights, assign_credit, group_relative
+from cal_grpo.oracles import CALOracle, Query, Tag, Verdict, split_steps
+from cal_grpo.pipeline.metrics import metrics_of
+from cal_grpo.pipeline.types import Completion, Credited, Judged, OracleFailed, Pending
+
+OnTrouble = Literal["mean", "drop", "grpo", "raise"]
+
+
+@dataclass(frozen=True)
+class CreditPipeline:
+    """Oracle, alignment and credit for one tokenizer.
+
+    Attributes:
+        oracle: asked about wrong answers only; None where the formula needs none.
+        aligner: maps quotes to the policy's tokens.
+        credit: the formula.
+        weights: its numbers.
+        group_size: completions a question.
+        on_miss: what a wrong row gets when no error was named or the quote cannot be mapped. ``mean``: over its tokens, the
+            mean row sum of the update's wrong rows that have a span, never above 0, so that not being found does not pay;
+            where none has one, as ``grpo`` and never above 0. ``grpo``: its group-relative advantage. ``drop``: zeros.
+            ``raise``: the run stops.
+        on_failure: the same when the call failed.
+        on_truncated: the same for an answer that was cut off, which is not asked about.
+    """
+
+    oracle: CALOracle | None
+    aligner: Aligner
+    credit: Formula
+    weights: Weights
+    group_size: int
+    on_miss: OnTrouble = "mean"
+    on_failure: OnTrouble = "mean"
+    on_truncated: OnTrouble = "mean"
+
+    def submit(self, completions: Sequence[Completion], stream: tuple[int, ...] = (0,)) -> Pending:
+        """Ask about the wrong answers, without waiting. ``stream`` names the draws of formulas that draw."""
+        decoded = [self.aligner.decode(c.token_ids) for c in completions]
+        verdicts = [self._ask(c, d) for c, d in zip(completions, decoded, strict=True)]
+        return Pending(completions, decoded, verdicts, stream)
+
+    def _ask(self, completion: Completion, decoded: Decoded) -> Future[Verdict] | None:
+        if self.oracle is None or not self.credit.needs_oracle or completion.grade.correct or completion.truncated:
+            return None
+        return self.oracle.submit(Query(completion.question, completion.reference, decoded.text))
+
+    def redeem(self, pending: Pending, update: Callable[[], Sequence[Pending]] | None = None) -> Credited:
+        """Wait for the verdicts, map their quotes and compute the advantages.
+
+        Args:
+            pending: what ``submit`` gave.
+            update: gives all that the update consists of, ``pending`` included, and may wait for it; asked only where a
+                row's credit depends on the others. None: ``pending`` is all.
+
+        Raises:
+            OracleFailed: a verdict or its quote is unusable and ``on_failure``, ``on_miss`` or ``on_truncated`` says ``raise``.
+            Exception: whatever an oracle object of the caller's own raised.
+        """
+        judged = self._judge(pending)
+        fallbacks = [self._fallback(j) for j in judged]
+        batch = self._batch(pending, judged)
+        mean_found = None
+        if "mean" in fallbacks:
+            mean_found = self._mean_found([pending] if update is None else update())
+        advantages_BT = assign_credit(self.credit, batch, self.weights, fallbacks, mean_found)
+        missed = Counter(j.miss for j in judged if j.miss is not None and self.credit.needs_oracle)
+        metrics = metrics_of(batch, advantages_BT, judged)
+        return Credited(self._with_end_tokens(advantages_BT, batch, pending), batch, metrics, missed, judged)
+
+    def _judge(self, pending: Pending) -> list[Judged]:
+        judged = []
+        for completion, decoded, future in zip(pending.completions, pending.decoded, pending.verdicts, strict=True):
+            verdict = None if future is None else future.result()
+            found = verdict is not None and verdict.segment
+            outcome = self.aligner.map(decoded, verdict.segment, hint=verdict.hint) if verdict is not None and found else None
+            judged.append(Judged(completion, decoded, verdict, outcome))
+        return judged
+
+    def _batch(self, pending: Pending, judged: Sequence[Judged]) -> Batch:
+        return Batch(
+            rewards_B=np.array([c.reward for c in pending.completions], dtype=np.float32),
+            correct_B=np.array([c.grade.correct for c in pending.completions], dtype=bool),
+            lengths_B=np.array([len(c.token_ids) for c in pending.completions], dtype=np.int64),
+            spans=[j.outcome if isinstance(j.outcome, TokenSpan) else None for j in judged],
+            group_size=self.group_size,
+            step_ends=[step_ends(d) for d in pending.decoded],
+            logprobs=_logprobs(pending.completions),
+            rng=np.random.default_rng(pending.stream),
+        )
+
+    def _mean_found(self, update: Sequence[Pending]) -> float | None:
+        """The mean row sum of an update's wrong rows that have a span; None where none has one."""
+        sums: list[float] = []
+        for pending in update:
+            batch = self._batch(pending, self._judge(pending))
+            if any(span is not None for span in batch.spans):
+                advantages_BT = assign_credit(self.credit, batch, self.weights, ["drop"] * len(batch.spans))
+                sums += [float(advantages_BT[row].sum()) for row, span in enumerate(batch.spans) if span is not None]
+        return sum(sums) / len(sums) if sums else None
+
+    def _with_end_tokens(self, advantages_BT: np.ndarray, batch: Batch, pending: Pending) -> np.ndarray:
+        """With a column more, in which a completion's end token has the last token's credit, where any is trained."""
+        if not any(c.end_token for c in pending.completions):
+            return advantages_BT
+        wide_BT = np.pad(advantages_BT, ((0, 0), (0, 1)))
+        group_B = group_relative(batch.rewards_B, batch.group_size)
+        for row, completion in enumerate(pending.completions):
+            if completion.end_token:
+                length = len(completion.token_ids)
+                # An empty answer has no last token; as any other without a span, it is not paid.
+                wide_BT[row, length] = advantages_BT[row, length - 1] if length else min(group_B[row], 0.0)
+        return wide_BT
+
+    def _fallback(self, judged: Judged) -> Fallback | None:
+        if judged.miss is None or not self.credit.needs_oracle:
+            return None
+        if judged.verdict is None:
+            option, chosen = "on_truncated", self.on_truncated
+        elif judged.verdict.tag.is_failure:
+            option, chosen = "on_failure", self.on_failure
+        else:
+            option, chosen = "on_miss", self.on_miss
+        if chosen != "raise":
+            return chosen
+        verdict = judged.verdict
+        if verdict is None:
+            raise OracleFailed(
+                f"an answer was cut off after {len(judged.completion.token_ids)} tokens; expected it to end by itself; raise "
+                f"rollout.max_new_tokens, or set {option} to 'mean', 'grpo' or 'drop' to go on with it"
+            )
+        if verdict.tag is Tag.OVER_BUDGET and self.oracle is not None and self.oracle.on_spent is not None:
+            return "drop"  # the run stops in good order instead
+        raise OracleFailed(
+            f"the oracle gave no usable span: {judged.miss} ({verdict.detail or f'its quote was {verdict.segment[:60]!r}'}); "
+            f"expected an error segment; set {option} to 'mean', 'grpo' or 'drop' to go on without it"
+        )
+
+
+def step_ends(decoded: Decoded) -> np.ndarray:
+    """int64: the token index at which each step (a sentence of a line) ends; the last is T."""
+    spans = [decoded.tokens(step.start, step.end) for step in split_steps(decoded.text)]
+    ends = sorted({span[1] for span in spans if span is not None})
+    return np.array([*ends[:-1], len(decoded)] if len(decoded) else [], dtype=np.int64)
+
+
+def _logprobs(completions: Sequence[Completion]) -> list[np.ndarray] | None:
+    given = [c.logprobs for c in completions if c.logprobs is not None]
+    return given if len(given) == len(completions) else None

@@ -1,0 +1,108 @@
+"""What an engine hands over, and what it gets back."""
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import numpy as np
+
+from cal_grpo.alignment import Decoded, Miss, TokenSpan
+from cal_grpo.credit import Batch
+from cal_grpo.errors import UsageError
+from cal_grpo.grading import Grade
+from cal_grpo.oracles import Verdict
+
+TRUNCATED = "truncated"  # the miss of an answer that was cut off
+
+
+class OracleFailed(UsageError):
+    """An oracle's call failed, or its answer could not be used, and the config said ``raise``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One sampled answer.
+
+    Attributes:
+        question, reference: what was asked, and its worked solution.
+        token_ids: T ids as sampled, padding and the end token excluded.
+        grade, reward: of the answer.
+        logprobs: (T,) of the sampler, where the engine gives them.
+        truncated: it was cut off at the longest length that is sampled. A wrong one is not asked about.
+        end_token: the token that ended it follows in the ids that the loss sees; it gets the last token's credit.
+    """
+
+    question: str
+    reference: str
+    token_ids: Sequence[int]
+    grade: Grade
+    reward: float
+    logprobs: np.ndarray | None = None
+    truncated: bool = False
+    end_token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of one completion. ``verdict`` is None for one that no oracle sees: a right one, or one that was cut off."""
+
+    completion: Completion
+    decoded: Decoded
+    verdict: Verdict | None
+    outcome: TokenSpan | Miss | None
+
+    @property
+    def text(self) -> str:
+        """The response as the oracle read it."""
+        return self.decoded.text
+
+    @property
+    def miss(self) -> str | None:
+        """Why a wrong answer has no span: ``truncated``, the verdict's tag, or ``quote_`` and the mapping's reason.
+
+        None where there is a span, or nothing that would need one.
+        """
+        if isinstance(self.outcome, TokenSpan):
+            return None
+        if self.verdict is None:
+            return TRUNCATED if self.completion.truncated and not self.completion.grade.correct else None
+        return f"quote_{self.outcome.reason}" if isinstance(self.outcome, Miss) else str(self.verdict.tag)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Completions of whole groups whose verdicts are on their way.
+
+    Attributes:
+        completions, decoded, verdicts: a row each; None for a row that no oracle is asked about.
+        stream: names the draws of formulas that draw.
+    """
+
+    completions: Sequence[Completion]
+    decoded: Sequence[Decoded]
+    verdicts: Sequence[Future[Verdict] | None]
+    stream: tuple[int, ...] = (0,)
+
+    def part(self, rows: slice, stream: tuple[int, ...]) -> "Pending":
+        """Some of the rows, whole groups."""
+        return Pending(self.completions[rows], self.decoded[rows], self.verdicts[rows], stream)
+
+
+@dataclass(frozen=True)
+class Credited:
+    """What an engine trains on, and what came of every row.
+
+    Attributes:
+        advantages_BT: float32; T is the longest completion, its end token included where it is trained.
+        batch: what they were made from.
+        metrics: the batch's; one that has no value, such as a latency where nobody was asked, is not there.
+        missed: how many wrong answers have no span, by reason.
+        judged: a record a row.
+    """
+
+    advantages_BT: np.ndarray
+    batch: Batch
+    metrics: dict[str, float]
+    missed: Counter[str]
+    judged: Sequence[Judged]
