@@ -27,7 +27,7 @@ def test_no_rooms_import_each_other(inside):
 
 def test_the_core_imports_no_engine_but_for_the_oracle_local_late_and_in_one_line():
     found = [one for one in FOUND if one.file.split(".")[1:2] and one.file.split(".")[1] in CORE and ".engines" in one.door]
-    assert [(one.name, one.late) for one in found] == [("LocalJudge", True)]
+    assert [(one.name, one.late) for one in found] == [("local_judge", True)]
 
 
 def test_nobody_imports_the_command_line_or_the_runs():

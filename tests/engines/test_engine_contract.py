@@ -11,23 +11,24 @@ import pytest
 from _toy import write_folder
 
 from cal_grpo.config import load_config
-from cal_grpo.engines import METRICS, cal_metrics, engine_of
+from cal_grpo.credit import formula
+from cal_grpo.engines import METRICS, Parts, cal_metrics, engine_of
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Query, Tag, Verdict
 from cal_grpo.tasks import Example, TaskData, stories
 
 ENGINES = ["tunix"]
 
-UPDATES, QUESTIONS, GROUP = 4, 2, 4
+UPDATES, QUESTIONS, GROUP, LENGTH = 4, 2, 4, 24
 SETTINGS = {
     "num_train_steps": UPDATES, "batch_size": QUESTIONS, "micro_batch_size": 1, "num_generations": GROUP, "beta": 0.1,
-    "learning_rate": 1e-2, "eval.batch_size": 2, "rollout.max_prompt_tokens": 96, "rollout.max_new_tokens": 16,
-    "credit": "random_span", "checkpoint.every": 100,
+    "learning_rate": 1e-2, "eval.batch_size": 2, "rollout.max_prompt_tokens": 96, "rollout.max_new_tokens": LENGTH,
+    "checkpoint.every": 100,
 }  # fmt: skip
 LONG = Example("How many apples are there? " * 40, "1", "#### 1")
 TRAINING = [next(stories(seed=seed, steps=2, split="train")) for seed in range(5)]
 HELD_OUT = [next(stories(seed=seed, steps=2, split="eval")) for seed in range(3)]
-TASK = TaskData([*TRAINING, LONG], [HELD_OUT[0], LONG, *HELD_OUT[1:]], prompt_tokens=96, answer_tokens=16)
+TASK = TaskData([*TRAINING, LONG], [HELD_OUT[0], LONG, *HELD_OUT[1:]], prompt_tokens=96, answer_tokens=LENGTH)
 
 
 class BlamesStarts:
@@ -57,9 +58,9 @@ class World:
         self.name, self.root, self.folder = name, root, folder
         self.whole = self.trained("whole")
 
-    def open(self, oracle=None, **changes):
+    def open(self, oracle=None, reward_fns=(), **changes):
         config = load_config(overrides={"engine": self.name, "model_id": str(self.folder)} | SETTINGS | changes)
-        return engine_of(self.name).open(config, TASK, oracle)
+        return engine_of(self.name).open(config, Parts(TASK, formula(config.credit), oracle, reward_fns))
 
     def trained(self, run, should_stop=lambda told: False):
         """A training in ``root/run`` from wherever that stands, as far as ``should_stop(what was told)`` lets it go."""
@@ -145,10 +146,12 @@ def test_each_update_has_a_row_with_every_metric_and_the_credit_that_was_told(wo
         assert row["accuracy"] == pytest.approx(tally.accuracy)
         assert row["reward"] == pytest.approx(tally.accuracy)
         assert row["tokens"] == tally.tokens
-        assert row["tokens_min"] <= row["tokens_mean"] <= row["tokens_max"] <= 16
+        assert row["tokens_min"] <= row["tokens_mean"] <= row["tokens_max"] <= LENGTH
         assert row["cal/asked"] == tally.judged == sum(c.metrics["asked"] for c in credited)
         assert row["cal/credit_share"] == pytest.approx(np.mean([c.metrics["credit_share"] for c in credited]))
         assert row["seconds"] > 0
+    assert sum(tally.found for tally in told.tallies) > UPDATES
+    assert sum(tally.credited_tokens for tally in told.tallies) > 0
     assert told.rows[0]["kl"] == pytest.approx(0, abs=1e-5)
     assert told.rows[-1]["kl"] > 1e-4  # away from a reference that stays where it was
     assert sum(row["grad_norm"] for row in told.rows) > 1e-3

@@ -392,8 +392,9 @@ def test_tunix_own_arguments_are_taken_by_its_names_in_its_order_and_ours_by_nam
     assert [(p.name, p.kind) for p in ours[: len(theirs)]] == [(p.name, p.kind) for p in theirs]
     for own, tunix in zip(ours, theirs, strict=False):
         assert own.default == (None if own.name == "reward_fns" else tunix.default)  # without any, answers are graded
-    assert [p.name for p in ours[len(theirs) :]] == ["oracle", "on_credit"]
-    assert all(p.kind is p.KEYWORD_ONLY and p.default is None for p in ours[len(theirs) :])
+    assert [(p.name, p.kind) for p in ours[len(theirs) :]] == [
+        (name, inspect.Parameter.KEYWORD_ONLY) for name in ("oracle", "on_credit", "grade")
+    ]
     assert [(p.name, p.kind, p.default) for p in parameters_of(CALGRPOLearner.train)] == [
         (p.name, p.kind, p.default) for p in parameters_of(GRPOLearner.train)
     ]
