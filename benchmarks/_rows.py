@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cal_grpo.alignment import Miss, TokenSpan
+from cal_grpo.intervals import share
 
 
 @dataclass
@@ -41,11 +42,11 @@ class Row:
     def report(self) -> dict[str, Any]:
         """The share that counts, with Wilson's 95 % interval; ``precision_of_tokens`` is of all that were blamed."""
         if self.negative:
-            shares = {"accepted": _ratio(self.accepted, self.n), "interval": _wilson(self.accepted, self.n)}
+            shares = {"accepted": _ratio(self.accepted, self.n), "interval": _interval(self.accepted, self.n)}
         else:
             shares = {
                 "exact": _ratio(self.exact, self.n),
-                "interval": _wilson(self.exact, self.n),
+                "interval": _interval(self.exact, self.n),
                 "accepted": _ratio(self.accepted, self.n),
                 "precision_of_tokens": _ratio(self.rightly, self.blamed),
             }
@@ -56,9 +57,5 @@ def _ratio(part: int, whole: int) -> float | None:
     return round(part / whole, 5) if whole else None
 
 
-def _wilson(k: int, n: int, z: float = 1.96) -> list[float] | None:
-    if not n:
-        return None
-    centre, spread = k / n + z * z / (2 * n), z * (k / n * (1 - k / n) / n + z * z / (4 * n * n)) ** 0.5
-    low, high = ((centre + side) / (1 + z * z / n) for side in (-spread, spread))
-    return [round(max(0.0, low), 5), round(min(1.0, high), 5)]
+def _interval(part: int, whole: int) -> list[float] | None:
+    return [round(edge, 5) for edge in share(part, whole)[1:]] if whole else None

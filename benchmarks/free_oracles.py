@@ -20,12 +20,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from cal_grpo.oracles.bench.scores import percentile, rate
 from tokenizers import Tokenizer
 
 from cal_grpo.alignment import Aligner, TokenSpan
+from cal_grpo.jsonlines import read_jsonl_strictly
 from cal_grpo.oracles import Query, Tag
 from cal_grpo.oracles.bench.labelled import read_labelled
-from cal_grpo.oracles.bench.rates import percentile, wilson
 from cal_grpo.oracles.free.arithmetic import ArithmeticOracle
 from cal_grpo.oracles.free.reference import ReferenceOracle
 from cal_grpo.oracles.free.worked.evidence import gather
@@ -39,7 +40,7 @@ ORACLES = {"arithmetic": ArithmeticOracle(), "reference": ReferenceOracle()}
 
 
 def rows(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [row for _, row in read_jsonl_strictly(file, "data", "GSM8K's fields")]
 
 
 def answers(folder: Path, right: bool) -> Iterator[Query]:
@@ -51,12 +52,12 @@ def answers(folder: Path, right: bool) -> Iterator[Query]:
 
 def alarms(solutions: Sequence[str]) -> dict[str, Any]:
     found = [solution for solution in solutions if ORACLES["arithmetic"].locate_now(Query("", "", solution)).tag is Tag.FOUND]
-    return {"n": len(solutions), "alarms": len(found), "share": wilson(len(found), len(solutions)).as_dict()}
+    return {"n": len(solutions), "alarms": len(found), "share": rate(len(found), len(solutions))}
 
 
 def suspected(queries: Sequence[Query]) -> dict[str, Any]:
     count = sum(any(e.reason for e in gather(q.question, q.reference, split_steps(q.response), q.response)) for q in queries)
-    return {"n": len(queries), "suspected": count, "share": wilson(count, len(queries)).as_dict()}
+    return {"n": len(queries), "suspected": count, "share": rate(count, len(queries))}
 
 
 def on_wrong(queries: Sequence[Query], ask: Callable[[Query], Any], aligner: Aligner, tokenizer: Tokenizer) -> dict[str, int]:

@@ -16,10 +16,10 @@ from cal_grpo.tasks import Example, TaskData, stories
 
 
 def load(config) -> TaskData:
-    """Short stories, whose answer counts only behind its mark: what is right is this task's business."""
-    train, held_out = (stories(seed=config.seed, steps=2, split=split) for split in ("train", "eval"))
+    """Stories, whose answer counts only behind its mark: what is right is this task's business."""
+    train, held_out = (stories(seed=config.seed, steps=8, split=split) for split in ("train", "eval"))
     questions = list(itertools.islice(train, 64)), list(itertools.islice(held_out, config.max_eval_samples))
-    return TaskData(*questions, prompt_tokens=96, answer_tokens=40, grade=grade)
+    return TaskData(*questions, prompt_tokens=128, answer_tokens=104, grade=grade)
 
 
 def grade(response: str, example: Example) -> Grade:

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import cal_grpo.oracles.free
+from cal_grpo.jsonlines import read_jsonl_strictly
 from cal_grpo.oracles.free.reference import likeliest
 from cal_grpo.oracles.free.worked.evidence import NAMES, gather
 from cal_grpo.oracles.steps import Step
@@ -71,7 +72,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--check", action="store_true", help="Only compare with the weights in the package.")
     args = parser.parse_args()
-    rows = [json.loads(line) for line in args.data.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = [row for _, row in read_jsonl_strictly(args.data, "data", "labelled solutions")]
     rows = [row for row in rows if digest(row["solution_key"]) % 2 == 0]
     features, labels = [evidence(row) for row in rows], [row["first_error_step"] for row in rows]
     folds = [digest("fold/" + row["solution_key"]) % FOLDS for row in rows]

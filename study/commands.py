@@ -126,14 +126,16 @@ def figures_command(
 ) -> None:
     """Draw accuracy over updates for every start, and the gain over GRPO against the length."""
     from cal_grpo.errors import UsageError
+    from cal_grpo.files import write_whole
     from study import tables
+    from study.figures import figures
 
-    drawings = tables.figures(tables.arms(_finished(results)))
+    drawings = figures(tables.arms(_finished(results)))
     if not drawings:
         raise UsageError(f"{results}: nothing to draw; expected {tables.BASE} on every seed of plan 1, finished")
     output.mkdir(parents=True, exist_ok=True)
     for name, svg in drawings.items():
-        (output / f"{name}.svg").write_text(svg)
+        write_whole(output / f"{name}.svg", svg)
         typer.echo(output / f"{name}.svg")
 
 

@@ -7,6 +7,7 @@ estimated on rollouts of its own, with leave-one-out advantages on whole answers
 
 import csv
 import functools
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 
 from cal_grpo.credit import Weights
 from cal_grpo.errors import UsageError
+from cal_grpo.files import write_whole
 from cal_grpo.oracles import CALOracle, ReferenceOracle
 from study.simulator.learn import Tokens, by_question, token_logps, tokens_of
 from study.simulator.qwen2 import Params, Shape
@@ -126,13 +128,14 @@ def _weighted(shape: Shape, params: Params, tokens: Tokens, weights_FBT: jax.Arr
 def save(file: Path, measured: Mapping[str, Measurement], gram_KK: np.ndarray) -> None:
     """One row a formula and batch; rows of the formula ``rise`` hold the inner products of the estimates of ∇J."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", newline="") as f:
-        writer = csv.writer(f, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        writer.writerows(["rise", k, "", "", "", _spaced(row)] for k, row in enumerate(gram_KK))
-        for name, m in measured.items():
-            for batch, (square, before, share) in enumerate(zip(m.squares_N, m.before_N, m.shares_N, strict=True)):
-                writer.writerow([name, batch, f"{square:.6g}", f"{before:.6g}", f"{share:.4g}", _spaced(m.dots_NK[batch])])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows(["rise", k, "", "", "", _spaced(row)] for k, row in enumerate(gram_KK))
+    for name, m in measured.items():
+        for batch, (square, before, share) in enumerate(zip(m.squares_N, m.before_N, m.shares_N, strict=True)):
+            writer.writerow([name, batch, f"{square:.6g}", f"{before:.6g}", f"{share:.4g}", _spaced(m.dots_NK[batch])])
+    write_whole(file, text.getvalue())
 
 
 def load(file: Path) -> tuple[dict[str, Measurement], np.ndarray]:

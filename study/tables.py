@@ -7,8 +7,7 @@ import numpy as np
 
 from cal_grpo.config import EMBEDDED
 from cal_grpo.intervals import Estimate
-from study.differences import Arm, Gradient, best, difference, over_seeds, reaches
-from study.figures import Line, chart
+from study.differences import Gradient, Replicates, best, difference, over_seeds, reaches
 from study.stored import Result
 from study.trial import Trial, settings, start_of
 
@@ -19,34 +18,32 @@ BASE = "grpo"
 _DEFAULT = "prefix"  # what the library gives who does not choose
 MAIN: Start = (EMBEDDED, 8)  # where learning rates were chosen, on these seeds; see the protocol
 _TUNED_ON = (0, 1)
-_DRAWN = (BASE, "prefix", "balanced", "capo", "vppo", "probability_mask", "random_span")  # the main comparison
-_LEAST = 0.3  # start accuracy that the protocol asks for
 _FIXED = {"beta": "KL weight", "batch_size": "questions an update", "prefix_reward": "prefix reward",
           "negative_reward": "negative reward"}  # fmt: skip
 _USUAL = Trial(BASE, steps=8, learning_rate=1.0, seed=0)
 
 
-def arms(results: Iterable[Result]) -> dict[Trial, Arm]:
+def arms(results: Iterable[Result]) -> dict[Trial, Replicates]:
     """Results of the same settings together, by seed."""
     groups: dict[Trial, list[Result]] = defaultdict(list)
     for result in results:
         groups[settings(result.trial)].append(result)
-    return {key: Arm(sorted(group, key=lambda r: r.trial.seed)) for key, group in groups.items()}
+    return {key: Replicates(sorted(group, key=lambda r: r.trial.seed)) for key, group in groups.items()}
 
 
-def chosen_rates(found: dict[Trial, Arm]) -> dict[str, float]:
+def chosen_rates(found: dict[Trial, Replicates]) -> dict[str, float]:
     """For each formula the rate with the best mean final accuracy on the grid; a tie takes the smaller."""
     grid = [(key, _on_grid(arm)) for key, arm in found.items() if _in_grid(key)]
     ranked = sorted(((mean, -key.learning_rate, key.credit) for key, mean in grid if mean is not None))
     return {credit: -rate for _, rate, credit in ranked}
 
 
-def starts(found: dict[Trial, Arm]) -> list[Start]:
+def starts(found: dict[Trial, Replicates]) -> list[Start]:
     """What was started from, the shortest chains first."""
     return sorted({start_of(key) for key in found}, key=lambda start: (start[1], start[0]))
 
 
-def compared(found: dict[Trial, Arm], start: Start, misjudged: float = 0.0) -> dict[str, Arm]:
+def compared(found: dict[Trial, Replicates], start: Start, misjudged: float = 0.0) -> dict[str, Replicates]:
     """The arms of one start at their chosen rates, GRPO first."""
     rates = chosen_rates(found)
     own = {
@@ -60,7 +57,7 @@ def compared(found: dict[Trial, Arm], start: Start, misjudged: float = 0.0) -> d
     return dict(sorted(own.items(), key=lambda item: (item[0] != BASE, -item[1].curves[:, -1].mean())))
 
 
-def rates_table(found: dict[Trial, Arm]) -> str:
+def rates_table(found: dict[Trial, Replicates]) -> str:
     """Final accuracy of every formula and rate of the grid."""
     rows: dict[str, dict[float, float]] = defaultdict(dict)
     for key, arm in found.items():
@@ -77,7 +74,7 @@ def rates_table(found: dict[Trial, Arm]) -> str:
     return _table(["formula", *(f"{rate:g}" for rate in rates)], body)
 
 
-def accuracy_table(of: dict[str, Arm], base: Arm) -> str:
+def accuracy_table(of: dict[str, Replicates], base: Replicates) -> str:
     """What was learned, each formula against GRPO and the default against each; pairs of the seeds that both have."""
     head = ["formula", "rate", "seeds", "start", *(f"{u}" for u in base.updates[1:]), "best", "final − GRPO's [95 %]",
             "t over seeds", f"`{_DEFAULT}`'s final − it [95 %]", "updates to GRPO's best", "collapsed"]  # fmt: skip
@@ -96,7 +93,7 @@ def accuracy_table(of: dict[str, Arm], base: Arm) -> str:
     return _table(head, body)
 
 
-def behaviour_table(of: dict[str, Arm]) -> str:
+def behaviour_table(of: dict[str, Replicates]) -> str:
     """How it behaves over the updates before the last evaluation."""
     columns = [("step_error_rate", "errors a step", ".3f"), ("length", "tokens", ".1f"), ("answer_steps", "lines", ".2f"),
                ("kl", "KL", ".4f"), ("entropy", "entropy", ".3f"), ("credit_share", "tokens with credit", ".2f"),
@@ -108,7 +105,7 @@ def behaviour_table(of: dict[str, Arm]) -> str:
     return _table(["formula", "pass@1", "pass@4", "pass@16", *(title for _, title, _ in columns)], body)
 
 
-def compute_table(of: dict[str, Arm], base: Arm) -> str:
+def compute_table(of: dict[str, Replicates], base: Replicates) -> str:
     """What it costs to reach GRPO's best: answers sampled, answers judged, and seconds with the free oracle included."""
     goal = base.curves.mean(axis=0)[1:].max()
     body = []
@@ -137,7 +134,7 @@ def gradient_table(found: dict[str, Gradient]) -> str:
     return _table(head, body)
 
 
-def other_rates_table(found: dict[Trial, Arm], start: Start) -> str:
+def other_rates_table(found: dict[Trial, Replicates], start: Start) -> str:
     """Rates that were not chosen, where none was chosen; each against GRPO at the same one. Empty if there are none."""
     of = compared(found, start)
     body = []
@@ -155,9 +152,9 @@ def other_rates_table(found: dict[Trial, Arm], start: Start) -> str:
     return _table(head, body) if body else ""
 
 
-def untouched_seeds_table(of: dict[str, Arm], base: Arm) -> str:
+def untouched_seeds_table(of: dict[str, Replicates], base: Replicates) -> str:
     """The comparison of ``MAIN`` on the seeds that chose no learning rate. Empty if there are none."""
-    left = {name: Arm([r for r in arm.results if r.trial.seed not in _TUNED_ON]) for name, arm in of.items()}
+    left = {name: Replicates([r for r in arm.results if r.trial.seed not in _TUNED_ON]) for name, arm in of.items()}
     there = left[BASE]
     body = [
         [f"`{name}`", str(len(arm.results)), _points(difference(arm, there)), _points(over_seeds(arm, there))]
@@ -168,7 +165,7 @@ def untouched_seeds_table(of: dict[str, Arm], base: Arm) -> str:
     return _table(head, body) if body else ""
 
 
-def misjudged_table(found: dict[Trial, Arm], base: Arm) -> str:
+def misjudged_table(found: dict[Trial, Replicates], base: Replicates) -> str:
     """Formulas at their chosen rates with a judge that is wrong now and then, against GRPO."""
     shares = sorted({key.misjudged for key in found if key.misjudged})
     body = []
@@ -187,7 +184,7 @@ def varied(trial: Trial) -> dict[str, float]:
     return {name: getattr(trial, name) for name in _FIXED if getattr(trial, name) != getattr(_USUAL, name)}
 
 
-def variants_table(found: dict[Trial, Arm]) -> str:
+def variants_table(found: dict[Trial, Replicates]) -> str:
     """Trials with a setting that the protocol fixes, each against GRPO at the same budget, KL weight and rate."""
     body = []
     for key, arm in sorted(found.items(), key=lambda item: (str(varied(item[0])), item[0].credit)):
@@ -201,7 +198,7 @@ def variants_table(found: dict[Trial, Arm]) -> str:
     return _table(["changed", "formula", "updates", "seeds", "final", "final − GRPO's [95 %]"], body)
 
 
-def _grpo_like(found: dict[Trial, Arm], key: Trial) -> Arm | None:
+def _grpo_like(found: dict[Trial, Replicates], key: Trial) -> Replicates | None:
     return next((arm for other, arm in found.items() if other.credit == BASE and _budget(other) == _budget(key)), None)
 
 
@@ -214,7 +211,7 @@ def _in_grid(key: Trial) -> bool:
     return start_of(key) == MAIN and not key.misjudged and not varied(key)
 
 
-def _on_grid(arm: Arm) -> float | None:
+def _on_grid(arm: Replicates) -> float | None:
     finals = [r.accuracies[-1] for r in arm.results if r.trial.seed in _TUNED_ON]
     return float(np.mean(finals)) if len(finals) == len(_TUNED_ON) else None
 
@@ -228,42 +225,3 @@ def _points(estimate: Estimate) -> str:
 def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def figures(found: dict[Trial, Arm]) -> dict[str, str]:
-    """SVG documents by name: the curves of each start, and what the formulas gain over GRPO by length and by start."""
-    drawings = {}
-    by_length: dict[str, list[tuple[float, Estimate]]] = defaultdict(list)
-    by_start: dict[str, list[tuple[float, Estimate]]] = defaultdict(list)
-    for policy, steps in starts(found):
-        there = compared(found, (policy, steps))
-        of = {name: there[name] for name in _DRAWN if name in there}
-        if BASE not in of:
-            continue
-        lines, first = {}, of[BASE].curves[:, 0].mean()
-        for name, arm in of.items():
-            mean, seeds = arm.curves.mean(axis=0), len(arm.results)
-            error = arm.curves.std(axis=0, ddof=1) / np.sqrt(seeds) if seeds > 1 else np.zeros_like(mean)
-            updates, middle, low, high = (list(values[1:]) for values in (arm.updates, mean, mean - error, mean + error))
-            lines[name] = Line(updates, middle, low, high, _DRAWN.index(name))
-            if name != BASE:
-                gain = difference(arm, of[BASE])
-                by_start[name].append((round(100 * first), gain))
-                if first >= _LEAST:
-                    by_length[name].append((steps, gain))
-        title = f"Held-out accuracy, {steps} steps, start {first:.0%}, mean ± standard error over seeds"
-        drawings[f"accuracy-{steps}-from-{100 * first:.0f}"] = chart(title, "updates", "greedy accuracy", lines)
-    for drawing, gains, x_title in (
-        ("gain-by-length", by_length, f"steps of the story, starts of {_LEAST:.0%} and more"),
-        ("gain-by-start", by_start, "greedy accuracy at the start, %"),
-    ):
-        drawn = {name: _gains(points, _DRAWN.index(name)) for name, points in gains.items() if len(points) > 1}
-        if drawn:
-            drawings[drawing] = chart("Final accuracy minus GRPO's [95 %]", x_title, "points", drawn)
-    return drawings
-
-
-def _gains(points: list[tuple[float, Estimate]], colour: int) -> Line:
-    points = sorted(points, key=lambda point: point[0])
-    value, low, high = ([100 * estimate[i] for _, estimate in points] for i in range(3))
-    return Line([x for x, _ in points], value, low, high, colour)

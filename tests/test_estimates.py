@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cal_grpo.runs.estimates import mean_share, pass_at_k, powers_up_to
+from cal_grpo.grading import pass_at_k, powers_up_to
+from cal_grpo.intervals import mean_share
 
 
 @pytest.mark.parametrize("samples", range(1, 8))

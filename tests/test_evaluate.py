@@ -10,9 +10,8 @@ import pytest
 from cal_grpo.config import TrainConfig, load_config
 from cal_grpo.engines import Answers
 from cal_grpo.errors import UsageError
-from cal_grpo.grading import grade_answer
+from cal_grpo.grading import grade_answer, pass_at_k
 from cal_grpo.runs import evaluation
-from cal_grpo.runs.estimates import pass_at_k
 from cal_grpo.runs.evaluation import evaluate
 from cal_grpo.runs.watch import Watcher
 from cal_grpo.tasks import Example, load_task

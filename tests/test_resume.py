@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
 from cal_grpo.runs.folder import RunFolder
-from cal_grpo.runs.resume import Past, cut_off, is_finished, read_rows, read_summary, replace_text, resumed_config
+from cal_grpo.runs.resume import Past, cut_off, is_finished, read_rows, read_summary, resumed_config
 
 
 def config(tmp_path, **changes):
@@ -45,6 +45,13 @@ def test_a_missing_file_has_nothing_to_cut(tmp_path):
     cut_off(tmp_path / "none.jsonl", up_to(1))
     assert not (tmp_path / "none.jsonl").exists()
     assert read_rows(tmp_path / "none.jsonl") == []
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
+    with pytest.raises(UsageError, match=r"cannot be cut off \(Is a directory\)"):
+        cut_off(tmp_path, up_to(1))
+    with pytest.raises(UsageError, match=r"cannot be read \(Is a directory\)"):
+        read_rows(tmp_path)
 
 
 @pytest.mark.parametrize("line", ["half a li", "[1]", "3", '{"loss": 1}', '{"step": "two"}', "\xff", "[" * 100_000])
@@ -170,9 +177,3 @@ def test_a_run_is_finished_when_its_summary_says_so(tmp_path, summary, finished)
 def test_a_summary_that_was_cut_off_is_none(tmp_path):
     (tmp_path / "summary.json").write_text('{"steps": 3')
     assert read_summary(tmp_path) == {}
-
-
-def test_text_is_replaced_as_a_whole(tmp_path):
-    replace_text(tmp_path / "a.txt", "one")
-    replace_text(tmp_path / "a.txt", "two")
-    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"a.txt": "two"}

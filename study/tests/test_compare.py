@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from study.differences import Arm, best, difference, gradients, over_seeds, reaches
+from study.differences import Replicates, best, difference, gradients, over_seeds, reaches
+from study.figures import figures
 from study.gradient import Measurement, load, save
 from study.stored import Result
 from study.tables import (
@@ -16,7 +17,6 @@ from study.tables import (
     chosen_rates,
     compared,
     compute_table,
-    figures,
     other_rates_table,
     untouched_seeds_table,
     variants_table,
@@ -40,8 +40,8 @@ def result(credit, seed, counts, rate=2e-4, samples=None, **changes):
 
 
 def test_best_and_the_update_that_reaches_it():
-    slow = Arm([result("grpo", 0, [8, 10, 12, 12]), result("grpo", 1, [8, 10, 16, 12])])
-    fast = Arm([result("prefix", 0, [8, 14, 13, 15])])
+    slow = Replicates([result("grpo", 0, [8, 10, 12, 12]), result("grpo", 1, [8, 10, 16, 12])])
+    fast = Replicates([result("prefix", 0, [8, 14, 13, 15])])
     assert best(slow) == pytest.approx((12 + 16) / 2 / 20)
     assert reaches(fast, 0.7) == 10
     assert reaches(fast, 0.75) == 30
@@ -50,8 +50,8 @@ def test_best_and_the_update_that_reaches_it():
 
 def test_a_difference_is_paired_by_seed():
     # Seed 2 has no partner and is left out; the others gain 2 and 4 questions of 20.
-    ours = Arm([result("prefix", seed, [0, n]) for seed, n in ((0, 12), (1, 9), (2, 20))])
-    base = Arm([result("grpo", 0, [0, 10]), result("grpo", 1, [0, 5])])
+    ours = Replicates([result("prefix", seed, [0, n]) for seed, n in ((0, 12), (1, 9), (2, 20))])
+    base = Replicates([result("grpo", 0, [0, 10]), result("grpo", 1, [0, 5])])
     found = difference(ours, base)
     assert found.value == pytest.approx(0.15)
     assert 0 <= found.low < 0.15 < found.high
@@ -64,15 +64,15 @@ def test_a_difference_is_paired_by_seed():
 
 def test_pass_at_k_counts_all_choices_of_k():
     # 3 right of 16: a draw of 4 misses them all in C(13, 4) of C(16, 4) ways.
-    arm = Arm([result("grpo", 0, [0, 1], samples=[3])])
+    arm = Replicates([result("grpo", 0, [0, 1], samples=[3])])
     ways = [set(c) & {0, 1, 2} for c in itertools.combinations(range(16), 4)]
     assert arm.pass_at(4) == pytest.approx(np.mean([bool(w) for w in ways]))
     assert arm.pass_at(1) == pytest.approx(3 / 16)
-    assert Arm([result("grpo", 0, [0, 1], samples=[0])]).pass_at(16) == 0
+    assert Replicates([result("grpo", 0, [0, 1], samples=[0])]).pass_at(16) == 0
 
 
 def test_collapse_is_half_of_the_start():
-    assert Arm([result("nsr", 0, [10, 4]), result("nsr", 1, [10, 5])]).collapsed() == 1
+    assert Replicates([result("nsr", 0, [10, 4]), result("nsr", 1, [10, 5])]).collapsed() == 1
 
 
 def test_the_rate_with_the_best_final_accuracy_is_chosen_and_a_tie_takes_the_smaller():
@@ -111,7 +111,7 @@ def test_seeds_that_chose_no_rate_are_compared_alone():
     found = arms([result(c, s, [8, 10 if c == "grpo" else n]) for s, n in gains.items() for c in ("grpo", "prefix")])
     of = compared(found, MAIN)
     assert untouched_seeds_table(of, of["grpo"]).splitlines()[2:][0].startswith("| `prefix` | 2 | +10.0 [")
-    early = {name: Arm(list(arm.results)[:2]) for name, arm in of.items()}
+    early = {name: Replicates(list(arm.results)[:2]) for name, arm in of.items()}
     assert untouched_seeds_table(early, early["grpo"]) == ""
 
 

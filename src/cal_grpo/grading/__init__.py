@@ -3,8 +3,20 @@
 from cal_grpo.grading.extract import extract_answer, marked_answer
 from cal_grpo.grading.grade import grade_answer
 from cal_grpo.grading.numbers import parse_number
+from cal_grpo.grading.pass_at_k import pass_at_k, powers_up_to
 from cal_grpo.grading.reference import reference_answer
 from cal_grpo.grading.types import Grade
-from cal_grpo.grading.vote import Vote, majority
+from cal_grpo.grading.vote import Majority, majority
 
-__all__ = ["Grade", "Vote", "extract_answer", "grade_answer", "majority", "marked_answer", "parse_number", "reference_answer"]
+__all__ = [
+    "Grade",
+    "Majority",
+    "extract_answer",
+    "grade_answer",
+    "majority",
+    "marked_answer",
+    "parse_number",
+    "pass_at_k",
+    "powers_up_to",
+    "reference_answer",
+]

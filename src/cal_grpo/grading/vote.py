@@ -11,7 +11,7 @@ TIME_LIMIT_S = 10.0  # of a question; then expressions that are not written alik
 
 
 @dataclass(frozen=True, slots=True)
-class Vote:
+class Majority:
     """The outcome of a majority vote.
 
     Attributes:
@@ -25,7 +25,7 @@ class Vote:
     correct: bool
 
 
-def majority(grades: Sequence[Grade]) -> Vote:
+def majority(grades: Sequence[Grade]) -> Majority:
     """The answer that most samples state (self-consistency, arXiv 2203.11171).
 
     Right answers are one group, for each equals the reference; wrong ones are grouped as the grader compares answers. A
@@ -44,9 +44,9 @@ def majority(grades: Sequence[Grade]) -> Vote:
         else:
             groups.append([grade])
     if not groups:
-        return Vote(None, 0, False)
+        return Majority(None, 0, False)
     winner = max(groups, key=len)  # the first of several: groups stand in the order of their first sample
-    return Vote(winner[0].extracted, len(winner), winner[0].correct)
+    return Majority(winner[0].extracted, len(winner), winner[0].correct)
 
 
 def _same(a: Grade, b: Grade, by_math: bool) -> bool:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from cal_grpo.grading.spelling import squeezed
 
-# Not formulas, "(x) + 1", "(x)-3" and "x - 5": a dash has a word behind it, and no text begins with an operator; nor two choices.
+# Not formulas, "(x) + 1", "(x)-3" and "x - 5": a dash has a word behind it, and no text begins with an operator;
+# nor two choices.
 _CHOICE = re.compile(
     r"(?:(?i:option|choice|answer)\s*:?\s*)?(?:"
     r"(?:\(\s*(?P<round>[A-Za-z])\s*\)|\[(?P<square>[A-Z])\])(?=\s|[:.]|$)"

@@ -6,7 +6,6 @@ evaluation.json    the figures and what they were taken with
 
 import contextlib
 import json
-import os
 import time
 from datetime import datetime
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Any
 from cal_grpo.config import TrainConfig
 from cal_grpo.engines import Answer, Answers, Parts, engine_of, require_engine
 from cal_grpo.errors import UsageError
-from cal_grpo.grading import Vote, majority
+from cal_grpo.files import write_whole
+from cal_grpo.grading import majority, pass_at_k, powers_up_to
+from cal_grpo.intervals import mean_share
 from cal_grpo.policies import resolve_model
-from cal_grpo.runs.estimates import mean_share, pass_at_k, powers_up_to
 from cal_grpo.runs.interrupt import stop_on_interrupt
 from cal_grpo.runs.watch import Watcher
 from cal_grpo.tasks import load_task
@@ -111,7 +111,7 @@ def evaluate(
             "wall_s": round(time.monotonic() - began, 2),
             "compile_s": round(engine.compile_s, 2),
         }
-        _write(folder / FIGURES, record)
+        write_whole(folder / FIGURES, json.dumps(record, indent=2) + "\n")
     return record | {"output": str(folder)}
 
 
@@ -137,7 +137,7 @@ class _Figures:
             "greedy": _answer(answers.greedy),
         }
         if self.samples:
-            vote: Vote = majority([grade for _, grade in answers.samples])
+            vote = majority([grade for _, grade in answers.samples])
             self.right.append(sum(grade.correct for _, grade in answers.samples))
             self.voted.append(float(vote.correct))
             row["samples"] = [_answer(sample) for sample in answers.samples]
@@ -184,10 +184,3 @@ def _create(folder: Path) -> Any:
         return (folder / ANSWERS).open("w", encoding="utf-8")
     except OSError as e:
         raise UsageError(f"{folder}: cannot be written to ({e.strerror}); choose another --output") from e
-
-
-def _write(file: Path, record: dict[str, Any]) -> None:
-    """All of it or nothing."""
-    draft = file.with_suffix(".tmp")
-    draft.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    os.replace(draft, file)

@@ -29,8 +29,9 @@ import numpy as np
 from cal_grpo.alignment import Miss, TokenSpan
 from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
+from cal_grpo.files import write_whole
 from cal_grpo.pipeline import Credited, Judged
-from cal_grpo.runs.resume import DATA, Past, Row, claim, cut_off, read_rows, replace_text
+from cal_grpo.runs.resume import DATA, Past, Row, claim, cut_off, read_rows
 
 _OURS = (
     "config.yaml", DATA, "metrics.jsonl", "judge.jsonl", "samples.jsonl", "eval.jsonl", "tensorboard", "wandb", "checkpoints",
@@ -63,7 +64,7 @@ class RunFolder:
             raise
         self._config = config
         if not resume:
-            replace_text(self.path / DATA, digest + "\n")  # before the config: a folder with a config can be resumed
+            write_whole(self.path / DATA, digest + "\n")  # before the config: a folder with a config can be resumed
             self._write_config()
         self._samples = _open(self.path / "samples.jsonl", "a")
         self._step = 0
@@ -80,7 +81,7 @@ class RunFolder:
             raise UsageError(f"{self.path}: cannot be created ({e.strerror}); choose another --output") from e
 
     def _write_config(self) -> None:
-        replace_text(self.path / "config.yaml", self._config.to_yaml())
+        write_whole(self.path / "config.yaml", self._config.to_yaml())
 
     def cut_back(self, updates: int) -> Past:
         """Take out what the run wrote after its first so many updates, for these are made again.
@@ -125,7 +126,7 @@ class RunFolder:
                 _write_line(f, {"when": part} | row)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        replace_text(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
+        write_whole(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
 
 
 def check_output(config: TrainConfig) -> None:

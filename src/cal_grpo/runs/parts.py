@@ -4,8 +4,7 @@
 ``module:name``, and ``object`` for one that was handed over in Python. A run goes on with the same parts or not at all.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +15,11 @@ from cal_grpo.credit import FORMULAS, Compute, Formula, formula
 from cal_grpo.engines import Parts, RewardFn
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import PROVIDERS, CALOracle, Oracle
-from cal_grpo.plugins import Kind, digest, is_path, resolve
+from cal_grpo.oracles.several import named_in
+from cal_grpo.plugins import Kind, digest, resolve
 from cal_grpo.tasks import TASKS, TaskData, load_task
 
 OBJECT = "object"
-_LEAF = re.compile(r"[\w.]+:[\w.]+")
 
 
 @dataclass(frozen=True)
@@ -57,19 +56,19 @@ def check_parts(config: TrainConfig, given: Given) -> None:
     Raises:
         UsageError: a part is missing, is another one, or its source was changed.
     """
-    handed = {kind for kind, part in _handed(given).items() if part is not None}
-    for kind, origin in config.parts.items():
-        if origin == OBJECT and kind not in handed:
+    origins = _origins(config, given)
+    for kind in {**config.parts, **origins}:
+        then, now = config.parts.get(kind), origins.get(kind)
+        if then == OBJECT != now:
             raise UsageError(
-                f"this run was trained with a {kind} that was handed over in Python; go on with it from there, with "
-                f"cal_grpo.train(config, resume=True, ...)"
+                f"this run was trained with a {kind} that was handed over in Python; go on with it from there: "
+                "cal_grpo.train(config, resume=True, ...)"
             )
-    named = config.model_copy(update={"parts": {}})
-    for kind, origin in _origins(named, given, {k: o for k, o in config.parts.items() if o == OBJECT}).items():
-        if config.parts.get(kind) != origin:
+        if then != now:
+            changed = "another one was handed over" if now == OBJECT else "its source was changed since"
             raise UsageError(
-                f"the {kind} is not the one that this run was trained with (its source was changed since); expected the same "
-                "source: put it back, or begin a run of its own"
+                f"the {kind} is not the one that this run was trained with ({changed}); expected the same: put it back, or "
+                "begin a run of its own"
             )
 
 
@@ -94,31 +93,25 @@ def _oracle(config: TrainConfig, given: Given, tell: Callable[[str], None]) -> C
     return CALOracle(config.cal_provider, model=config.cal_model, base_url=config.cal_base_url, tell=tell, **limits)
 
 
-def _handed(given: Given) -> dict[Kind, Any]:
-    return {"oracle": given.oracle, "credit": given.credit, "task": given.task, "reward": given.reward_fns}
-
-
-def _origins(config: TrainConfig, given: Given, objects: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Where each part of a user's own comes from; ``objects``: kinds whose name in the config is that of an object."""
-    handed, named = _handed(given), _named(config)
-    origins: dict[str, str] = {}
-    for kind, names in named.items():
-        if handed[kind] is not None:
-            origins[kind] = OBJECT
-        elif names and kind not in (objects or {}):
+def _origins(config: TrainConfig, given: Given) -> dict[str, str]:
+    """Where each part of a user's own comes from."""
+    handed: dict[Kind, Any] = {
+        "oracle": given.oracle, "credit": given.credit, "task": given.task, "reward": given.reward_fns,
+    }  # fmt: skip
+    origins: dict[str, str] = {kind: OBJECT for kind, part in handed.items() if part is not None}
+    for kind, names in _named(config).items():
+        if names and kind not in origins and config.parts.get(kind) != OBJECT:
             origins[kind] = " ".join(digest(resolve(kind, name)) for name in names)
     return origins
 
 
 def _named(config: TrainConfig) -> dict[Kind, list[str]]:
-    """The names of a user's own parts in a config, which are imported here only where they are used."""
-    credits = config.credit if config.use_cal else "grpo"
-    leaves = [leaf for leaf in _LEAF.findall(config.cal_provider) if leaf.partition(":")[0] not in PROVIDERS]
-    needed = config.use_cal and formula(credits).needs_oracle if "credit" not in config.parts else True
+    """The names of a user's own parts in a config."""
+    leaves = [name for name in named_in(config.cal_provider) if name.partition(":")[0] not in PROVIDERS]
     return {
-        "credit": [] if credits in FORMULAS or not is_path(credits) else [credits],
-        "oracle": leaves if needed else [],
-        "task": [] if config.task in TASKS or not is_path(config.task) else [config.task],
+        "credit": [config.credit] if config.use_cal and config.credit not in FORMULAS else [],
+        "oracle": leaves if config.use_cal else [],
+        "task": [] if config.task in TASKS else [config.task],
         "reward": list(config.reward),
     }
 

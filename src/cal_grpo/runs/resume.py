@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from cal_grpo.config import TrainConfig, load_config
 from cal_grpo.errors import UsageError
+from cal_grpo.jsonlines import read_jsonl_strictly, scan_jsonl
 
 Row = Mapping[str, Any]
 
@@ -105,34 +106,38 @@ def cut_off(file: Path, keep: Callable[[Row], bool]) -> None:
     A single truncation: whenever this is killed itself, the file is as it was or as it shall be.
 
     Raises:
-        UsageError: a whole line before is not what the program writes. The file is left as it was.
+        UsageError: a whole line before is not what the program writes, or the file cannot be written. It is left as it was.
     """
     end = 0
-    with contextlib.suppress(FileNotFoundError), file.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
+    try:
+        for line in scan_jsonl(file):
+            if not line.ended:
                 break
             try:
-                if not keep(json.loads(line)):
+                if line.row is None:
+                    raise ValueError(line.reason)
+                if not keep(line.row):
                     break
-            except (ValueError, LookupError, TypeError, RecursionError) as e:
+            except (ValueError, LookupError, TypeError) as e:
                 raise UsageError(
-                    f"{file}, line {number}: not a line of a run ({type(e).__name__}: {e}); correct or remove it, then resume"
+                    f"{file}, line {line.number}: not a line of a run ({type(e).__name__}: {e}); correct or remove it, "
+                    "then resume"
                 ) from e
-            end += len(line)
+            end += line.size
         os.truncate(file, end)
+    except FileNotFoundError:
+        return
+    except OSError as e:
+        raise UsageError(f"{file}: cannot be cut off ({e.strerror or e}); check its permissions, then resume") from e
 
 
 def read_rows(file: Path) -> list[Row]:
-    """The objects of a JSONL file; none where there is no file."""
-    return [json.loads(line) for line in file.read_bytes().splitlines()] if file.exists() else []
+    """The objects of a JSONL file; none where there is no file.
 
-
-def replace_text(file: Path, text: str) -> None:
-    """Write a file so that a killed process leaves the old one or the new one, and never half of it."""
-    beside = file.with_name(f".{file.name}.new")
-    beside.write_text(text)
-    beside.replace(file)
+    Raises:
+        UsageError: it cannot be read, or a line holds no object.
+    """
+    return [row for _, row in read_jsonl_strictly(file, "run", "a run's fields")] if file.exists() else []
 
 
 def claim(file: IO[Any], run: Path) -> None:

@@ -2,16 +2,20 @@
 
 from cal_grpo.seeing.compare_svg import compare_svg, in_words
 from cal_grpo.seeing.comparison import Comparison, Paired, compare
-from cal_grpo.seeing.files import write_page
+from cal_grpo.seeing.line_chart import Chart, Line, chart_svg
+from cal_grpo.seeing.pages import write_page
 from cal_grpo.seeing.report import report_page
 from cal_grpo.seeing.rollout import Rollout
 from cal_grpo.seeing.run import Run, open_runs
 
 __all__ = [
+    "Chart",
     "Comparison",
+    "Line",
     "Paired",
     "Rollout",
     "Run",
+    "chart_svg",
     "compare",
     "compare_svg",
     "in_words",

@@ -7,7 +7,7 @@ from typing import Any
 
 from cal_grpo.intervals import Estimate, mean, paired_difference, share
 from cal_grpo.seeing.arms import Arm, arms_of, pairs_of
-from cal_grpo.seeing.lines import finite
+from cal_grpo.seeing.finite import finite
 from cal_grpo.seeing.run import Answer, Run
 
 

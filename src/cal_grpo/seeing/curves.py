@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from cal_grpo.seeing.line_chart import Chart, Line
 from cal_grpo.seeing.run import Run
-from cal_grpo.seeing.svg import Chart, Line
 
 
 class Curve(NamedTuple):
@@ -70,7 +70,7 @@ def chart(curve: Curve, groups: Sequence[Sequence[Run]]) -> Chart | None:
     return Chart(curve.key, curve.title, curve.about, curve.unit, lines) if lines else None
 
 
-def numbers(curve: Curve, run: Run) -> list[tuple[str, list[tuple[float, float]]]]:
+def measured(curve: Curve, run: Run) -> list[tuple[str, list[tuple[float, float]]]]:
     """The points behind a picture, as they were measured, each series with its name."""
     named = [(f"{run.name} {name}".strip(), _series(run, key, curve.summed)) for key, name in _keys(curve)]
     return [(name, points) for name, points in named if points]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cal_grpo.seeing.lines import finite
+from cal_grpo.seeing.finite import finite
 from cal_grpo.seeing.run import Run
 
 

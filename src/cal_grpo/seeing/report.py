@@ -14,10 +14,11 @@ from string import Template
 from cal_grpo.intervals import share
 from cal_grpo.seeing.compare_svg import in_words
 from cal_grpo.seeing.curves import CURVES, chart
+from cal_grpo.seeing.line_chart import Chart, draw
 from cal_grpo.seeing.oracle_use import oracle_use
 from cal_grpo.seeing.report_data import as_script, page_data
 from cal_grpo.seeing.run import Run
-from cal_grpo.seeing.svg import COLOURS, HEIGHT, PALETTE, STYLE, WIDTH, Chart, as_text, draw
+from cal_grpo.seeing.svg import COLOURS, HEIGHT, PALETTE, STYLE, WIDTH, as_text
 
 _SCRIPTS = ("text.js", "detail.js", "rollouts.js", "curves.js", "start.js")
 

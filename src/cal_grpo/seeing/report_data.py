@@ -5,11 +5,12 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from cal_grpo.seeing.curves import Curve, numbers
-from cal_grpo.seeing.lines import finite
+from cal_grpo.seeing.curves import Curve, measured
+from cal_grpo.seeing.finite import finite
+from cal_grpo.seeing.line_chart import Chart, frame
 from cal_grpo.seeing.rollout import Rollout
 from cal_grpo.seeing.run import Run
-from cal_grpo.seeing.svg import COLOURS, Chart, frame
+from cal_grpo.seeing.svg import COLOURS
 
 _LONGEST = {"response": 20_000, "question": 5_000, "critique": 5_000, "short": 200}  # characters; the rest is cut
 
@@ -87,5 +88,5 @@ def _cut(text: str, kind: str) -> str:
 
 
 def _chart(curve: Curve, chart: Chart, runs: Sequence[Run]) -> dict[str, Any]:
-    series = [{"name": name, "points": points} for run in runs for name, points in numbers(curve, run)]
+    series = [{"name": name, "points": points} for run in runs for name, points in measured(curve, run)]
     return frame(chart) | {"unit": chart.unit, "series": series}

@@ -12,7 +12,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cal_grpo.errors import UsageError
-from cal_grpo.seeing.lines import OnBytes, counted, finite, read_lines
+from cal_grpo.jsonlines import OnBytes, counted_lines, read_jsonl_with_notes
+from cal_grpo.seeing.finite import finite
 from cal_grpo.seeing.rollout import Rollout
 
 _MARKS = ("config.yaml", "metrics.jsonl", "samples.jsonl", "eval.jsonl", "judge.jsonl", "summary.json")
@@ -80,7 +81,7 @@ class Run:
     def metrics(self) -> list[dict[str, float]]:
         """A row an update, in order: numbers that can be drawn, and no others. A repeated step counts as its last row."""
         rows: dict[int, dict[str, float]] = {}
-        for _, record in read_lines(self.path / "metrics.jsonl", self.notes):
+        for _, record in read_jsonl_with_notes(self.path / "metrics.jsonl", self.notes):
             row = {key: number for key, value in record.items() if (number := finite(value)) is not None}
             if "step" in row:
                 rows[int(row["step"])] = row
@@ -92,14 +93,14 @@ class Run:
         rollouts: list[Rollout] = []
         rows: Counter[Any] = Counter()
         bad: list[str] = []
-        for number, record in read_lines(self.path / "samples.jsonl", self.notes, self._on_bytes):
+        for number, record in read_jsonl_with_notes(self.path / "samples.jsonl", self.notes, self._on_bytes):
             rows[str(record.get("step"))] += 1
             try:
                 rollouts.append(Rollout.model_validate(record | {"row": rows[str(record.get("step"))]}))
             except ValidationError as e:
                 bad.append(f"line {number}: {_reason(e)}")
         if bad:
-            self.notes.append(f"samples.jsonl: {counted(len(bad), 'line')} left out, first {bad[0]}")
+            self.notes.append(f"samples.jsonl: {counted_lines(len(bad))} left out, first {bad[0]}")
         return rollouts
 
     @cached_property
@@ -107,7 +108,7 @@ class Run:
         """Held-out answers, under ``before`` and ``after``."""
         answers: dict[str, list[Answer]] = {}
         bad: list[str] = []
-        for number, record in read_lines(self.path / "eval.jsonl", self.notes):
+        for number, record in read_jsonl_with_notes(self.path / "eval.jsonl", self.notes):
             try:
                 answer = Answer.model_validate(record)
             except ValidationError as e:
@@ -115,13 +116,13 @@ class Run:
             else:
                 answers.setdefault(str(record.get("when")), []).append(answer)
         if bad:
-            self.notes.append(f"eval.jsonl: {counted(len(bad), 'line')} left out, first {bad[0]}")
+            self.notes.append(f"eval.jsonl: {counted_lines(len(bad))} left out, first {bad[0]}")
         return answers
 
     @cached_property
     def calls(self) -> list[dict[str, Any]]:
         """The lines of ``judge.jsonl``: the oracle's calls, and answers that needed none."""
-        return [record for _, record in read_lines(self.path / "judge.jsonl", self.notes)]
+        return [record for _, record in read_jsonl_with_notes(self.path / "judge.jsonl", self.notes)]
 
     @property
     def credit(self) -> str:

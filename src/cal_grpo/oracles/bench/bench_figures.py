@@ -5,9 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from cal_grpo.intervals import Estimate, normal_mean, share
 from cal_grpo.oracles.bench.labelled import Labelled
-from cal_grpo.oracles.bench.rates import mean, percentile, wilson
 from cal_grpo.oracles.types import Verdict
+
+Rate = dict[str, float | None]
+"""A share in [0, 1] as ``value``, ``low`` and ``high``; all None where there was nothing to count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,42 +62,45 @@ def bench_figures(judged: Sequence[BenchResult]) -> dict[str, Any]:
     independent.
     """
     n, solutions = len(judged), len({j.row.solution for j in judged})
-    share = solutions / n if n else 1.0
+    per_row = solutions / n if n else 1.0
     answered = [j for j in judged if j.step is not None]
     offs = [off for j in answered if (off := j.off_by) is not None]
 
-    def rate(count: float, of: int = n) -> dict[str, Any]:
-        return wilson(count, of, of * share).as_dict()
+    def of_rows(count: float, rows: int = n) -> Rate:
+        return rate(count, rows, rows * per_row)
+
+    def mean_of(shares: Sequence[float]) -> Rate:
+        return _rounded(normal_mean(shares, round(len(shares) * per_row)) if shares else None)
 
     exact = sum(off == 0 for off in offs)
     return {
         "n": n,
         "solutions": solutions,
-        "exact": rate(exact),
-        "within_one": rate(sum(abs(off) <= 1 for off in offs)),
-        "early": rate(sum(off < 0 for off in offs)),
-        "late": rate(sum(off > 0 for off in offs)),
-        "abstained": rate(n - len(answered)),
+        "exact": of_rows(exact),
+        "within_one": of_rows(sum(abs(off) <= 1 for off in offs)),
+        "early": of_rows(sum(off < 0 for off in offs)),
+        "late": of_rows(sum(off > 0 for off in offs)),
+        "abstained": of_rows(n - len(answered)),
         "abstained_why": dict(Counter(j.why_not for j in judged if j.why_not)),
-        "precision_when_answering": rate(exact, len(answered)),
-        "surest_half": _surest_half(answered, n, share),
-        "token_precision": mean([j.shared / j.blamed for j in answered], round(len(answered) * share)).as_dict(),
-        "token_recall": mean([j.shared / j.labelled for j in answered], round(len(answered) * share)).as_dict(),
+        "precision_when_answering": of_rows(exact, len(answered)),
+        "surest_half": _surest_half(answered, n, per_row),
+        "token_precision": mean_of([j.shared / j.blamed for j in answered]),
+        "token_recall": mean_of([j.shared / j.labelled for j in answered]),
         "label_agreement": label_agreement([j.row for j in judged]),
-        "floors": floors([j.row for j in judged], share),
+        "floors": floors([j.row for j in judged], per_row),
         **_costs(judged),
     }
 
 
-def _surest_half(answered: Sequence[BenchResult], n: int, share: float) -> dict[str, Any] | None:
+def _surest_half(answered: Sequence[BenchResult], n: int, per_row: float) -> dict[str, Any] | None:
     """Precision on the half of all rows where the oracle is surest, and the confidence that takes."""
     sure = [j for j in answered if j.verdict.confidence is not None]
     sure.sort(key=lambda j: -(j.verdict.confidence or 0.0))
     half = sure[: (n + 1) // 2]
     if len(half) < (n + 1) // 2:
         return None
-    precision = wilson(sum(j.off_by == 0 for j in half), len(half), len(half) * share)
-    return {"precision": precision.as_dict(), "confidence_from": half[-1].verdict.confidence}
+    precision = rate(sum(j.off_by == 0 for j in half), len(half), len(half) * per_row)
+    return {"precision": precision, "confidence_from": half[-1].verdict.confidence}
 
 
 def label_agreement(rows: Sequence[Labelled]) -> dict[str, Any]:
@@ -107,17 +115,17 @@ def label_agreement(rows: Sequence[Labelled]) -> dict[str, Any]:
     pairs = [(a, b) for group in several for i, a in enumerate(group) for b in group[i + 1 :]]
     return {
         "pairs": len(pairs),
-        "exact": wilson(sum(a == b for a, b in pairs), len(pairs), len(several)).as_dict(),
-        "within_one": wilson(sum(abs(a - b) <= 1 for a, b in pairs), len(pairs), len(several)).as_dict(),
+        "exact": rate(sum(a == b for a, b in pairs), len(pairs), len(several)),
+        "within_one": rate(sum(abs(a - b) <= 1 for a, b in pairs), len(pairs), len(several)),
     }
 
 
-def floors(rows: Sequence[Labelled], share: float = 1.0) -> dict[str, Any]:
+def floors(rows: Sequence[Labelled], per_row: float = 1.0) -> dict[str, Any]:
     """What costs no thought: a random step, and the one step number that is right most often."""
     n = len(rows)
 
-    def rate(count: float) -> dict[str, Any]:
-        return wilson(count, n, n * share).as_dict()
+    def of_rows(count: float) -> Rate:
+        return rate(count, n, n * per_row)
 
     def near(row: Labelled) -> int:
         return min(row.first_error + 1, len(row.spans) - 1) - max(row.first_error - 1, 0) + 1
@@ -127,13 +135,13 @@ def floors(rows: Sequence[Labelled], share: float = 1.0) -> dict[str, Any]:
     guesses = [abs(min(step, len(row.spans) - 1) - row.first_error) for row in rows]
     return {
         "random": {
-            "exact": rate(sum(1 / len(row.spans) for row in rows)),
-            "within_one": rate(sum(near(row) / len(row.spans) for row in rows)),
+            "exact": of_rows(sum(1 / len(row.spans) for row in rows)),
+            "within_one": of_rows(sum(near(row) / len(row.spans) for row in rows)),
         },
         "constant": {
             "step": step,
-            "exact": rate(sum(guess == 0 for guess in guesses)),
-            "within_one": rate(sum(guess <= 1 for guess in guesses)),
+            "exact": of_rows(sum(guess == 0 for guess in guesses)),
+            "within_one": of_rows(sum(guess <= 1 for guess in guesses)),
         },
     }
 
@@ -150,3 +158,19 @@ def _costs(judged: Sequence[BenchResult]) -> Mapping[str, Any]:
         "latency_p50_s": round(percentile([j.latency_s for j in paid], 0.5), 6),
         "latency_p95_s": round(percentile([j.latency_s for j in paid], 0.95), 6),
     }
+
+
+def rate(count: float, of: float, independent: float | None = None) -> Rate:
+    """A share of what was counted, with Wilson's interval; see ``intervals.share``."""
+    return _rounded(share(min(count, of), of, independent) if of else None)  # a sum of fractions may be too large by rounding
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that ``share`` of the values do not exceed; 0 without values."""
+    return float(np.quantile(values, share, method="inverted_cdf")) if values else 0.0
+
+
+def _rounded(estimate: Estimate | None) -> Rate:
+    if estimate is None:
+        return dict.fromkeys(Estimate._fields)
+    return {name: round(number, 4) for name, number in estimate._asdict().items()}

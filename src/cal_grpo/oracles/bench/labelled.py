@@ -1,13 +1,13 @@
 """Wrong solutions whose first error a person has marked, from a JSONL file."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from cal_grpo.errors import UsageError
+from cal_grpo.jsonlines import read_jsonl_strictly
 from cal_grpo.oracles.types import Query
 
 Half = Literal["even", "odd"]
@@ -53,24 +53,11 @@ def half_of(solution_key: str) -> Half:
 
 
 def _rows(file: Path) -> Iterator[Labelled]:
-    try:
-        with Path(file).open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield _parse(line, f"data {file}, line {number}")
-    except FileNotFoundError:
-        raise UsageError(f"data {file}: not found; expected a JSONL file with labelled solutions") from None
-    except (OSError, UnicodeDecodeError) as e:
-        raise UsageError(f"data {file}: cannot be read as UTF-8 text ({e}); check the path") from e
+    for number, row in read_jsonl_strictly(Path(file), "data", f"{', '.join(_TEXTS)} and labels"):
+        yield _parse(row, f"data {file}, line {number}")
 
 
-def _parse(line: str, where: str) -> Labelled:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as e:
-        raise UsageError(f"{where}: not JSON ({e}); expected one object a line") from e
-    if not isinstance(row, dict):
-        raise UsageError(f"{where}: a {type(row).__name__}; expected an object with {', '.join(_TEXTS)} and labels")
+def _parse(row: dict[str, Any], where: str) -> Labelled:
     for name in _TEXTS:
         if not isinstance(row.get(name), str) or not row[name].strip():
             have = ", ".join(map(str, row)) or "nothing"

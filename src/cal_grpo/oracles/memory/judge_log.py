@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cal_grpo.errors import UsageError
+from cal_grpo.jsonlines import scan_jsonl
 from cal_grpo.oracles.memory.records import read_verdict, verdict_record
 from cal_grpo.oracles.types import Usage, Verdict
 
@@ -82,26 +83,23 @@ def read_log(path: Path, name: str) -> Iterator[dict[str, Any]]:
     Raises:
         UsageError: the log cannot be read, or a line is not a judge log's.
     """
-    for number, line in enumerate(_lines(path, name), 1):
-        try:
-            record: dict[str, Any] = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        try:
-            read_verdict(record)
-            if not isinstance(record["request"], str) or not isinstance(record["final"], bool):
-                raise ValueError("request and final have other types")
-            if type(record.setdefault("attempt", 0)) is not int:
-                raise ValueError("attempt is no number")
-        except (ValueError, KeyError) as e:
-            raise UsageError(f"{name} {path}, line {number}: not a judge log's line ({e}); expected a judge.jsonl") from e
-        yield record
-
-
-def _lines(path: Path, name: str) -> Iterator[str]:
-    """A file's lines, one at a time: a long run's log is large."""
     try:
-        with path.open(encoding="utf-8", newline="\n") as file:
-            yield from file
-    except (OSError, ValueError) as e:
-        raise UsageError(f"{name} {path}: cannot be read ({e}); expected a run's judge.jsonl") from e
+        for line in scan_jsonl(path):
+            if line.fault in ("blank", "syntax"):  # cut off, and perhaps gone on behind it
+                continue
+            where = f"{name} {path}, line {line.number}"
+            if line.fault == "bytes":
+                raise UsageError(f"{where}: {line.reason}; expected a run's judge.jsonl")
+            try:
+                if line.row is None:
+                    raise ValueError(line.reason)
+                read_verdict(line.row)
+                if not isinstance(line.row["request"], str) or not isinstance(line.row["final"], bool):
+                    raise ValueError("request and final have other types")
+                if type(line.row.setdefault("attempt", 0)) is not int:
+                    raise ValueError("attempt is no number")
+            except (ValueError, KeyError) as e:
+                raise UsageError(f"{where}: not a judge log's line ({e}); expected a judge.jsonl") from e
+            yield line.row
+    except OSError as e:
+        raise UsageError(f"{name} {path}: cannot be read ({e.strerror or e}); expected a run's judge.jsonl") from e

@@ -1,0 +1,52 @@
+"""Writing a file whole or not at all."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from cal_grpo.errors import UsageError
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Put a file in its place so that, whatever happens meanwhile, the old one is there or the new one, and never half of it.
+
+    It is written beside its place, brought to the disk and then renamed; when this returns, a power cut takes nothing back.
+    Its permissions are the umask's. A link is followed.
+
+    Args:
+        path: the file; its folder must be there.
+        content: text is written as UTF-8.
+
+    Raises:
+        UsageError: it cannot be written. The old file is as it was.
+        UnicodeEncodeError: text with half a surrogate pair in it. The old file is as it was.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    place = Path(os.path.realpath(path))
+    # A name of its own, for two processes may write one file; short, for the file's own may be as long as names can be.
+    draft = place.with_name(f".cal-grpo-{secrets.token_hex(8)}")
+    try:
+        try:
+            with draft.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(place)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise
+    except OSError as e:
+        raise UsageError(f"{path}: cannot be written ({e.strerror or e}); make room there, or choose another --output") from e
+    _sync_folder(place.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a new name to the disk, where the file system can do that: the file itself is safe already."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
