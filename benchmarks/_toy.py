@@ -41,6 +41,9 @@ def write_folder(folder, *, seed=0, dtype=np.float32, **changes):
     tensors = {name: (0.2 * rng.standard_normal(shape) + (len(shape) == 1)).astype(dtype) for name, shape in shapes.items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps(config))
-    for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+    for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(EMBEDDED / name, folder / name)
+    # Random answers would never end: with this many end tokens a third of those of 24 tokens do.
+    ends = [2, *range(100, config["vocab_size"], 32)]
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": ends, "pad_token_id": 0}))
     return folder

@@ -47,6 +47,7 @@ def test_lengths_that_were_given_are_not_fitted():
         ("on_miss=null", ("on_miss", None)),
         ("seed=7", ("seed", 7)),
         ("credit=balanced", ("credit", "balanced")),
+        ("tracker=wandb,trackio", ("tracker", "wandb,trackio")),
         ("cal_base_url=http://127.0.0.1:8000/v1?a=b", ("cal_base_url", "http://127.0.0.1:8000/v1?a=b")),
     ],
 )
@@ -55,8 +56,26 @@ def test_override_values_mean_what_they_look_like(text, expected):
 
 
 @pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("tensorboard,wandb", ("tensorboard", "wandb")),
+        (" wandb , wandb ", ("wandb",)),
+        (["trackio", "tensorboard"], ("trackio", "tensorboard")),
+        ("none", ()), ("", ()), (None, ()), ([], ()), (["none"], ()), (False, ()),
+    ],
+)  # fmt: skip
+def test_trackers_are_a_list_or_a_text_with_commas_or_none(tmp_path, value, expected):
+    config = load_config(overrides={"tracker": value})
+    assert config.tracker == expected
+    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    assert load_config(tmp_path / "config.yaml") == config
+
+
+@pytest.mark.parametrize(
     ("overrides", "message"),
     [
+        ({"tracker": 3}, "tracker = 3"),
+        ({"tracker": [3]}, "tracker.0 = 3"),
         ({"lerning_rate": 1}, "unknown config key 'lerning_rate'; did you mean 'learning_rate'?"),
         ({"rollout.temprature": 1}, "unknown config key 'rollout.temprature'; did you mean 'rollout.temperature'?"),
         ({"credit": "balnced"}, "did you mean 'balanced'"),

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import functools
+import inspect
 import itertools
 
 import jax
@@ -223,24 +224,6 @@ def graph_vocab(cluster):
     return cluster.actor_trainer.model.config.vocab_size
 
 
-def test_off_is_bit_identical_to_tunix_own_learner(build):
-    def tunix_learner(cluster):
-        def reward(prompts, completions, answer, **_):
-            return [float(grade_answer(text, str(a)).correct) for text, a in zip(completions, answer, strict=True)]
-
-        seed_rollouts(cluster, seed=3)
-        settings = GRPOConfig(num_generations=4, beta=0.04, loss_agg_mode="token-mean", kl_loss_mode="low_var_kl")
-        return GRPOLearner(cluster, settings, reward)
-
-    cluster, learner, data = build(tunix_learner)
-    learner.train(data)
-    theirs = parameters(cluster)
-    cluster, learner, data = build(lambda c: cal(c, None, use_cal=False, seed=3, beta=0.04))
-    learner.train(data)
-    for name, value in parameters(cluster).items():
-        np.testing.assert_array_equal(theirs[name], value, err_msg=name)
-
-
 @pytest.mark.parametrize("whole", [True, False])
 def test_the_tasks_grader_is_given_the_example_and_decides_what_is_right(build, whole):
     graded, credited = [], []
@@ -401,10 +384,99 @@ def test_several_processes_are_refused(build, monkeypatch):
         build(lambda c: cal(c, FirstWord()))
 
 
-def test_batches_without_a_column_name_it(build):
-    _, learner, data = build(lambda c: cal(c, FirstWord()))
-    with pytest.raises(UsageError, match="no column 'reference'"):
-        learner.train({k: v for k, v in batch.items() if k != "reference"} for batch in data)
+@pytest.mark.parametrize("as_list", [True, False])
+@pytest.mark.parametrize("where", ["train", "eval"])
+def test_batches_without_a_column_name_it_before_the_first_rollout(build, where, as_list):
+    cluster, learner, data = build(lambda c: cal(c, FirstWord()))
+    cluster.rollout.generate = lambda *a, **k: pytest.fail("sampled")
+    good = list(itertools.islice(data, 2))
+    for column in ("prompts", "question", "answer", "reference"):
+        bad = [{k: v for k, v in batch.items() if k != column} for batch in good]
+        given = {"train_ds": good, "eval_ds": good, f"{where}_ds": bad if as_list else iter(bad)}
+        with pytest.raises(UsageError, match=f"no column '{column}'; expected the columns prompts, question"):
+            learner.train(**given)
+    with pytest.raises(UsageError, match="differ in length"):
+        learner.train([good[0] | {"answer": good[0]["answer"][:1]}])
+    with pytest.raises(UsageError, match="has no batch"):
+        learner.train(iter([]))
+
+
+def test_a_later_batch_without_a_column_surfaces_too(build):
+    _, learner, data = build(lambda c: cal(c, FirstWord()), num_train_steps=5)
+    first, second = itertools.islice(data, 2)
+    del second["answer"]
+    with pytest.raises(UsageError, match="no column 'answer'"):
+        learner.train([first, second])
+
+
+def parameters_of(function):
+    return list(inspect.signature(function).parameters.values())[1:]
+
+
+def test_tunix_own_arguments_are_taken_by_its_names_in_its_order_and_ours_by_name_only():
+    theirs, ours = parameters_of(GRPOLearner.__init__), parameters_of(CALGRPOLearner.__init__)
+    assert [(p.name, p.kind) for p in ours[: len(theirs)]] == [(p.name, p.kind) for p in theirs]
+    for own, tunix in zip(ours, theirs, strict=False):
+        assert own.default == (None if own.name == "reward_fns" else tunix.default)  # without any, answers are graded
+    assert [(p.name, p.kind) for p in ours[len(theirs) :]] == [
+        (name, inspect.Parameter.KEYWORD_ONLY) for name in ("oracle", "on_credit", "grade")
+    ]
+    assert [(p.name, p.kind, p.default) for p in parameters_of(CALGRPOLearner.train)] == [
+        (p.name, p.kind, p.default) for p in parameters_of(GRPOLearner.train)
+    ]
+    names = {field.name for field in dataclasses.fields(CALGRPOConfig)}
+    assert {field.name for field in dataclasses.fields(GRPOConfig)} <= names
+
+
+def short_is_good(prompts, completions, **columns):
+    assert len(prompts) == len(completions) == len(columns["answer"])
+    return [1.0 / (1 + len(text)) for text in completions]
+
+
+def right_is_good(prompts, completions, answer, **columns):
+    return [float(grade_answer(text, str(a)).correct) for text, a in zip(completions, answer, strict=True)]
+
+
+def lengths(prompts, completions, rewards, advantages, **columns):
+    return {"mine/length": (float(np.mean([len(text) for text in completions])), np.mean)}
+
+
+def test_a_tunix_script_changes_its_classes_and_names_an_oracle_and_off_is_bit_identical(build):
+    """Tunix's call as its users write it: everything by name, the rewards in a list."""
+
+    def script(learner_class, config_class, **ours):
+        def make(cluster):
+            algo_config = config_class(
+                num_generations=4, num_iterations=1, beta=0.04, epsilon=0.2, loss_agg_mode="token-mean",
+                kl_loss_mode="low_var_kl",
+            )  # fmt: skip
+            if learner_class is GRPOLearner:
+                seed_rollouts(cluster, seed=3)
+            return learner_class(
+                rl_cluster=cluster,
+                reward_fns=[short_is_good, right_is_good],
+                algo_config=algo_config,
+                metric_fns=[lengths],
+                data_shuffle_seed=42,
+                **ours,
+            )
+
+        cluster, learner, data = build(make)
+        with make_mesh():
+            learner.train(list(itertools.islice(data, 2)))
+        return parameters(cluster)
+
+    theirs = script(GRPOLearner, GRPOConfig)
+    off = script(CALGRPOLearner, functools.partial(CALGRPOConfig, use_cal=False, seed=3))
+    credited = script(CALGRPOLearner, functools.partial(CALGRPOConfig, seed=3), oracle=FirstWord())
+    for name, value in theirs.items():
+        np.testing.assert_array_equal(off[name], value, err_msg=name)
+    assert any(not np.array_equal(credited[name], value) for name, value in theirs.items())
+
+
+def test_tunix_own_config_is_refused_in_one_line(build):
+    with pytest.raises(UsageError, match="algo_config is a GRPOConfig; expected a CALGRPOConfig"):
+        build(lambda c: CALGRPOLearner(c, GRPOConfig(num_generations=4), oracle=FirstWord()))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Who trains? Existing engines, behind one contract."""
 
-from cal_grpo.engines.catalog import ENGINES, engine_of, local_judge, require_engine
+from cal_grpo.engines.catalog import ENGINES, local_judge, require_engine
 from cal_grpo.engines.contract import (
     METRICS,
     Answer,
@@ -12,6 +12,7 @@ from cal_grpo.engines.contract import (
     RewardFn,
     UpdateTally,
     cal_metrics,
+    engine_of,
 )
 
 __all__ = [

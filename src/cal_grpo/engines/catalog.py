@@ -1,10 +1,9 @@
-"""Which engines there are."""
+"""Which engines there are, and what they need."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from cal_grpo import extras
-from cal_grpo.engines.contract import Engine
 from cal_grpo.extras import Extra
 from cal_grpo.oracles import Oracle
 
@@ -20,16 +19,6 @@ def require_engine(name: str) -> None:
         UsageError: there is no engine of that name, and the nearest is named; or it is not installed.
     """
     extras.require("engine", name, ENGINES)
-
-
-def engine_of(name: str) -> type[Engine]:
-    """The engine of that name, imported.
-
-    Raises:
-        UsageError: as ``require_engine``.
-    """
-    engine: type[Engine] = extras.load("engine", name, ENGINES)
-    return engine
 
 
 def local_judge(model: str | None, settings: Mapping[str, Any]) -> Oracle:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
+from cal_grpo import extras
 from cal_grpo.config import TrainConfig
 from cal_grpo.credit import Formula, formula
+from cal_grpo.engines.catalog import ENGINES
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import SUMMED, Credited
@@ -189,3 +191,13 @@ class Engine(Protocol):
     def close(self) -> None:
         """Tell nothing from now on, and wait for a checkpoint that is being written. Can be called twice, and at any time."""
         ...
+
+
+def engine_of(name: str) -> type[Engine]:
+    """The engine of that name, imported.
+
+    Raises:
+        UsageError: there is no engine of that name, and the nearest is named; or it is not installed.
+    """
+    engine: type[Engine] = extras.load("engine", name, ENGINES)
+    return engine
