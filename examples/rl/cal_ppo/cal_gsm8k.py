@@ -16,6 +16,7 @@ from dotenv import load_dotenv
 from cal_grpo.cli.screen.panel import Panel, print_summary
 from cal_grpo.config import load_config, parse_override
 from cal_grpo.errors import UsageError
+from cal_grpo.oracles import takes
 from cal_grpo.runs.training import train
 
 # Each sets the config key of the same name in lower case; ``cal-grpo train --keys`` describes them.
@@ -39,8 +40,8 @@ DEFAULTS = {
     "eval.batch_size": 16,
     "rollout.max_prompt_tokens": 256,
     "rollout.max_new_tokens": 256,
-    "oracle.few_shot": Path(__file__).with_name("cal_few_shot_examples.json"),
 }
+FEW_SHOT = Path(__file__).with_name("cal_few_shot_examples.json")
 
 
 def overrides(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -51,7 +52,10 @@ def overrides(environment: Mapping[str, str]) -> dict[str, Any]:
 def main() -> None:
     load_dotenv(".env")  # the environment wins
     try:
-        config = load_config(overrides=overrides(os.environ) | dict(parse_override(text, "argument") for text in sys.argv[1:]))
+        settings = overrides(os.environ) | dict(parse_override(text, "argument") for text in sys.argv[1:])
+        if takes(str(settings.get("cal_provider", "reference")), "few_shot"):
+            settings = {"oracle.few_shot": FEW_SHOT} | settings
+        config = load_config(overrides=settings)
         with Panel(config) as panel:
             trained = train(config, watcher=panel)
     except UsageError as e:

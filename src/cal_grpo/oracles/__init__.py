@@ -3,7 +3,7 @@
 from cal_grpo.oracles.cal_oracle import CALOracle
 from cal_grpo.oracles.free import ArithmeticOracle, ReferenceOracle
 from cal_grpo.oracles.protocol import Oracle, is_oracle
-from cal_grpo.oracles.providers import PROVIDERS
+from cal_grpo.oracles.providers import PROVIDERS, takes
 from cal_grpo.oracles.steps import hint_for, split_steps
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
@@ -20,4 +20,5 @@ __all__ = [
     "hint_for",
     "is_oracle",
     "split_steps",
+    "takes",
 ]

@@ -56,6 +56,15 @@ def make_oracle(provider: str | Oracle, settings: Mapping[str, Any], max_usd: fl
     return oracle
 
 
+def takes(provider: str, setting: str) -> bool:
+    """Whether a setting makes a difference to a provider's name or to a line of several.
+
+    Raises:
+        UsageError: the line cannot be read.
+    """
+    return any(setting in _takes(name) for name in named_in(provider))
+
+
 def is_free(oracle: Oracle) -> bool:
     """Whether asking costs nothing, whoever is asked in the end."""
     return all(getattr(leaf, "free", False) for leaf in leaves(oracle))
