@@ -1,5 +1,6 @@
 """How the policy reads a question: its chat template, and no token that the template did not write."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ def render(question: str, tokenizer: Any) -> str:
     """The question in the policy's chat template, ready for its answer.
 
     Raises:
-        UsageError: the policy has no template.
+        UsageError: the policy has no template, or one that does not parse, raises, or is not named.
     """
     if not tokenizer.chat_template:
         raise UsageError(
@@ -19,7 +20,27 @@ def render(question: str, tokenizer: Any) -> str:
             "or add chat_template.jinja to the folder"
         )
     messages = [{"role": "user", "content": question}]
-    return str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+    try:
+        return str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+    except Exception as e:  # a template is a program
+        raise UsageError(_refusal(tokenizer, f"cannot be used ({type(e).__name__}: {' '.join(str(e).split())})")) from e
+
+
+def check_template(tokenizer: Any) -> None:
+    """Try a tokenizer's chat template.
+
+    Raises:
+        UsageError: it does not work, or what it writes lacks the question.
+    """
+    question = "What is 17 plus 25"
+    if question not in (written := render(question, tokenizer)):
+        raise UsageError(_refusal(tokenizer, f"writes {written[:40]!r} for the question {question!r}, which is not in it"))
+
+
+def _refusal(tokenizer: Any, problem: str) -> str:
+    apart = Path(tokenizer.name_or_path) / "chat_template.jinja"
+    file = apart if apart.exists() else apart.with_name("tokenizer_config.json")
+    return f"{file}: chat_template {problem}; expected one that writes a user's question: correct it"
 
 
 def prompt_ids(prompt: str, tokenizer: Any) -> list[int]:
