@@ -15,7 +15,7 @@ from dotenv import load_dotenv
 
 from cal_grpo.cli.screen.panel import Panel, print_summary
 from cal_grpo.config import load_config, parse_override
-from cal_grpo.errors import UsageError
+from cal_grpo.errors import RunFailed, UsageError
 from cal_grpo.runs.training import train
 
 # Each sets the config key of the same name in lower case; ``cal-grpo train --keys`` describes them.
@@ -54,9 +54,9 @@ def main() -> None:
         config = load_config(overrides=overrides(os.environ) | dict(parse_override(text, "argument") for text in sys.argv[1:]))
         with Panel(config) as panel:
             summary = train(config, panel)
-    except UsageError as e:
+    except (UsageError, RunFailed) as e:
         print(f"cal_gsm8k: {e}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(2 if isinstance(e, UsageError) else 1) from None
     except KeyboardInterrupt:
         print("cal_gsm8k: interrupted", file=sys.stderr)
         raise SystemExit(130) from None

@@ -11,7 +11,7 @@ from typing import Any
 from cal_grpo.config import OracleSection, TrainConfig
 from cal_grpo.credit import formula
 from cal_grpo.engines import UpdateTally
-from cal_grpo.errors import UsageError
+from cal_grpo.errors import RunFailed, UsageError
 from cal_grpo.oracles import CALOracle, Usage
 from cal_grpo.pipeline import Credited
 from cal_grpo.runs.folder import RunFolder, check_output
@@ -40,6 +40,7 @@ def train(
     Raises:
         UsageError: anything a person can fix; nothing is written before the input is checked, and nothing is cut off
             that a resumed run does not make again.
+        RunFailed: an update was not finite. The summary says so; there is no ``policy/``.
     """
     began = time.monotonic() if began is None else began
     watcher = watcher or Watcher()
@@ -80,7 +81,12 @@ def train(
         if not past.updates:
             record.evaluate("before", session, stop)
         watcher.stage("training", config.num_train_steps)
-        record.steps = session.learn(lambda: stop.is_set() or spent.is_set())
+        try:
+            record.steps = session.learn(lambda: stop.is_set() or spent.is_set())
+        except RunFailed as e:
+            record.steps = e.updates
+            folder.write_summary(record.summary(session, oracle, e.stopped))
+            raise
         watcher.stage("saving the policy")
         session.save_policy(folder.path / "policy")
         if spent.is_set():

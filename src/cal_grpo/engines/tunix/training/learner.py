@@ -19,6 +19,7 @@ from cal_grpo.alignment import Aligner
 from cal_grpo.credit import formula
 from cal_grpo.engines.tunix.rollouts import seed_rollouts
 from cal_grpo.engines.tunix.training.config import CALGRPOConfig
+from cal_grpo.engines.tunix.training.finite import stop_when_not_finite
 from cal_grpo.engines.tunix.training.overlap import PendingExample, Redeemer
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade, grade_answer
@@ -67,6 +68,7 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         # Tunix computes the entropy with every loss but logs only the other two (tunix 0.1.7, rl/grpo/grpo_learner.py).
         rl_cluster.actor_trainer.with_rl_metrics_to_log({"kl": np.mean, "pg_clipfrac": np.mean, "entropy": np.mean})
         seed_rollouts(self.rl_cluster, config.seed)
+        stop_when_not_finite(rl_cluster.actor_trainer)
         # Evaluation can run on the main thread while training data is prepared on another.
         self._last = threading.local()
         self._on_credit = on_credit
