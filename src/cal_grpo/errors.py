@@ -1,4 +1,4 @@
-"""The one exception that a person is meant to read."""
+"""The exceptions that a person is meant to read."""
 
 
 class UsageError(Exception):
@@ -7,6 +7,19 @@ class UsageError(Exception):
     The message is one line that says what was got, what was expected and what to do. The command line prints it
     without a traceback and exits with status 2.
     """
+
+
+class RunFailed(Exception):
+    """A run that was well asked for and must not go on. The message is one line; the command line exits with status 1.
+
+    Attributes:
+        stopped: why, in the words of ``summary.json``.
+        updates: how many the run made before.
+    """
+
+    def __init__(self, message: str, stopped: str, updates: int) -> None:
+        super().__init__(message)
+        self.stopped, self.updates = stopped, updates
 
 
 def require_positive(**numbers: float | None) -> None:

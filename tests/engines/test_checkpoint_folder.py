@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import jax.numpy as jnp
 import numpy as np
@@ -74,10 +75,33 @@ def drop_tensor(folder):
     save_file(tensors, folder / "model.safetensors")
 
 
-def mix_dtypes(folder):
+def edit_tensor(folder, name, change):
     tensors = load_file(folder / "model.safetensors")
-    tensors["model.norm.weight"] = tensors["model.norm.weight"].astype(np.float16)
+    tensors[name] = np.ascontiguousarray(change(tensors[name]))
     save_file(tensors, folder / "model.safetensors")
+
+
+def mix_dtypes(folder):
+    edit_tensor(folder, "model.norm.weight", lambda tensor: tensor.astype(np.float16))
+
+
+def all_integers(folder):
+    tensors = load_file(folder / "model.safetensors")
+    save_file({name: tensor.astype(np.int8) for name, tensor in tensors.items()}, folder / "model.safetensors")
+
+
+def one_value(value):
+    def change(tensor):
+        tensor.flat[-1] = value
+        return tensor
+
+    return change
+
+
+def write_index(folder, files, name="model.safetensors.index.json"):
+    """``files``: tensor to file name, or a file name for all."""
+    names = load_file(folder / "model.safetensors")
+    (folder / name).write_text(json.dumps({"weight_map": files if isinstance(files, dict) else dict.fromkeys(names, files)}))
 
 
 @pytest.mark.parametrize(
@@ -95,6 +119,45 @@ def mix_dtypes(folder):
         (lambda f: edit_config(f, rope_parameters={"rope_type": "yarn", "rope_theta": 1e4}), "rope_scaling='yarn'"),
         (lambda f: edit_config(f, hidden_act="gelu"), "hidden_act='gelu'"),
         (lambda f: edit_config(f, use_sliding_window=True), "use_sliding_window"),
+        (lambda f: edit_config(f, vocab_size="1024"), "vocab_size='1024'; expected a whole number above 0"),
+        (lambda f: edit_config(f, num_attention_heads=0), "num_attention_heads=0; expected a whole number above 0"),
+        (lambda f: edit_config(f, num_key_value_heads=3), "num_key_value_heads=3; expected a divisor of 4 heads"),
+        (lambda f: edit_config(f, rope_scaling=8), "config.json: a field is of another kind than expected"),
+        (all_integers, r"tensors are of dtype I8; expected one of BF16, F16, F32, F64"),
+        (
+            lambda f: edit_tensor(f, "model.embed_tokens.weight", lambda t: t[:1000]),
+            r"model.safetensors: tensor 'model.embed_tokens.weight' has shape \(1000, 32\), but config.json describes "
+            r"\(1024, 32\) \(vocab_size, hidden_size\)",
+        ),
+        (lambda f: edit_config(f, vocab_size=1030), r"has shape \(1024, 32\), but config.json describes \(1030, 32\)"),
+        (
+            lambda f: edit_tensor(f, "model.layers.0.mlp.down_proj.weight", lambda t: t.T),  # as many numbers
+            r"'model.layers.0.mlp.down_proj.weight' has shape \(48, 32\), but config.json describes \(32, 48\)",
+        ),
+        (
+            lambda f: edit_tensor(f, "model.layers.0.self_attn.k_proj.weight", lambda t: t.reshape(32, 16)),
+            r"k_proj.weight' has shape \(32, 16\), but .* \(16, 32\) \(num_key_value_heads x head_dim, hidden_size\)",
+        ),
+        (lambda f: edit_tensor(f, "model.norm.weight", lambda t: t[None]), r"norm.weight' has shape \(1, 32\), but .* \(32,\)"),
+        (
+            lambda f: edit_tensor(f, "model.embed_tokens.weight", one_value(np.nan)),
+            "model.safetensors: tensor 'model.embed_tokens.weight' holds a value that is not finite",
+        ),
+        (
+            lambda f: edit_tensor(f, "model.layers.0.self_attn.v_proj.bias", one_value(np.inf)),
+            "tensor 'model.layers.0.self_attn.v_proj.bias' holds a value that is not finite",
+        ),
+        (
+            lambda f: shutil.copyfile(f / "model.safetensors", f / "old.safetensors"),
+            "tensor 'model.embed_tokens.weight' of old.safetensors is in model.safetensors too; move one file away",
+        ),
+        (lambda f: write_index(f, "lost.safetensors"), "index.json: weight_map names lost.safetensors, which is not there"),
+        (lambda f: write_index(f, "../toy/model.safetensors"), r"weight_map names '../toy/model.safetensors'; expected"),
+        (lambda f: write_index(f, {"model.norm.weight": 3}), "field 'weight_map' is not an object of tensor and file names"),
+        (lambda f: (f / "model.safetensors.index.json").write_text("{}"), "field 'weight_map' is not an object"),
+        (lambda f: (f / "model.safetensors.index.json").write_text("["), "index.json: not a JSON object"),
+        (lambda f: (f / "tokenizer.json").write_text("{"), "the tokenizer cannot be read"),
+        (lambda f: (f / "tokenizer_config.json").write_text("{"), "the tokenizer cannot be read"),
     ],
 )
 def test_a_damaged_or_foreign_folder_is_one_line(toy_folder, damage, message):
@@ -102,6 +165,65 @@ def test_a_damaged_or_foreign_folder_is_one_line(toy_folder, damage, message):
     with pytest.raises(UsageError, match=message) as error:
         load_policy(toy_folder, make_mesh())
     assert "\n" not in str(error.value)
+
+
+def test_only_files_that_the_index_names_are_loaded(toy_folder):
+    """A stale file beside them, whatever it is called; shards hold each tensor once."""
+    expected = logits(load_policy(toy_folder, make_mesh()).model)
+    tensors = load_file(toy_folder / "model.safetensors")
+    zeros = {name: np.zeros_like(tensor) for name, tensor in tensors.items()}
+    names = sorted(tensors)
+    shards = {name: f"model-0000{1 + (name > names[5])}-of-00002.safetensors" for name in names}
+    write_index(toy_folder, shards)
+    for file in set(shards.values()):
+        save_file({name: tensors[name] for name in names if shards[name] == file}, toy_folder / file)
+    for stale in ("model.safetensors", "a.safetensors", "z.safetensors"):
+        save_file(zeros, toy_folder / stale)
+    (toy_folder / "broken.safetensors").write_bytes(b"not loaded, so not read")
+    policy = load_policy(toy_folder, make_mesh())
+    np.testing.assert_array_equal(logits(policy.model), expected)
+    save_policy(policy, toy_folder)  # beside the shards
+    np.testing.assert_array_equal(logits(load_policy(toy_folder, make_mesh()).model), expected)
+    repeated = {name: tensors[name] for name in names if shards[name] == shards[names[0]] or name == names[-1]}
+    write_index(toy_folder, shards)
+    save_file(repeated, toy_folder / shards[names[0]])
+    with pytest.raises(UsageError, match=f"{names[-1]}' of model-00002-of-00002.safetensors is in model-00001-of-00002"):
+        load_policy(toy_folder, make_mesh())
+
+
+def test_an_export_holds_config_tokenizer_and_licence_alone(toy_folder, tmp_path):
+    others = (".env", "optimizer.pt", "optimizer.bin", "training_args.bin", "notes.txt", "README.md", "adapter_config.json",
+              "trainer_state.json", "model.py", "pytorch_model.bin", "scheduler.pt", ".gitattributes")  # fmt: skip
+    for name in (*others, "LICENSE"):
+        (toy_folder / name).write_text("sk-secret")
+    secret = tmp_path / "elsewhere.txt"
+    secret.write_text("sk-secret")
+    for name in ("merges.txt", "NOTICE", "linked.json"):
+        (toy_folder / name).symlink_to(secret)
+    save_policy(load_policy(toy_folder, make_mesh()), tmp_path / "out")
+    expected = {
+        "config.json",
+        "generation_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "model.safetensors",
+        "LICENSE",
+    }
+    assert {file.name for file in (tmp_path / "out").iterdir()} == expected
+
+
+def test_a_snapshot_of_the_hubs_cache_is_exported_as_files(toy_folder, tmp_path):
+    blobs, snapshot = tmp_path / "models--a--b" / "blobs", tmp_path / "models--a--b" / "snapshots" / "0123"
+    blobs.mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    (toy_folder / "merges.txt").write_text("#version: 0.2\n")
+    for number, file in enumerate(sorted(toy_folder.iterdir())):
+        (blobs / str(number)).write_bytes(file.read_bytes())
+        (snapshot / file.name).symlink_to(f"../../blobs/{number}")
+    save_policy(load_policy(snapshot, make_mesh()), tmp_path / "out")
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {file.name for file in toy_folder.iterdir()}
+    assert not any(file.is_symlink() for file in (tmp_path / "out").iterdir())
+    load_policy(tmp_path / "out", make_mesh())
 
 
 def test_half_precision_folders_load_as_float32(make_folder):

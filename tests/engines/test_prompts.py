@@ -1,10 +1,11 @@
 import copy
 import itertools
+import json
 
 import pytest
 from transformers import AutoTokenizer
 
-from cal_grpo.engines.tunix.models import render
+from cal_grpo.engines.tunix.models import load_policy, make_mesh, prompt_ids, render
 from cal_grpo.engines.tunix.rollouts import batches, fitting, prompts_of
 from cal_grpo.errors import UsageError
 from cal_grpo.policies import EMBEDDED
@@ -102,3 +103,104 @@ def test_a_batch_keeps_question_answer_and_reference_together():
         assert prompt == f"prompt {question}"
         assert reference == f"#### {answer}"
         assert "abcd"[int(answer)] == question
+
+
+def edit(file, change):
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+def named(**fields):
+    return lambda folder: edit(folder / "tokenizer_config.json", lambda content: content.update(fields))
+
+
+def added(token, special=True, **fields):
+    """A token behind the last row, and the tokenizer's fields that name it."""
+    row = {"id": 1024, "content": token, "special": special}
+    row |= dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+
+    def change(folder):
+        edit(folder / "tokenizer.json", lambda content: content["added_tokens"].append(row))
+        named(**fields)(folder)
+
+    return change
+
+
+def ends_with(ids):
+    return lambda folder: edit(folder / "generation_config.json", lambda content: content.update(eos_token_id=ids))
+
+
+SOME_JINJA = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            added("[PAD]", pad_token="[PAD]"),
+            r"tokenizer_config.json: pad_token '\[PAD\]' is token 1024, but the embedding has 1024 rows",
+        ),
+        (named(pad_token="[NEW]"), r"tokenizer_config.json: pad_token '\[NEW\]' is token 1024"),
+        (added("</s>", eos_token="</s>"), "tokenizer_config.json: eos_token '</s>' is token 1024"),
+        (added("<s>", bos_token="<s>"), "tokenizer_config.json: bos_token '<s>' is token 1024"),
+        (added("<think>", chat_template=SOME_JINJA + "<think>"), "tokenizer.json: added_tokens '<think>' is token 1024"),
+        (added("<tool>"), "tokenizer.json: added_tokens '<tool>' is token 1024"),  # a question may spell it
+        (added("apple", special=False), "tokenizer.json: added_tokens 'apple' is token 1024"),
+        (
+            lambda f: edit(f / "tokenizer.json", lambda content: content["model"]["vocab"].update(apples=1024)),
+            "tokenizer.json: model.vocab 'apples' is token 1024",
+        ),
+        (ends_with([2, 1024]), "generation_config.json: eos_token_id 1024 is no token of the embedding's 1024 rows"),
+        (ends_with("2"), "generation_config.json: eos_token_id '2' is no token"),
+    ],
+)
+def test_a_token_without_a_row_in_the_embedding_is_refused(toy_folder, change, message):
+    change(toy_folder)
+    with pytest.raises(UsageError, match=message) as error:
+        load_policy(toy_folder, make_mesh())
+    assert "\n" not in str(error.value)
+
+
+def test_the_place_of_an_image_is_no_token_of_a_text_model(toy_folder):
+    """Gemma 3's text models have it behind the last row: a question that spells it is read as any other text."""
+    added("<image_soft_token>", image_token="<image_soft_token>", pad_token=None)(toy_folder)
+    policy = load_policy(toy_folder, make_mesh())
+    ids = prompt_ids(render("What is <image_soft_token>?", policy.tokenizer), policy.tokenizer)
+    assert max(ids) < 1024
+    assert "What is <image_soft_token>?" in policy.tokenizer.decode(ids)
+    assert policy.tokenizer.pad_token_id < 3
+
+
+def test_fewer_tokens_than_rows_are_fine(make_folder):
+    assert max(load_policy(make_folder(vocab_size=1100), make_mesh()).tokenizer.get_vocab().values()) == 1023
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (
+            "{{ raise_exception('a system message is needed') }}",
+            r"cannot be used \(TemplateError: a system message is needed\)",
+        ),
+        ("{% for m in messages %}{{ m['content'] }", r"cannot be used \(TemplateSyntaxError"),
+        ("{{ messages[0]['content'] + tools.first.name }}", r"cannot be used \(UndefinedError"),
+        ("{{ messages[0]['content'] + 1 }}", r"cannot be used \(TypeError"),
+        ("{{ messages[7].content.text }}", r"cannot be used \(UndefinedError"),
+        ([{"name": "tool_use", "template": SOME_JINJA}], r"cannot be used \(ValueError: .*no default"),
+        ("{% if false %}{{ messages }}{% endif %}", "writes '' for the question"),
+        ("\n", r"writes '.*' for the question"),
+        ("Say something.", "writes 'Say something.' for the question"),
+    ],
+)
+def test_a_chat_template_that_does_not_work_is_one_line(toy_folder, template, message):
+    named(chat_template=template)(toy_folder)
+    with pytest.raises(UsageError, match=f"tokenizer_config.json: chat_template {message}") as error:
+        load_policy(toy_folder, make_mesh())
+    assert "\n" not in str(error.value)
+
+
+def test_a_chat_template_in_a_file_of_its_own_is_named(toy_folder):
+    (toy_folder / "chat_template.jinja").write_text("{% for")
+    with pytest.raises(UsageError, match=r"chat_template.jinja: chat_template cannot be used \(TemplateSyntaxError"):
+        load_policy(toy_folder, make_mesh())

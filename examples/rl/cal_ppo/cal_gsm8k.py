@@ -15,7 +15,7 @@ from dotenv import load_dotenv
 
 from cal_grpo.cli.screen.panel import Panel, print_summary
 from cal_grpo.config import load_config, parse_override
-from cal_grpo.errors import UsageError
+from cal_grpo.errors import RunFailed, UsageError
 from cal_grpo.oracles import takes
 from cal_grpo.runs.training import train
 
@@ -58,9 +58,9 @@ def main() -> None:
         config = load_config(overrides=settings)
         with Panel(config) as panel:
             trained = train(config, watcher=panel)
-    except UsageError as e:
+    except (UsageError, RunFailed) as e:
         print(f"cal_gsm8k: {e}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(2 if isinstance(e, UsageError) else 1) from None
     except KeyboardInterrupt:
         print("cal_gsm8k: interrupted", file=sys.stderr)
         raise SystemExit(130) from None

@@ -4,7 +4,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from cal_grpo.errors import UsageError
+from cal_grpo.errors import RunFailed, UsageError
 
 BEGAN = time.monotonic()
 
@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def run_app(app: Any, name: str) -> NoReturn:
-    """Run a Typer application: what a person can fix becomes one line on stderr and exit status 2."""
+    """Run a Typer application: what a person can fix becomes one line on stderr and exit status 2, a failed run status 1."""
     import typer
 
     misused: Any = typer.BadParameter.__mro__[1]  # click's UsageError, of which Typer 0.2x has a copy of its own
@@ -28,6 +28,8 @@ def run_app(app: Any, name: str) -> NoReturn:
         status = app(prog_name=name, standalone_mode=False)
     except UsageError as e:
         _refuse(name, str(e))
+    except RunFailed as e:
+        _refuse(name, str(e), status=1)
     except misused as e:
         message = e.format_message().rstrip(".")  # empty where no command was named: the help has been printed
         _refuse(name, f"{message}; see {e.ctx.command_path if e.ctx else name} --help" if message else "")
@@ -37,7 +39,7 @@ def run_app(app: Any, name: str) -> NoReturn:
     raise SystemExit(status or 0)
 
 
-def _refuse(name: str, message: str) -> NoReturn:
+def _refuse(name: str, message: str, status: int = 2) -> NoReturn:
     if message:
         print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
-    raise SystemExit(2) from None
+    raise SystemExit(status) from None

@@ -12,7 +12,7 @@ from typing import Any
 from cal_grpo.config import TrainConfig
 from cal_grpo.credit import Compute, Formula
 from cal_grpo.engines import Engine, RewardFn, engine_of, require_engine
-from cal_grpo.errors import UsageError
+from cal_grpo.errors import RunFailed, UsageError
 from cal_grpo.oracles import CALOracle, Oracle
 from cal_grpo.runs.callbacks import Callback
 from cal_grpo.runs.folder import RunFolder, check_output
@@ -72,6 +72,7 @@ def train(
     Raises:
         UsageError: anything a person can fix; nothing is written before the input is checked, and nothing is cut off
             that a resumed run does not make again.
+        RunFailed: an update was not finite. The summary says so; there is no ``policy/``.
     """
     began = time.monotonic() if began is None else began
     watcher = watcher or Watcher()
@@ -122,7 +123,12 @@ def train(
         if not past.updates:
             record.evaluate("before", engine, stop)
         watcher.stage("training", config.num_train_steps)
-        record.steps = engine.learn(stops)
+        try:
+            record.steps = engine.learn(stops)
+        except RunFailed as e:
+            record.steps = e.updates
+            record.write_summary(engine, oracle, e.stopped)
+            raise
         watcher.stage("saving the policy")
         engine.save_policy(folder.path / "policy")
         progress = f"{record.steps} of {config.num_train_steps} updates"

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import tensorstore
 
 from cal_grpo.errors import UsageError
@@ -42,7 +43,7 @@ def newest_checkpoint(run_dir: Path, tell: Callable[[str], None]) -> int:
 
 
 def _problem(checkpoint: Path) -> str | None:
-    """Why a checkpoint cannot be read, in one line; it is read array by array.
+    """Why a checkpoint cannot be gone on from, in one line; it is read array by array, and NaN counts as damage.
 
     Not by Orbax: where one of many arrays cannot be read, the others' callbacks come back to a closed event loop, and
     Python prints a traceback for each (orbax 0.11, tensorstore 0.1).
@@ -55,7 +56,8 @@ def _problem(checkpoint: Path) -> str | None:
             store = {"driver": "ocdbt", "base": {"driver": "file", "path": f"{folder}/"}}
             for name in _array_names(folder):
                 array = {"driver": "zarr", "kvstore": store | {"path": f"{name}/"}}
-                tensorstore.open(array).result().read().result()
+                if not np.isfinite(tensorstore.open(array).result().read().result()).all():
+                    return f"{item}: {name} is not finite"
     except (ValueError, OSError, LookupError, TypeError, AttributeError) as e:
         return f"{item}: {' '.join(str(e).split())[:120] or type(e).__name__}"
     return None

@@ -13,23 +13,22 @@ import numpy as np
 from safetensors.numpy import save_file
 from tunix.utils.torch_utils import torch_key_to_jax_key
 
+from cal_grpo.engines.tunix.models.folder import INDEX, read_json, travelling
 from cal_grpo.engines.tunix.models.layout import to_checkpoint
 from cal_grpo.engines.tunix.models.lora import adapter
 from cal_grpo.engines.tunix.models.policy import Policy
-
-# Everything but weights travels unchanged from the source folder to the export.
-_WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*.gguf")
 
 
 def save_policy(policy: Policy, output: Path | str, model: Any = None, dtype: Any = np.float32) -> None:
     """Write ``model`` (default: the policy's own) as a Hugging Face folder that loads back with the same logits.
 
-    Adapters are merged into the weights.
+    Adapters are merged into the weights. Config and tokenizer travel with them, and no other file of the source folder.
     """
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    for file in policy.folder.iterdir() if policy.folder.resolve() != output.resolve() else ():
-        if file.is_file() and not any(file.match(pattern) for pattern in _WEIGHT_FILES):
+    config = read_json(policy.folder / "config.json")
+    if policy.folder.resolve() != output.resolve():
+        for file in travelling(policy.folder):
             shutil.copyfile(file, output / file.name)
     arrays, places = policy.arrays(model), policy.places()
     mapping = policy.family.key_mapping(policy.model.config)
@@ -42,7 +41,9 @@ def save_policy(policy: Policy, output: Path | str, model: Any = None, dtype: An
             tensors[name] += policy.lora.scale * (b @ a)
     tensors = {name: tensor.astype(dtype) for name, tensor in tensors.items()}
     save_file(tensors, output / "model.safetensors", metadata={"format": "pt"})
-    config = json.loads((policy.folder / "config.json").read_text())
+    if (output / INDEX).exists() or len(list(output.glob("*.safetensors"))) > 1:  # of what was there before
+        index = {"metadata": {}, "weight_map": dict.fromkeys(tensors, "model.safetensors")}
+        (output / INDEX).write_text(json.dumps(index, indent=2) + "\n")
     config.pop("torch_dtype", None)
     config["dtype"] = np.dtype(dtype).name
     (output / "config.json").write_text(json.dumps(config, indent=2) + "\n")

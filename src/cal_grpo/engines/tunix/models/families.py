@@ -5,8 +5,9 @@ model does not implement (RoPE scaling, other activations) is refused: ignoring 
 the one in the folder without a word.
 """
 
+import contextlib
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,9 @@ from cal_grpo.errors import UsageError
 
 HFConfig = Mapping[str, Any]
 Check = tuple[str, Any, str, bool]
+
+_SIZES = ("num_hidden_layers", "vocab_size", "hidden_size", "intermediate_size", "num_attention_heads")
+_OPTIONAL_SIZES = ("num_key_value_heads", "head_dim")
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ def family_of(hf: HFConfig, where: str) -> Family:
 
     Raises:
         UsageError: unknown ``model_type``, a config field that the engine's model does not implement, or one that is
-            missing.
+            missing or no size.
     """
     model_type = hf.get("model_type")
     if model_type not in _FAMILIES:
@@ -128,17 +132,38 @@ def family_of(hf: HFConfig, where: str) -> Family:
             f"{where}: model_type is {model_type!r}; this engine trains {', '.join(sorted(_FAMILIES))}; "
             "choose a model of one of these families"
         )
+    _check_sizes(hf, where)
     family = _FAMILIES[model_type]
-    try:
+    with reading(where):
         refused = [check for check in family.checks(hf) if not check[-1]]
-    except KeyError as e:
-        raise UsageError(f"{where}: config.json: field {e} is missing; expected a complete config") from e
     for field, value, expected, _ in refused:
         raise UsageError(
             f"{where}: config.json has {field}={value!r}, which Tunix's {model_type} does not implement "
             f"(expected {expected}); choose a checkpoint without it"
         )
     return family
+
+
+@contextlib.contextmanager
+def reading(where: str) -> Iterator[None]:
+    """Make one line of what goes wrong while a config is read."""
+    try:
+        yield
+    except KeyError as e:
+        raise UsageError(f"{where}: config.json: field {e} is missing; expected a complete config") from e
+    except (TypeError, ValueError, AttributeError) as e:
+        raise UsageError(f"{where}: config.json: a field is of another kind than expected ({e}); download it again") from e
+
+
+def _check_sizes(hf: HFConfig, where: str) -> None:
+    for field in _SIZES + tuple(field for field in _OPTIONAL_SIZES if hf.get(field) is not None):
+        if field not in hf:
+            raise UsageError(f"{where}: config.json: field {field!r} is missing; expected a complete config")
+        if type(hf[field]) is not int or hf[field] < 1:
+            raise UsageError(f"{where}: config.json has {field}={hf[field]!r}; expected a whole number above 0")
+    heads, key_heads = hf["num_attention_heads"], hf.get("num_key_value_heads") or hf["num_attention_heads"]
+    if heads % key_heads:
+        raise UsageError(f"{where}: config.json has num_key_value_heads={key_heads}; expected a divisor of {heads} heads")
 
 
 def rope_theta(hf: HFConfig) -> float:

@@ -22,6 +22,7 @@ from cal_grpo.engines.tunix.rollouts import end_ids, keep_end_tokens, seed_rollo
 from cal_grpo.engines.tunix.training.columns import COLUMNS, with_columns
 from cal_grpo.engines.tunix.training.completions import completions_of
 from cal_grpo.engines.tunix.training.config import CALGRPOConfig
+from cal_grpo.engines.tunix.training.finite import stop_when_not_finite
 from cal_grpo.engines.tunix.training.guard import UpdateGuard, check_hooks
 from cal_grpo.engines.tunix.training.overlap import PendingExample, Redeemer
 from cal_grpo.errors import UsageError
@@ -94,6 +95,7 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         self._end_tokens = algo_config.use_cal and algo_config.train_end_token and keep_end_tokens(self.rl_cluster)
         seed_rollouts(self.rl_cluster, algo_config.seed)
         self._guard = UpdateGuard(self.rl_cluster, algo_config.num_iterations) if algo_config.use_cal else None
+        stop_when_not_finite(rl_cluster.actor_trainer)
         # Evaluation can run on the main thread while training data is prepared on another.
         self._last = threading.local()
         self._on_credit = on_credit
