@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test check docs clean
+.PHONY: demo test docs clean
 
 demo: $(VENV)/installed
 	$(RUN)/cal-grpo train
@@ -12,6 +12,9 @@ test: $(VENV)/installed-dev
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
+	$(RUN)/deptry src
+	$(RUN)/deptry src --extend-exclude '.*/engines/' --optional-dependencies-dev-groups tunix,dev,docs --ignore DEP002
+	$(RUN)/deptry . benchmarks scripts --ignore DEP002,DEP004
 	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # A warning is an error: a broken link, anchor or reference stops the build.
@@ -24,17 +27,15 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(RUN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	$(RUN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tunix]'
 	touch $@
 
-# The CPU build of torch is only for tests: logits are compared against transformers'.
 $(VENV)/installed-dev: $(VENV)/installed
-	$(RUN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
-	$(RUN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(RUN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tunix,dev]'
 	touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed
-	$(RUN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	$(RUN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tunix,docs]'
 	touch $@
 
 clean:
