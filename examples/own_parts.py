@@ -24,7 +24,7 @@ def load(config) -> TaskData:
 
 def grade(response: str, example: Example) -> Grade:
     found = response.rpartition("#### ")[2].strip() if "#### " in response else None
-    return Grade(correct=found == example.answer, extracted=found, expected=example.answer, method="own")
+    return Grade(correct=found == example.answer, extracted=found, expected=example.answer)
 
 
 def reward(prompts, completions, **columns) -> list[float]:

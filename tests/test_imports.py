@@ -6,7 +6,7 @@ import sys
 import pytest
 
 ENGINE = {"jax", "jaxlib", "torch", "tunix", "flax", "transformers"}
-LAZY = {"math_verify", "sympy", "openai", "google.genai", "datasets", "reasoning_gym"}
+LAZY = {"latex2sympy2_extended", "sympy", "pyarrow", "openai", "google.genai", "datasets", "reasoning_gym"}
 
 
 def modules_after(code):

@@ -1,5 +1,6 @@
 """A user's own oracle, credit, task and reward: by name from a file, and as objects in Python."""
 
+import importlib
 import json
 import shutil
 import subprocess
@@ -67,8 +68,7 @@ def test_the_command_trains_with_all_four_and_goes_on_only_with_the_same_source(
 
 
 def test_objects_take_the_place_of_names_and_a_run_with_them_goes_on_from_python_only(here):
-    import own_parts  # the fixture's copy
-
+    own_parts = importlib.import_module("own_parts")  # the fixture's copy
     given = {"oracle": own_parts.FirstDifference(), "credit": own_parts.halved, "reward_fns": [own_parts.reward]}
     config = TrainConfig.model_validate(SMALL | {"output_dir": here / "run"})
     heard = []

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Method = Literal["number", "math", "text", "none"]
+Method = Literal["number", "math", "text", "none", "own"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,10 +14,10 @@ class Grade:
         correct: whether the answer equals the reference.
         extracted: the answer as read from the response, or None when none could be read.
         expected: the reference answer as read.
-        method: how the two were compared; "none" when no answer was found.
+        method: how the two were compared; "none" when no answer was found, "own" by a task's own grader.
     """
 
     correct: bool
     extracted: str | None
     expected: str
-    method: Method
+    method: Method = "own"
