@@ -85,7 +85,7 @@ def test_report_and_compare_notes_are_harmless(tmp_path):
     (tmp_path / "run" / "samples.jsonl").write_text(f'{{"step": "{HOSTILE}"}}\n{{\n')
     (tmp_path / "run" / "metrics.jsonl").write_text(json.dumps({"step": 1, "accuracy": 0.5}) + "\n")
     shutil.copytree(tmp_path / "run", tmp_path / "two")
-    for command in (["report", str(tmp_path / "run"), "--output", str(tmp_path / "r.html")],
-                    ["compare", str(tmp_path / "run"), str(tmp_path / "two"), "--output", str(tmp_path / "c.svg")]):  # fmt: skip
+    one, two = str(tmp_path / "run"), str(tmp_path / "two")
+    for command in (["report", one, "--output", f"{one}.html"], ["compare", one, two, "--output", f"{one}.svg"]):
         shown = CliRunner().invoke(app, command)
         assert harmless(shown.output), command

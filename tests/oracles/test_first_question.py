@@ -112,9 +112,13 @@ def test_closing_does_not_raise_over_the_callers_own_exception(ask, told):
         async def aclose(self):
             raise RuntimeError("its own bug")
 
-    with pytest.raises(ZeroDivisionError), CALOracle(Breaks(), tell=told.append) as oracle:
-        oracle.locate([ask()])
-        raise ZeroDivisionError
+    def use():
+        with CALOracle(Breaks(), tell=told.append) as oracle:
+            oracle.locate([ask()])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        use()
     assert told == ["the oracle 'breaks' did not close in good order (RuntimeError: its own bug)"]
 
 

@@ -117,8 +117,8 @@ def found_at(line):
 
 @pytest.mark.parametrize(
     ("quote", "where"),
-    [("3*4=12", "in the reference solution"), ("times 4?", "in the question"), ("my own words are here", "in your own critique"),
-     ("1234+1=4321", "the segment is not in the response")],
+    [("3*4=12", "in the reference solution"), ("times 4?", "in the question"),
+     ("my own words are here", "in your own critique"), ("1234+1=4321", "the segment is not in the response")],
 )  # fmt: skip
 def test_a_quote_from_elsewhere_is_asked_for_once_more_with_the_reason(connect, server, tmp_path, quote, where):
     critique = "my own words are here"
@@ -182,8 +182,8 @@ def test_steps_by_number(connect, server, protocol):
 
 @pytest.mark.parametrize(
     ("step", "tag"),
-    [(0, "no_error"), ("3", "found"), ("[1]", "found"), ("step 2", "found"), (2.0, "found"), (4, "malformed"), (-1, "malformed"),
-     ("the second", "malformed"), (None, "malformed"), (True, "malformed"), ([1], "malformed")],
+    [(0, "no_error"), ("3", "found"), ("[1]", "found"), ("step 2", "found"), (2.0, "found"), (4, "malformed"),
+     (-1, "malformed"), ("the second", "malformed"), (None, "malformed"), (True, "malformed"), ([1], "malformed")],
 )  # fmt: skip
 def test_a_step_is_a_number_of_the_response_however_it_is_spelt(connect, server, step, tag):
     server.script = lambda r: answer(r, json.dumps({"critique": "", "step": step}))
@@ -243,7 +243,7 @@ def test_a_prompt_that_is_too_long_changes_no_setting(connect, ask, server, stat
     oracle = connect("openai", max_answer_tokens=400, attempts=1)
     first, second = oracle.locate([ask(0)])[0], oracle.locate([ask(1)])[0]
     assert first.tag is (Tag.UNAVAILABLE if status == 500 else Tag.REJECTED)
-    assert message.split(".")[-2][-30:] in first.detail  # the whole of it
+    assert message[-30:] in first.detail  # the whole of it
     assert second.tag is Tag.FOUND
     assert {"max_tokens", "response_format", "temperature"} <= server.requests[-1].body.keys()
     assert len(server.requests) == 2

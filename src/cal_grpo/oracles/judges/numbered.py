@@ -38,7 +38,7 @@ def _show(shot: FewShot) -> dict[str, Any]:
 
 def _read(answer: Mapping[str, Any], query: Query) -> tuple[str, str, str | None]:
     steps, said = split_steps(query.response), answer["step"]
-    figures = re.fullmatch(r"\D{0,12}(\d{1,6})(?:\.0*)?\D{0,4}", str(said).strip())
+    figures = re.fullmatch(r"[^\d-]{0,12}(\d{1,6})(?:\.0*)?\D{0,4}", str(said).strip())
     if figures is None or int(figures[1]) > len(steps):
         raise ValueError(f"the answer names step {str(said)[:40]!r}; expected 0 to {len(steps)}")
     if int(figures[1]) == 0:

@@ -130,7 +130,7 @@ def _reminder(before: Verdict) -> str:
     said = json.dumps(before.segment[:200], ensure_ascii=False)
     return (
         f"\nYou have answered this before, with the segment {said}. That is of no use: {before.detail}. Answer again, and copy "
-        "the segment character by character from between the lines BEGIN and END above, with the mistake in it.\n"
+        "the segment character by character from between the two lines of the response's fence, with the mistake in it.\n"
     )
 
 
