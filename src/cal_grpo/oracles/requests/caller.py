@@ -12,7 +12,7 @@ from cal_grpo.oracles.requests.breaker import Breaker
 from cal_grpo.oracles.requests.retry import LONGEST_REST_S, Retry
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
-_UNHEARD = (Tag.REJECTED, Tag.UNAVAILABLE, Tag.TIMEOUT, Tag.RATE_LIMITED)
+_UNHEARD = (Tag.REJECTED, Tag.UNAVAILABLE, Tag.TIMEOUT, Tag.RATE_LIMITED, Tag.OVER_BUDGET, Tag.CIRCUIT_OPEN)
 Keep = Callable[[Verdict], Awaitable[None]]
 _LONGEST_NAP_S = 1.0  # whoever waits for a pace looks up at times: the breaker may have opened, the budget be spent
 
@@ -141,6 +141,10 @@ class Caller:
                 return replace(said, usage=asked.usage, again="")
             await asyncio.sleep(pause_s)
 
+    def heard(self, verdict: Verdict) -> None:
+        """Take note of what the oracle said, now or before."""
+        self._worked |= verdict.tag not in _UNHEARD
+
     @property
     def _demanded(self) -> bool:
         return self._allowance.demanding and hasattr(self._oracle, "model")
@@ -185,7 +189,7 @@ class Caller:
                 if verdict is None:  # the oracle's own bug, or the end of the run
                     self._breaker.finish(True, time.monotonic())
             self._limits.finish(verdict, expected_tokens, started, time.monotonic())
-            self._worked |= verdict.tag not in _UNHEARD
+            self.heard(verdict)
             asked.note(verdict, time.monotonic())
             asked.kept = verdict.again != "quote" or asked.again >= self._ask_again  # else it will be asked for again
             if asked.kept:
