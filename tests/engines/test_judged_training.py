@@ -79,7 +79,8 @@ def test_a_judge_that_rejects_its_first_question_stops_a_run_before_its_first_up
     assert not metrics.exists() or not metrics.read_text()
 
 
-def test_the_longest_wrong_answer_is_asked_alone(run):
+@pytest.mark.parametrize("micro_batch_size", [None, 1])
+def test_the_longest_wrong_answer_is_asked_alone(run, micro_batch_size):
     seen = []
 
     def script(request):
@@ -87,7 +88,7 @@ def test_the_longest_wrong_answer_is_asked_alone(run):
         return answer(request, verdict(request.response.strip()[:6]), latency_s=0.2 if len(seen) == 1 else 0.0)
 
     with JudgeServer(script) as server:
-        _, summary, _ = run("asked", server.openai, num_train_steps=1)
+        _, summary, _ = run("asked", server.openai, num_train_steps=1, micro_batch_size=micro_batch_size)
     assert summary["oracle"]["calls"] == len(server.requests) == len(seen) > 2
     assert seen[0] == (max(length for length, _ in seen), 1)
 

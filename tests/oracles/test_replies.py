@@ -276,6 +276,6 @@ def test_the_field_that_an_error_names_decides(connect, ask, server):
 def test_a_quota_that_is_used_up_is_not_tried_again(connect, ask, server):
     body = {"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}}
     server.script = lambda r: Reply(json.dumps(body).encode(), 429)
-    spent = connect("openai").locate([ask()])[0]
+    spent = connect().locate([ask()])[0]
     assert (spent.tag, len(server.requests)) == (Tag.REJECTED, 1)
     assert "exceeded your current quota" in spent.detail

@@ -13,7 +13,7 @@ from cal_grpo.oracles.judges.http import Unreadable, clean_key, cleared, new_cli
 from cal_grpo.oracles.judges.prices import price_of
 from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, static_prompt
 from cal_grpo.oracles.judges.reading import read_answer
-from cal_grpo.oracles.judges.replies import cut_off, failed, identity, retry_after, retry_delay, tag_of_status
+from cal_grpo.oracles.judges.replies import cut_off, failed, identity, is_spent, retry_after, retry_delay, tag_of_status
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
 DEFAULT_MODEL = "gemini-2.5-flash"
@@ -111,8 +111,9 @@ class GeminiOracle:
             # What takes long to read holds nobody else up
             verdict = await asyncio.to_thread(self._read, reply, time.monotonic() - began, query)
         except self._genai.errors.APIError as e:
-            pause = retry_after(getattr(e.response, "headers", None))
-            verdict = self._failed(tag_of_status(e.code or 0), e, began, retry_delay(e.details) if pause is None else pause)
+            pause_s = retry_after(getattr(e.response, "headers", None))
+            tag = Tag.REJECTED if is_spent(e.details) else tag_of_status(e.code or 0)
+            verdict = self._failed(tag, e, began, retry_delay(e.details) if pause_s is None else pause_s)
         except Unreadable as e:
             verdict = self._failed(e.tag, e, began)
         except (TimeoutError, httpx.TimeoutException) as e:
