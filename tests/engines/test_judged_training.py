@@ -72,7 +72,7 @@ def test_a_training_is_repeated_from_its_log_and_from_its_cache(run, tmp_path):
 @pytest.mark.parametrize("provider", ["openai", "arithmetic > openai"])
 def test_a_judge_that_rejects_its_first_question_stops_a_run_before_its_first_update(run, tmp_path, provider):
     with JudgeServer(lambda r: error(r, 401, "Incorrect API key")) as server:
-        with pytest.raises(UsageError, match="rejects its first question .*Incorrect API key"):
+        with pytest.raises(UsageError, match=r"rejects its first question .*Incorrect API key"):
             run("refused", server.openai, cal_provider=provider, micro_batch_size=1)
         assert len(server.requests) == 1
     metrics = tmp_path / "refused" / "metrics.jsonl"
