@@ -121,7 +121,7 @@ def test_a_policy_answers_before_anything_is_started(world):
     for batch in answered[0]:
         for one in batch:
             assert len(one.samples) == 2
-            assert all(grade.expected == one.example.answer for _, grade in (one.greedy, *one.samples))
+            assert all(answer.grade.expected == one.example.answer for answer in (one.greedy, *one.samples))
     assert [one.example for batch in answered[0] for one in batch] == HELD_OUT
     assert answered[0] == answered[1]
     assert done[: len(done) // 2] == done[len(done) // 2 :] == sorted(done[: len(done) // 2])

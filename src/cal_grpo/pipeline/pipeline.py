@@ -77,6 +77,8 @@ class CreditPipeline:
         advantages_BT = assign_credit(self.credit, batch, self.weights, fallbacks, mean_found)
         missed = Counter(j.miss for j in judged if j.miss is not None and self.credit.needs_oracle)
         metrics = metrics_of(batch, advantages_BT, judged)
+        if self.credit.needs_oracle and (wrong := int((~batch.correct_B).sum())):
+            metrics["missed_share"] = missed.total() / wrong
         return Credited(self._with_end_tokens(advantages_BT, batch, pending), batch, metrics, missed, judged)
 
     def _judge(self, pending: Pending) -> list[Judged]:
