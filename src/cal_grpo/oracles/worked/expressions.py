@@ -17,6 +17,7 @@ Expression = tuple[Any, ...]
 _MAX_DEPTH = 20
 _MAX_TERMS = 60
 _MAX_UNITS = 5  # words of a unit, "slices of pizza each"
+_MAX_REMARK = 40  # tokens in brackets behind a unit
 _MAX_BITS = 400  # of a value: text can ask for numbers that take for ever
 # Words that end an expression: whatever follows is another thought.
 _BREAKS = """
@@ -197,9 +198,9 @@ class _Parser:
             elif kind == "/" and self.kind(j + 1) == "word":
                 j, words = j + 2, words + 1
             elif kind == "(" and self.kind(j + 1) == "word":
-                while self.kind(j) not in (")", "end"):
-                    j += 1
-                j += 1
+                if ")" not in (inside := self.kinds[j : j + _MAX_REMARK]):
+                    break
+                j += inside.index(")") + 1
             else:
                 break
         return j if j > i and self.kind(j) in ("+", "-", "*", "/", "=", ")") and self.kind(j + 1) != "word" else i

@@ -18,6 +18,7 @@ Tree = tuple[Any, ...]
 _MAX_PARTS = 7  # of a sum or product whose subsets are taken
 _MAX_TREES = 600
 _MAX_DEPTH = 12
+MAX_LEAVES = 64  # of a result that is put in where it is used
 
 
 def expand(expression: Expression, known: Mapping[float, Tree], depth: int = 0) -> Tree:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from cal_grpo.grading.extract import extract_answer, parse_number
 from cal_grpo.oracles.steps import split_steps
 from cal_grpo.oracles.worked.givens import Givens
-from cal_grpo.oracles.worked.rearrange import Tree, evaluate, expand, leaves, regrouped
+from cal_grpo.oracles.worked.rearrange import MAX_LEAVES, Tree, evaluate, expand, leaves, regrouped
 from cal_grpo.oracles.worked.statements import Computation, read, rounded
 from cal_grpo.oracles.worked.wording import bag
 
@@ -97,7 +97,8 @@ class ReferenceGraph:
                 self.stated.update((*computation.operands, computation.value))
                 self._add(computation.value, self._way(tree, Match.EQUAL, computation.operands))
                 value = evaluate(tree)
-                if abs(value - computation.value) < 0.02 * max(1.0, abs(value)):
+                small = len(leaves(tree)) <= MAX_LEAVES
+                if small and abs(value - computation.value) < 0.02 * max(1.0, abs(value)):
                     known[computation.value] = tree
         return trees
 
