@@ -65,13 +65,14 @@ class Algebra:
 
 @dataclass(slots=True)
 class Statement:
-    """``false`` is the first written equation that does not hold."""
+    """``false`` is the first written equation that does not hold; ``tokens`` are empty where there is no quantity."""
 
     text: str
     computations: list[Computation] = field(default_factory=list)
     algebra: list[Algebra] = field(default_factory=list)
     mentions: list[float] = field(default_factory=list)
     false: Equation | None = None
+    tokens: list[Token] = field(default_factory=list)
 
 
 def read(text: str) -> Statement:
@@ -86,7 +87,7 @@ def read(text: str) -> Statement:
             tokens = tokenize(inner)
             for chain in chains(tokens):
                 _add(statement, chain, tokens, inner, match.span())
-    tokens = tokenize(text)
+    tokens = statement.tokens = tokenize(text)
     for chain in chains(tokens):
         _add(statement, chain, tokens, text, None)
     return statement
