@@ -1,6 +1,6 @@
 """Fit the weights of the `reference` oracle, and say how good it is on rows that it was not fitted on.
 
-    python scripts/fit_reference_oracle.py DATA.jsonl [--check] [--figure docs/figures/reference-reliability.svg]
+    python scripts/fit_reference_oracle.py DATA.jsonl [--check] [--on even] [--figure docs/figures/reference-reliability.svg]
 
 DATA.jsonl has question, reference_solution, response, step_spans, first_error_step and solution_key a row. The model is a
 conditional logit: each step scores the weighted sum of its evidence, and the probability of being the first error is the
@@ -9,7 +9,8 @@ softmax of the scores over the steps of the response. Its penalised likelihood i
 Fitted on the rows whose sha256(solution_key) is even, it is scored on the odd ones, and the other way round; both are
 printed for several weights of a step's neighbours (the one in use is in `cal_grpo.oracles.reference`), with a table of
 reliability, which --figure draws. The weights that are written to the package, rounded to two decimals, are fitted on all
-rows. Those of a reference of bare equations are left as they are: the published study ran with them.
+rows, or with --on, on one half, for `cal-grpo oracle bench` on the other. Those of a reference of bare equations are left as
+they are: the published study ran with them.
 """
 
 import argparse
@@ -104,6 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--check", action="store_true", help="Only compare with the weights in the package.")
+    parser.add_argument("--on", choices=("even", "odd"), help="Fit what is written on this half only.")
     parser.add_argument("--figure", type=Path, help="Draw the reliability of both halves, as SVG.")
     args = parser.parse_args()
     rows = read_labelled(args.data)
@@ -123,7 +125,9 @@ def main() -> None:
     if args.figure:
         args.figure.write_text(draw(tables), encoding="utf-8")
     written: dict[str, Any] = json.loads(WEIGHTS.read_text())
-    weights = {name: round(float(weight), 2) for name, weight in zip(NAMES, fit(features, labels), strict=True)}
+    used = [i for i, row in enumerate(rows) if args.on in (None, half_of(row.solution))]
+    fitted = fit([features[i] for i in used], [labels[i] for i in used])
+    weights = {name: round(float(weight), 2) for name, weight in zip(NAMES, fitted, strict=True)}
     for name, weight in sorted(weights.items(), key=lambda pair: -pair[1]):
         print(f"  {name:16} {weight:+.2f}")
     if args.check:
