@@ -3,7 +3,7 @@
 Both solutions are read as graphs of quantities: each result with the numbers it was computed from, down to those that the
 question gives. A response's quantity is sound when the reference has it, by the same computation or from the same given
 numbers in another order, or when it leads to something that the reference has. Steps that establish anything else are
-suspect. Which step is blamed is then a matter of twenty pieces of evidence, see ``cal_grpo.oracles.worked.evidence``,
+suspect. Which step is blamed is then a matter of twenty-one pieces of evidence, see ``cal_grpo.oracles.worked.evidence``,
 weighed by a small model whose weights are in ``reference_weights.json`` (fitted by ``scripts/fit_reference_oracle.py``).
 """
 
@@ -65,7 +65,8 @@ class ReferenceOracle:
         if not suspected and (not answered or _same_answer(query)):
             return Verdict(Tag.ABSTAINED, critique="the response never leaves the reference solution")
         if known.is_bare and suspected:  # to be followed line by line, to the end of the text
-            steps, found = (steps, found) if answered else _read(query, query.response, unfinished=True)
+            whole = _read(query, query.response, unfinished=not answered)
+            steps, found = whole if any(e.reason for e in whole[1]) else (steps, found)
             probabilities = _followed(found)
         elif is_gibberish(query.response, (q for e in found for q in e.quantities), known):
             return Verdict(Tag.ABSTAINED, critique="the response is not about the question")

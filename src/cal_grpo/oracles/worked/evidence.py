@@ -18,6 +18,7 @@ from cal_grpo.oracles.worked.response_graph import Quantity, ResponseGraph, ance
 from cal_grpo.oracles.worked.statements import Statement, read
 
 _SAYS = re.compile(r"\d|[^\W\d_]{2}")
+_MAX_PENDING = 100  # quantities, from the end
 _LONG = 40  # words: a longer step counts as this long
 _LIKELY_CONVERSIONS = (1000.0, 100.0, 60.0, 12.0, 0.001, 0.01, 1 / 60, 1 / 12)
 
@@ -116,7 +117,8 @@ def _suspicions(
 ) -> list[str]:
     """Why each step is suspect, "" where it is not."""
     reasons = []
-    pending = {id(q) for q in graph.quantities if unfinished and not q.consumers and graph.is_pending(q)}
+    unsure = [q for q in graph.quantities if unfinished and not q.consumers and (is_off(q) or _is_dead_end(q, graph.reference))]
+    pending = {id(quantity) for quantity in unsure[-_MAX_PENDING:] if graph.is_pending(quantity)}
     right_since: int | None = None  # the step that reached the right answer
     for i, statement in enumerate(statements):
         quantities = [q for q in graph.by_step[i] if not q.repeated and id(q) not in pending]

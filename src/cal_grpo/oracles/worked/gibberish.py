@@ -1,7 +1,7 @@
 """Whether a response is about its question at all.
 
-Where it is not, no step of it is the first that is wrong: word salad, an answer to something else, a model that rambles. Three
-signs tell: words that solutions to this question would not use, an order that English does not have, and numbers of which
+Where it is not, no step of it is the first that is wrong: word salad, an answer to something else, a model that rambles. Two
+signs tell: an order that English does not have; and words that solutions to this question would not use, with numbers of which
 nothing comes that the reference has.
 """
 
@@ -39,8 +39,8 @@ The An So Therefore Then He She They It If Since And But Thus Each Now In There 
 """
 _OPENERS = frozenset(_OPENINGS.split())
 _FEW = 12  # words: fewer tell nothing
-_KNOWN = 0.35  # share of the different words that are known, below which it is about something else
-_KNOWN_ASTRAY, _WORDS_ASTRAY = 0.65, 11  # the same, with so many unknown ones, where nothing comes of its numbers
+_KNOWN = 0.35  # share of the different words that are known, below which it is about something else, if its numbers are, too
+_KNOWN_ASTRAY, _WORDS_ASTRAY = 0.65, 11  # the same, with so many unknown ones at least
 _DISORDER, _MISPLACED = 0.25, 3  # share of the places looked at where a word does not fit, and how many at least
 
 
@@ -49,11 +49,12 @@ def is_gibberish(text: str, quantities: Iterable[Quantity], reference: Reference
     tokens = _TOKEN.findall(text)
     if sum(token.isalpha() for token in tokens) < _FEW:
         return False
+    if _is_disordered(tokens):
+        return True
     words = bag(text)
     unknown = len(words - _ORDINARY - reference.told.words)
-    if unknown > (1 - _KNOWN) * len(words) or _is_disordered(tokens):
-        return True
-    astray = unknown > (1 - _KNOWN_ASTRAY) * len(words) and unknown >= _WORDS_ASTRAY
+    few = unknown > (1 - _KNOWN) * len(words)
+    astray = few or (unknown > (1 - _KNOWN_ASTRAY) * len(words) and unknown >= _WORDS_ASTRAY)
     return astray and not any(quantity.sound and quantity.new for quantity in quantities)
 
 
