@@ -30,7 +30,18 @@ _T95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}  # Student's t, two-sided, by numbe
 def run(folder: Path, seed: int, settings: list[str]) -> dict:
     summary = folder / "summary.json"
     if not summary.exists():
-        command = ["cal-grpo", "train", "--json", "--overwrite", "--output", str(folder.resolve()), "--seed", str(seed)]
+        command = [
+            sys.executable,
+            "-m",
+            "cal_grpo",
+            "train",
+            "--json",
+            "--overwrite",
+            "--output",
+            str(folder.resolve()),
+            "--seed",
+            str(seed),
+        ]
         for setting in [*settings, "sample_share=0", "checkpoint.every=1000"]:
             command += ["--set", setting]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)

@@ -1,17 +1,20 @@
 """How often the free oracles accuse right solutions, whether they survive wrong ones, and what they cost.
 
-    python benchmarks/free_oracles.py GSM8K_FOLDER [--labelled FIRST_ERROR.jsonl]
+    python benchmarks/free_oracles.py GSM8K_FOLDER [--labelled FIRST_ERROR.jsonl] [--ledger BATCHES]
 
 GSM8K_FOLDER has `train.jsonl`, `test.jsonl` (references) and `example_model_solutions.jsonl` (right and wrong answers of
 four models). Every right one is put before `arithmetic`, as written and without its `<<a*b=c>>` annotations; whatever it
 blames is a false alarm. `reference` never sees a right answer in training; how many of them hold a step that it suspects says
-how well it reads other ways to the answer. Every wrong one is put before both oracles; an exception ends the run, and what
-their quotes map to is counted. Times are each row's best of five, because other work on the machine disturbs them. JSON on
-stdout.
+how well it reads other ways to the answer. Cut off before its answer, at a drawn character, such an answer or a reference
+has nothing wrong in it, and whatever `reference` blames is a false alarm. Every wrong one is put before both oracles; an
+exception ends the run, and what their quotes map to is counted. Times are each row's best of five, because other work on the
+machine disturbs them. With --ledger, `reference` is asked about the wrong ones of so many batches of 64 answers, sampled by
+the embedded policy at temperature 1 as in a study's run, at 4, 8, 12 and 16 steps. JSON on stdout.
 """
 
 import argparse
 import json
+import random
 import re
 import sys
 import time
@@ -20,12 +23,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cal_grpo.oracles.bench.scores import percentile, rate
 from tokenizers import Tokenizer
 
 from cal_grpo.alignment import Aligner, TokenSpan
 from cal_grpo.jsonlines import read_jsonl_strictly
 from cal_grpo.oracles import Query, Tag
+from cal_grpo.oracles.bench.bench_figures import percentile, rate
 from cal_grpo.oracles.bench.labelled import read_labelled
 from cal_grpo.oracles.free.arithmetic import ArithmeticOracle
 from cal_grpo.oracles.free.reference import ReferenceOracle
@@ -58,6 +61,35 @@ def alarms(solutions: Sequence[str]) -> dict[str, Any]:
 def suspected(queries: Sequence[Query]) -> dict[str, Any]:
     count = sum(any(e.reason for e in gather(q.question, q.reference, split_steps(q.response), q.response)) for q in queries)
     return {"n": len(queries), "suspected": count, "share": rate(count, len(queries))}
+
+
+def cut_off(queries: Sequence[Query]) -> dict[str, Any]:
+    """Of answers that end at a drawn character before their marker, how many are blamed."""
+    rng, blamed, asked = random.Random("cut off"), 0, 0
+    for query in queries:
+        text = query.response.split("####")[0].strip()
+        if len(text) > 1:
+            cut = Query(query.question, query.reference, text[: rng.randrange(1, len(text))])
+            asked, blamed = asked + 1, blamed + (ORACLES["reference"].locate_now(cut).tag is Tag.FOUND)
+    return {"n": asked, "blamed": blamed, "share": rate(blamed, asked)}
+
+
+def on_ledger(batches: int) -> dict[str, Any]:
+    from cal_grpo.study.world import World
+
+    found: dict[str, Any] = {}
+    for steps in (4, 8, 12, 16):
+        world = World("embedded", steps, group_size=8, held_out=1)
+        outcomes: Counter[str] = Counter()
+        for step, questions in zip(range(1, batches + 1), world.training(0, 8), strict=False):
+            _, rollouts = world.roll_out(world.params, questions, 0, step)
+            for completion in world.completions(questions, rollouts, 8):
+                if not completion.grade.correct:
+                    text = world.aligner.decode(completion.token_ids).text
+                    verdict = ORACLES["reference"].locate_now(Query(completion.question, completion.reference, text))
+                    outcomes[str(verdict.tag)] += 1
+        found[f"{steps} steps"] = {"answers": 64 * batches, "wrong": outcomes.total()} | dict(outcomes)
+    return found
 
 
 def on_wrong(queries: Sequence[Query], ask: Callable[[Query], Any], aligner: Aligner, tokenizer: Tokenizer) -> dict[str, int]:
@@ -98,9 +130,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("gsm8k", type=Path)
     parser.add_argument("--labelled", type=Path)
+    parser.add_argument("--ledger", type=int, metavar="BATCHES")
     args = parser.parse_args()
     right, wrong = list(answers(args.gsm8k, True)), list(answers(args.gsm8k, False))
-    references = [row["answer"] for name in ("train.jsonl", "test.jsonl") for row in rows(args.gsm8k / name)]
+    solved = [row for name in ("train.jsonl", "test.jsonl") for row in rows(args.gsm8k / name)]
+    references = [row["answer"] for row in solved]
     tokenizer = Tokenizer.from_file(str(EMBEDDED / "tokenizer.json"))
     aligner = Aligner(tokenizer)
     print(f"{len(references)} references, {len(right)} right and {len(wrong)} wrong answers ...", file=sys.stderr)
@@ -113,11 +147,21 @@ def main() -> None:
             "models_without_annotations": alarms([q.response for q in unannotated]),
         },
         "reference_on_right": suspected(unannotated),
+        "reference_on_cut_off": {
+            "references": cut_off([Query(row["question"], row["answer"], row["answer"]) for row in solved]),
+            "references_without_annotations": cut_off(
+                [Query(row["question"], row["answer"], plain(row["answer"])) for row in solved]
+            ),
+            "models": cut_off(right),
+            "models_without_annotations": cut_off(unannotated),
+        },
         "on_wrong": {name: on_wrong(wrong, oracle.locate_now, aligner, tokenizer) for name, oracle in ORACLES.items()},
     }
     if args.labelled is not None:
         queries = [row.query for row in read_labelled(args.labelled)]
         result["cost"] = {name: cost(queries, oracle.locate_now) for name, oracle in ORACLES.items()}
+    if args.ledger:
+        result["reference_on_ledger"] = on_ledger(args.ledger)
     print(json.dumps(result, indent=2))
 
 

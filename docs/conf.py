@@ -27,7 +27,7 @@ version = release = metadata.version("cal-grpo")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "docs/index"
 include_patterns = ["docs/**.md", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/**/README.md"]
-exclude_patterns = [".*", "site", "build", "runs", "evals", "src", "tests", "studies"]
+exclude_patterns = [".*", "site", "build", "runs", "evals", "src", "tests", "study"]
 nitpicky = True
 
 myst_enable_extensions = ["dollarmath"]

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from cal_grpo.config import TrainConfig, load_config
-from cal_grpo.engines import Answers
+from cal_grpo.engines import Answer, Answers
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import grade_answer, pass_at_k
 from cal_grpo.runs import evaluation
@@ -95,7 +95,7 @@ def engine(monkeypatch):
                     event()
                 right, wrong = (f"#### {n}" for n in (4, 5))
                 example = Example(f"question {number}", "4", "2+2=4")
-                graded = [(text, grade_answer(text, "4")) for text in ([right] + [wrong] * samples)]
+                graded = [Answer(text, grade_answer(text, "4")) for text in ([right] + [wrong] * samples)]
                 on_done((number + 1) * (samples + 1))
                 yield [Answers(example, graded[0], graded[1:])]
 

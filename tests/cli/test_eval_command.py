@@ -38,7 +38,7 @@ def cal_grpo_eval(monkeypatch, capsys, tmp_path):
         (["--task", "gsm8k", "--all"], "--all got no data file"),
         (
             ["--task", "math", "--data", "none.jsonl"],
-            "data none.jsonl: not found; expected a JSONL, JSON or Parquet file with problem and solution",
+            "data none.jsonl: not found; expected a JSONL file with problem and solution, a JSON array or Parquet",
         ),
         (["--set", "eval.batchsize=3"], "did you mean 'eval.batch_size'"),
         (["--config", "none.yaml"], "none.yaml: cannot be read"),

@@ -45,7 +45,7 @@ def test_every_answer_meets_its_own_question():
     assert [answered.example.answer for batch in batches for answered in batch] == list("01234")
     for answered in itertools.chain(*batches):
         assert len(answered.samples) == 3
-        assert all(grade.correct for _, grade in (answered.greedy, *answered.samples))
+        assert all(answer.grade.correct for answer in (answered.greedy, *answered.samples))
     assert done[-1] == 5 * 4
     assert done == sorted(done)
 
@@ -55,7 +55,7 @@ def test_the_tasks_grader_decides():
         return Grade(len(response) == 6 and example.question != "q1", response, example.answer, "text")
 
     batches, _, _ = run(3, 2, samples=1, grade=by_length)
-    assert [answered.greedy[1].correct for batch in batches for answered in batch] == [True, False, True]
+    assert [answered.greedy.grade.correct for batch in batches for answered in batch] == [True, False, True]
     assert [grade.correct for batch in batches for answered in batch for _, grade in answered.samples] == [True, False, True]
 
 

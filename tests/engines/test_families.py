@@ -105,7 +105,7 @@ def test_the_sampler_reads_the_template_and_decodes_as_transformers_does(tiny, f
     seen = []
     rollout.generate = lambda prompts, config: seen.append(given(prompts, config)) or seen[-1]
     (batch,) = answers(rollout, mesh, settings, list(zip(prompts, examples, strict=True)), 2)
-    texts = [answered.greedy[0] for answered in batch]
+    texts = [answered.greedy.text for answered in batch]
     model = transformers_model(folder)
     for row, (example, prompt) in enumerate(zip(examples, prompts, strict=True)):
         messages = [{"role": "user", "content": example.question}]

@@ -111,7 +111,9 @@ def spy_on_updates(cluster):
 
 def test_advantages_reach_the_update_on_the_engines_grid(build):
     oracle = FirstWord()
-    cluster, learner, data = build(lambda c: cal(c, oracle, credit="sparse"))
+    cluster, learner, data = build(
+        lambda c: cal(c, oracle, credit="sparse", on_miss="drop", on_truncated="drop", train_end_token=False)
+    )
     seen = spy_on_updates(cluster)
     learner.train(data)
     assert len(seen) == 2

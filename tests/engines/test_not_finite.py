@@ -87,27 +87,27 @@ def spoil(folder, value):
     return name
 
 
-def learner_with(folder, run_dir, rewards):
-    """A learner as a library's user builds it, without a run around it."""
+def learner_of(folder, run_dir):
+    """A learner as a library's user builds it, without a run around it; and its data."""
     changes = {"num_train_steps": 3, "batch_size": 2, "num_generations": 4, "beta": 0.0, "learning_rate": 1e-3}
     rollout = {"max_prompt_tokens": 96, "max_new_tokens": 16}
     config = TrainConfig.model_validate(changes | {"rollout": rollout, "checkpoint": {"every": 1}})
     policy = load_policy(folder, make_mesh())
     cluster = build_cluster(config, policy, make_mesh(), run_dir)
-    algorithm = CALGRPOConfig(num_generations=4, use_cal=False, beta=0.0)
-    learner = CALGRPOLearner(cluster, algorithm, reward_fns=rewards)
+    learner = CALGRPOLearner(cluster, CALGRPOConfig(num_generations=4, use_cal=False, beta=0.0))
     pairs, _ = fitting(list(itertools.islice(stories(seed=0, steps=2, split="train"), 8)), policy.tokenizer, 96, "training")
     return learner, batches(pairs, 2, seed=0)
 
 
-def test_a_reward_that_is_not_finite_stops_a_learner_without_a_run(shared_toy_folder, tmp_path):
-    calls = []
+def test_credit_that_is_not_finite_stops_a_learner_without_a_run(shared_toy_folder, tmp_path):
+    learner, data = learner_of(shared_toy_folder, tmp_path)
+    advantages, factors = learner._generate_and_compute_advantage, iter((1.0, np.nan))
 
-    def rewards(prompts, completions, **_):
-        calls.append(len(completions))
-        return [float("inf") if len(calls) == 2 else float(i % 2) for i in range(len(completions))]
+    def spoilt(*args, **kwargs):
+        example = advantages(*args, **kwargs)
+        return example.replace(advantages=example.advantages * next(factors))
 
-    learner, data = learner_with(shared_toy_folder, tmp_path, rewards)
+    learner._generate_and_compute_advantage = spoilt
     with pytest.raises(RunFailed, match=r"update 2 is not finite \(loss nan, grad_norm nan") as failed:
         learner.train(data)
     assert (failed.value.stopped, failed.value.updates) == ("not finite", 1)

@@ -62,16 +62,16 @@ def test_prompts_and_arguments_reach_the_chat_template(tokenizer):
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("{{ raise_exception('System role not supported') }}", r"fails \(System role not supported\)"),
-        ("{% for m in messages %}{{ m['content'] }}", "fails .*'endfor'"),
-        ("{{ messages[0]['no'].such }}", "fails"),
+        ("{{ raise_exception('System role not supported') }}", r"cannot be used \(TemplateError: System role"),
+        ("{% for m in messages %}{{ m['content'] }}", "cannot be used .*'endfor'"),
+        ("{{ messages[0]['no'].such }}", "cannot be used"),
         ("{% for m in messages if m['role'] == 'user' %}{{ m['content'] }}{% endfor %}", "leaves the system message out"),
     ],
 )
 def test_a_template_that_fails_or_drops_the_system_message_is_one_line(tokenizer, template, message):
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.chat_template = template
-    with pytest.raises(UsageError, match=f"its chat template {message}") as caught:
+    with pytest.raises(UsageError, match=f"chat.template {message}") as caught:
         shown(tokenizer, TaskData(examples("How many?"), [], 9, 9, system="Be brief."))
     assert "\n" not in str(caught.value)
 

@@ -27,8 +27,8 @@ UPDATES, CONCURRENCY = 6, 4
 SETTINGS = {
     "cal_provider": "openai", "cal_model": "m", "num_train_steps": UPDATES, "batch_size": 2, "micro_batch_size": 1,
     "num_generations": 4, "max_eval_samples": 4, "learning_rate": 1e-2, "beta": 0.1, "ledger.steps": 2, "sample_share": 0.5,
-    "rollout.max_new_tokens": 16, "rollout.max_prompt_tokens": 96, "credit": "random_span", "checkpoint.every": 2,
-    "oracle.cache": False, "oracle.concurrency": CONCURRENCY,
+    "rollout.max_new_tokens": 16, "rollout.max_prompt_tokens": 96, "credit": "study.controls:random_span",
+    "checkpoint.every": 2, "oracle.cache": False, "oracle.concurrency": CONCURRENCY,
 }  # fmt: skip
 
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cal_grpo.oracles import ArithmeticOracle, Query, Tag
-from cal_grpo.oracles.free.worked.expressions import chains
-from cal_grpo.oracles.free.worked.lexer import tokenize
-from cal_grpo.oracles.free.worked.quantities import equations
+from cal_grpo.oracles.free.worked.reading.expressions import chains
+from cal_grpo.oracles.free.worked.reading.lexer import tokenize
+from cal_grpo.oracles.free.worked.reading.quantities import equations
 
 DATA = os.environ.get("CAL_GRPO_DATA")
 needs_data = pytest.mark.skipif(not DATA, reason="CAL_GRPO_DATA names no folder with GSM8K and its model solutions")

@@ -177,6 +177,31 @@ def test_an_answer_that_a_kill_cut_short_costs_what_it_costs(tmp_path):
     assert len(log.read_text().splitlines()) == 4
 
 
+@pytest.mark.parametrize("failures", FAILURES)
+@pytest.mark.parametrize("line", LINES)
+def test_a_run_that_goes_back_to_a_checkpoint_is_told_the_same_and_a_replay_too(tmp_path, line, failures):
+    log, judges = tmp_path / "judge.jsonl", Judges(failures)
+    asked = [*QUESTIONS[:3], QUESTIONS[0], *QUESTIONS[3:]]
+    with opened(judges.line(line), log=log) as oracle:
+        given = [oracle.locate([question])[0] for question in asked]
+        spent = oracle.spent
+    before = log.read_text()
+    again = Judges()
+    with opened(again.line(line), log=log) as oracle:
+        oracle.resume(log, settled=2)
+        told = [oracle.locate([question])[0] for question in asked[2:]]
+        assert [(v.tag, v.segment, v.cached, v.usage.calls, v.usage.tokens) for v in told] == [
+            (v.tag, v.segment, v.cached, v.usage.calls, v.usage.tokens) for v in given[2:]
+        ]
+        assert (oracle.spent.calls, oracle.spent.tokens) == (spent.calls, spent.tokens)
+        assert oracle.locate([asked[1]])[0].cached
+    with CALOracle(line, replay=log) as replayed:
+        assert [replayed.locate([question])[0].segment for question in asked] == [v.segment for v in given]
+    assert again.calls == 0
+    assert log.read_text().startswith(before)
+    assert len(log.read_text().splitlines()) == len(before.splitlines()) + 1
+
+
 RUN = """
 import sys
 from cal_grpo.oracles import CALOracle, Query

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from cal_grpo import extras
 from cal_grpo.config import TrainConfig
@@ -14,7 +14,14 @@ from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import SUMMED, Credited
 from cal_grpo.tasks import Example, TaskData
 
-Answer = tuple[str, Grade]
+
+class Answer(NamedTuple):
+    """One answer of a policy; ``truncated``: it was cut off at the longest length that is sampled."""
+
+    text: str
+    grade: Grade
+    truncated: bool = False
+
 
 # What every row that an engine gives has, beside ``cal_metrics``; and ``kl``, where there is a reference policy.
 METRICS = (

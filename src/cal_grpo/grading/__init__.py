@@ -1,10 +1,8 @@
 """Is the final answer right?"""
 
-from cal_grpo.grading.extract import extract_answer, marked_answer
 from cal_grpo.grading.grade import grade_answer
-from cal_grpo.grading.numbers import parse_number
 from cal_grpo.grading.pass_at_k import pass_at_k, powers_up_to
-from cal_grpo.grading.reference import reference_answer
+from cal_grpo.grading.reading import extract_answer, marked_answer, parse_number, reference_answer
 from cal_grpo.grading.types import Grade
 from cal_grpo.grading.vote import Majority, majority
 

@@ -5,12 +5,19 @@ import re
 import time
 from collections.abc import Sequence
 
-from cal_grpo.grading.lists import Items, as_interval, take_apart
-from cal_grpo.grading.numbers import read_quantity
-from cal_grpo.grading.spelling import plain
+from cal_grpo.grading.reading import (
+    Choice,
+    Items,
+    as_interval,
+    as_words,
+    formula_and_unit,
+    plain,
+    read_based,
+    read_choice,
+    read_quantity,
+    take_apart,
+)
 from cal_grpo.grading.types import Method
-from cal_grpo.grading.units import formula_and_unit
-from cal_grpo.grading.words import Choice, as_words, read_based, read_choice
 from cal_grpo.grading.worker import math_equal
 
 MAX_MATH = 300  # characters of an expression that is read as mathematics

@@ -6,9 +6,8 @@ own (`worker`), and all else is compared as text.
 
 import functools
 
-from cal_grpo.grading import reference
 from cal_grpo.grading.compare import compare
-from cal_grpo.grading.extract import extract_answer
+from cal_grpo.grading.reading import extract_answer, reference_answer
 from cal_grpo.grading.types import Grade
 
 
@@ -32,4 +31,4 @@ def grade_answer(response_text: str, reference_answer: str) -> Grade:
 
 @functools.lru_cache(maxsize=1024)  # the samples of a question have one
 def _expected(text: str) -> str:
-    return reference.reference_answer(text) or extract_answer(text) or text.strip()
+    return reference_answer(text) or extract_answer(text) or text.strip()

@@ -163,7 +163,7 @@ class CALOracle:
 
     def log_to(self, file: Path) -> None:
         """Append every call from now on to a judge log."""
-        self._client.log.path = file
+        self._client.log.write_to(file)
 
     def resume(self, log: Path, settled: int) -> None:
         """Go on as the run that wrote a judge log: with its budget's use, its verdicts, and its place in a replay.

@@ -91,7 +91,7 @@ def _complaint(candidate: object) -> str | None:
     """What is wrong with it, what was expected and what to do; None when nothing is."""
     if isinstance(candidate, type):
         return f"the class {candidate.__name__}; pass an object of it, such as {candidate.__name__}()"
-    if (why_not := getattr(candidate, "not_an_oracle", None)) is not None:
+    if (why_not := getattr(type(candidate), "not_an_oracle", None)) is not None:
         return str(why_not)
     locate = getattr(candidate, "locate", None)
     kind = type(candidate).__name__

@@ -131,11 +131,16 @@ def _users_own(name: str) -> Oracle:
             ) from None
         except ValueError:  # it has no signature to look at
             pass
-        found = found()
+        try:
+            found = found()
+        except UsageError:
+            raise
+        except Exception as e:
+            raise UsageError(f"oracle {name!r} cannot be made ({type(e).__name__}: {' '.join(str(e).split())})") from e
     try:
         check_oracle(found)
     except UsageError as e:
-        raise UsageError(f"oracle {name!r}: {e}") from None
+        raise UsageError(str(e).replace("oracle is", f"oracle {name!r} is", 1)) from None
     return found
 
 

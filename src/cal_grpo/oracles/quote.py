@@ -45,6 +45,8 @@ def _words(text: str, left: int, right: int, end: int) -> tuple[int, int]:
         atoms.pop()
     if not atoms:
         return left, right
-    stop = atoms[-1][1]
-    fitting = [start for start, _ in atoms if pieces(text[start:stop]) <= _BUDGET]
-    return fitting[0], stop
+    start, stop = atoms.pop()
+    room = _BUDGET - pieces(text[start:stop])
+    while atoms and (room := room - pieces(text[slice(*atoms[-1])])) >= 0:  # no piece reaches over the edge of an atom
+        start = atoms.pop()[0]
+    return start, stop

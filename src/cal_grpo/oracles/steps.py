@@ -21,10 +21,11 @@ def split_steps(response: str) -> list[Step]:
     steps: list[Step] = []
     position = 0
     for line in response.split("\n"):
-        cuts = [0]
+        cuts, looked_at = [0], 0
         for match in _SENTENCE_END.finditer(line):
-            if _SAYS.search(line, cuts[-1], match.start()):
+            if _SAYS.search(line, looked_at, match.start()):
                 cuts.append(match.end())
+            looked_at = match.end()
         for begin, end in zip(cuts, [*cuts[1:], len(line)], strict=True):
             text = line[begin:end]
             if text.strip():

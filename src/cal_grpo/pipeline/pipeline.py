@@ -60,13 +60,13 @@ class CreditPipeline:
             verdicts[row] = future
         return verdicts
 
-    def redeem(self, pending: Pending, update: Callable[[], Sequence[Pending]] | None = None) -> Credited:
+    def redeem(self, pending: Pending, mean_found: Callable[[], float | None] | None = None) -> Credited:
         """Wait for the verdicts, map their quotes and compute the advantages.
 
         Args:
             pending: what ``submit`` gave.
-            update: gives all that the update consists of, ``pending`` included, and may wait for it; asked only where a
-                row's credit depends on the others. None: ``pending`` is all.
+            mean_found: gives that of the whole update, and may wait for it; asked only where a row's credit depends on it.
+                None: ``pending`` is all of the update.
 
         Raises:
             UsageError: the judge rejects its first question, see ``CALOracle.submit_all``.
@@ -76,12 +76,14 @@ class CreditPipeline:
         judged = self._judge(pending)
         fallbacks = [self._fallback(j) for j in judged]
         batch = self._batch(pending, judged)
-        mean_found = None
+        mean = None
         if "mean" in fallbacks:
-            mean_found = self._mean_found([pending] if update is None else update())
-        advantages_BT = assign_credit(self.credit, batch, self.weights, fallbacks, mean_found)
+            mean = self.mean_found([pending]) if mean_found is None else mean_found()
+        advantages_BT = assign_credit(self.credit, batch, self.weights, fallbacks, mean)
         missed = Counter(j.miss for j in judged if j.miss is not None and self.credit.needs_oracle)
         metrics = metrics_of(batch, advantages_BT, judged)
+        if self.credit.needs_oracle and (wrong := int((~batch.correct_B).sum())):
+            metrics["missed_share"] = missed.total() / wrong
         return Credited(self._with_end_tokens(advantages_BT, batch, pending), batch, metrics, missed, judged)
 
     def _judge(self, pending: Pending) -> list[Judged]:
@@ -105,8 +107,8 @@ class CreditPipeline:
             rng=np.random.default_rng(pending.stream),
         )
 
-    def _mean_found(self, update: Sequence[Pending]) -> float | None:
-        """The mean row sum of an update's wrong rows that have a span; None where none has one."""
+    def mean_found(self, update: Sequence[Pending]) -> float | None:
+        """The mean row sum of an update's wrong rows that have a span; None where none has one. Waits for its verdicts."""
         sums: list[float] = []
         for pending in update:
             batch = self._batch(pending, self._judge(pending))

@@ -1,7 +1,6 @@
 """The parts of one update, whose credit may depend on each other."""
 
 import threading
-from collections.abc import Sequence
 
 from cal_grpo.pipeline.pipeline import CreditPipeline
 from cal_grpo.pipeline.types import Credited, Pending
@@ -20,6 +19,7 @@ class Update:
         self._pipeline = pipeline
         self._parts: list[Pending] = []
         self._complete = threading.Event()
+        self._mean: list[float | None] = []  # once it is known
 
     def add(self, part: Pending) -> None:
         """Another part was sampled and its wrong answers were asked about."""
@@ -31,8 +31,10 @@ class Update:
 
     def redeem(self, part: Pending) -> Credited:
         """A part with its credit; see ``CreditPipeline.redeem``."""
-        return self._pipeline.redeem(part, self._whole)
+        return self._pipeline.redeem(part, self._mean_found)
 
-    def _whole(self) -> Sequence[Pending]:
+    def _mean_found(self) -> float | None:
         self._complete.wait()
-        return self._parts
+        if not self._mean:
+            self._mean.append(self._pipeline.mean_found(self._parts))
+        return self._mean[0]

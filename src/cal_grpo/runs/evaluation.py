@@ -121,6 +121,7 @@ class _Figures:
     def __init__(self, samples: int) -> None:
         self.samples = samples
         self.greedy: list[float] = []
+        self.cut: list[float] = []  # of all answers
         self.right: list[int] = []  # samples of each question
         self.voted: list[float] = []
 
@@ -130,15 +131,16 @@ class _Figures:
 
     def add(self, answers: Answers) -> dict[str, Any]:
         """Count a question; returns its line of ``answers.jsonl``."""
-        self.greedy.append(float(answers.greedy[1].correct))
+        self.greedy.append(float(answers.greedy.grade.correct))
+        self.cut += [float(answer.truncated) for answer in (answers.greedy, *answers.samples)]
         row: dict[str, Any] = {
             "question": answers.example.question,
-            "expected": answers.greedy[1].expected,
+            "expected": answers.greedy.grade.expected,
             "greedy": _answer(answers.greedy),
         }
         if self.samples:
-            vote = majority([grade for _, grade in answers.samples])
-            self.right.append(sum(grade.correct for _, grade in answers.samples))
+            vote = majority([sample.grade for sample in answers.samples])
+            self.right.append(sum(sample.grade.correct for sample in answers.samples))
             self.voted.append(float(vote.correct))
             row["samples"] = [_answer(sample) for sample in answers.samples]
             row["right"] = self.right[-1]
@@ -159,14 +161,15 @@ class _Figures:
         return {
             "questions": self.questions,
             "greedy": mean_share(self.greedy)._asdict() if self.greedy else None,
+            "cut_share": round(sum(self.cut) / len(self.cut), 4) if self.cut else None,
             "pass": {str(k): mean_share(values)._asdict() for k, values in of_k.items()},
             "majority": mean_share(self.voted)._asdict() if self.voted else None,
         }
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
-    text, grade = answer
-    return {"response": text, "extracted": grade.extracted, "correct": grade.correct}
+    grade = answer.grade
+    return {"response": answer.text, "extracted": grade.extracted, "correct": grade.correct, "truncated": answer.truncated}
 
 
 def _check(folder: Path, overwrite: bool) -> None:

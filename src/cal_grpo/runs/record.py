@@ -37,6 +37,7 @@ class Record:
             self._count("before", past.before)
         self.counts = Counter({name: int(past.total(f"cal/{name}")) for name in ("asked", "found", "cached")})
         self.missed = past.missed
+        self._cut_shares = [float(row["cal/cut_share"]) for row in past.rows if row.get("cal/cut_share") is not None]
         self._summary: dict[str, Any] | None = None
 
     def begin(self) -> None:
@@ -61,6 +62,8 @@ class Record:
     def on_metrics(self, row: Mapping[str, Any]) -> None:
         """Called by the engine for each update."""
         written = self.folder.write_metrics(row)
+        if (share := written.get("cal/cut_share")) is not None:
+            self._cut_shares.append(share)
         for callback in self.callbacks:
             callback.on_update(written)
 
@@ -72,9 +75,9 @@ class Record:
         rows = []
         for batch in engine.answers(0, self.watcher.advance):
             for answered in batch:
-                text, grade = answered.greedy
+                text, grade, truncated = answered.greedy
                 row = {"question": answered.example.question, "response": text, "correct": grade.correct}
-                rows.append(row | {"extracted": grade.extracted, "expected": grade.expected})
+                rows.append(row | {"extracted": grade.extracted, "expected": grade.expected, "truncated": truncated})
             if stop.is_set():
                 return
         self.folder.write_evaluation(when, rows)
@@ -96,6 +99,7 @@ class Record:
             "interrupted": stopped == "interrupt",
             "stopped": stopped,
             "eval": {"before": self.accuracy.get("before"), "after": self.accuracy.get("after"), "n": self.questions},
+            "cut_share": round(sum(self._cut_shares) / len(self._cut_shares), 4) if self._cut_shares else None,
             "wall_s": round(time.monotonic() - self.began, 2),
             "compile_s": round(engine.compile_s, 2),
             "oracle": {

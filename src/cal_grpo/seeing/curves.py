@@ -38,6 +38,10 @@ CURVES = (
         beside=("cal/advantage_variance_grpo", "GRPO's"),
     ),
     Curve("cal/credit_share", "Tokens with credit", "share of tokens whose advantage is not 0", "share"),
+    Curve(
+        "cal/missed_share", "Wrong answers without a span", "share of an update's wrong answers; dashed: cut-off answers",
+        "share", beside=("cal/cut_share", "cut off"),
+    ),
     Curve("tokens_mean", "Length", "tokens an answer"),
     Curve("cal/usd", "Oracle, cost", "dollars so far", "$", summed=True, noisy=False),
     Curve(

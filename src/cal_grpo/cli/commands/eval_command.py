@@ -119,6 +119,12 @@ def print_evaluation(record: dict[str, Any], console: "Console | None" = None) -
         else "greedy; --samples 8 adds pass@k"
     )
     cut = ", interrupted" if record["interrupted"] else ""
+    if record.get("cut_share"):
+        console.print(
+            f"[yellow]{record['cut_share']:.1%} of the answers were cut off[/yellow] after {record['max_new_tokens']} tokens; "
+            "raise rollout.max_new_tokens",
+            soft_wrap=True, highlight=False,
+        )  # fmt: skip
     console.print(f"{record['questions']} questions{cut}, {kind}, seed {record['seed']}", soft_wrap=True, highlight=False)
     console.print(f"{record['wall_s']:.0f} s, of which {record['compile_s']:.0f} s compiling", highlight=False)
     console.print(f"answers and figures in {one_line(record['output'])}", soft_wrap=True, highlight=False, markup=False)

@@ -73,7 +73,8 @@ class Panel(Watcher):
         self._marks[-1] = (time.monotonic(), tally.step)
         self._line(
             f"update {tally.step}/{tally.total}  accuracy {tally.accuracy:.2f}  judged {tally.judged}  found {tally.found}  "
-            f"credit on {tally.credit_share:.0%} of tokens  {self._tokens_per_s():.0f} tokens/s  {self._time_left()}",
+            f"credit on {tally.credit_share:.0%} of tokens  cut off {tally.cut_share:.0%}  "
+            f"{self._tokens_per_s():.0f} tokens/s  {self._time_left()}",
             every_s=10,
         )
 
@@ -113,7 +114,12 @@ class Panel(Watcher):
         )
         table.add_row(
             Text.assemble("wrong answers judged ", (str(tally.judged), "bold"), ", quotes found ", (str(tally.found), "bold")),
-            Text.assemble("tokens with credit ", (f"{tally.credit_share:.0%}", "bold")),
+            Text.assemble(
+                "tokens with credit ",
+                (f"{tally.credit_share:.0%}", "bold"),
+                ", cut off ",
+                (f"{tally.cut_share:.0%}", "bold yellow" if tally.cut_share > 0.1 else "bold"),
+            ),
         )
         return table
 
@@ -178,6 +184,8 @@ def print_summary(trained: Trained, console: Console | None = None) -> None:
             "oracle", f"{oracle['calls']} calls, {oracle['cached']} of {oracle['asked']} answers cached, "
             + ("price unknown" if oracle["usd"] is None else f"${oracle['usd']:.4f}"),
         )  # fmt: skip
+    if summary.get("cut_share"):
+        table.add_row("cut off", f"{summary['cut_share']:.1%} of the answers; rollout.max_new_tokens is the limit")
     table.add_row("time", f"{summary['wall_s']:.0f} s, of which {summary['compile_s']:.0f} s compiling")
     table.add_row("run folder", Text(one_line(run)))
     if stopped := summary.get("stopped"):

@@ -36,7 +36,7 @@ class TunixEngine(Engine):
     def __init__(self, config: TrainConfig, parts: Parts) -> None:
         self._config, self._parts, task = config, parts, parts.task
         self._mesh = make_mesh(config.mesh.fsdp, config.mesh.tp)
-        self._policy = load_policy(resolve_model(config.model_id), self._mesh, remat=config.remat)
+        self._policy = load_policy(resolve_model(config.model_id), self._mesh, remat=config.remat, system=task.system)
         if config.lora.rank:
             self._policy = with_lora(self._policy, config.lora, config.seed, self._mesh)
         limit, tokenizer = config.rollout.max_prompt_tokens or task.prompt_tokens, self._policy.tokenizer

@@ -3,7 +3,7 @@
 Both solutions are read as graphs of quantities: each result with the numbers it was computed from, down to those that the
 question gives. A response's quantity is sound when the reference has it, by the same computation or from the same given
 numbers in another order, or when it leads to something that the reference has. Steps that establish anything else are
-suspect. Which step is blamed is then a matter of seventeen pieces of evidence, see ``cal_grpo.oracles.free.worked.evidence``,
+suspect. Which step is blamed is then a matter of twenty-one pieces of evidence, see ``cal_grpo.oracles.free.worked.evidence``,
 weighed by a small model whose weights are in ``reference_weights.json`` (fitted by ``scripts/fit_reference_oracle.py``).
 """
 
@@ -14,13 +14,17 @@ from functools import cache
 from pathlib import Path
 
 from cal_grpo.grading import extract_answer, parse_number
-from cal_grpo.oracles.free.worked import Evidence, gather, is_off, reference_graph
+from cal_grpo.oracles.free.worked import Evidence, gather, is_gibberish, is_off, reference_graph, states_answer, written_out
 from cal_grpo.oracles.quote import quote
-from cal_grpo.oracles.steps import hint_for, split_steps
+from cal_grpo.oracles.steps import Step, hint_for, split_steps
 from cal_grpo.oracles.types import Query, Tag, Verdict
 
 _MAX_STEPS = 200  # of a response that are compared, from the start
-_NEIGHBOURS = 0.5  # weight of a neighbour's probability; scripts/fit_reference_oracle.py shows what others do
+NEIGHBOURS = 0.2  # weight of a neighbour's probability; scripts/fit_reference_oracle.py shows what others do
+_NEIGHBOURS_BARE = 0.5  # the same where the reference is a running total; its weights, too, are those of the study's runs
+_NEVER = -30.0  # added to the log of a step's probability
+_LONG_WINDED = 8  # steps that compute nothing; what is added there was set by eye on twenty answers of a 0.5B model
+_RECALLS, _SHOWN = -4.0, 0.7
 _FOLLOWED = 0.98  # confidence where the reference is a running total
 _NO_REASON = "every value before it is right, and the answer is not"
 
@@ -32,7 +36,8 @@ class ReferenceOracle:
         min_confidence: verdicts below it abstain. The confidence is the model's probability, in [0, 1], that this step is
             the first error.
 
-    It abstains, too, on a response without numbers and on one that never diverges.
+    It abstains, too, on a response without numbers, on one that never diverges, be it cut off before its answer, and on one
+    that is not about the question.
     """
 
     name = "reference"
@@ -40,50 +45,85 @@ class ReferenceOracle:
 
     def __init__(self, min_confidence: float = 0.0) -> None:
         self.min_confidence = min_confidence
-        self.identity = {"oracle": self.name, "version": "1", "min_confidence": f"{min_confidence:g}"}
+        self.identity = {"oracle": self.name, "version": "2", "min_confidence": f"{min_confidence:g}"}
 
     async def locate(self, query: Query) -> Verdict:
         return self.locate_now(query)
 
     def locate_now(self, query: Query) -> Verdict:
         """The verdict, without an event loop."""
-        steps = split_steps(query.response)[:_MAX_STEPS]
-        found = gather(query.question, query.reference, steps, query.response)
+        known = reference_graph(query.question, query.reference)
+        answered = states_answer(query.response, split_steps(query.response), known.is_bare)
+        steps, found = _read(query, query.response if answered else written_out(query.response), unfinished=not answered)
         if not any(e.statement.computations or e.statement.algebra or e.statement.mentions for e in found):
             return Verdict(Tag.ABSTAINED, critique="the response states no number that could be compared")
-        if not any(e.reason for e in found) and _same_answer(query):
+        suspected = any(e.reason for e in found)
+        if not suspected and (not answered or _same_answer(query)):
             return Verdict(Tag.ABSTAINED, critique="the response never leaves the reference solution")
-        probabilities = _followed(found) if _is_bare(query) else _probabilities(found)
-        blamed = likeliest(probabilities)
-        critique, confidence = found[blamed].reason or _NO_REASON, round(probabilities[blamed], 3)
+        if known.is_bare and suspected:  # to be followed line by line, to the end of the text
+            whole = _read(query, query.response, unfinished=not answered)
+            steps, found = whole if any(e.reason for e in whole[1]) else (steps, found)
+            probabilities = _followed(found)
+        elif is_gibberish(query.response, (q for e in found for q in e.quantities), known):
+            return Verdict(Tag.ABSTAINED, critique="the response is not about the question")
+        else:
+            probabilities = _probabilities(found, known.is_bare)
+        blamed = likeliest(probabilities, _NEIGHBOURS_BARE if known.is_bare else NEIGHBOURS)
+        critique, confidence = _critique(found, blamed, known.is_bare), round(probabilities[blamed], 3)
         if confidence < self.min_confidence:
             return Verdict(Tag.ABSTAINED, critique=critique, confidence=confidence)
         part = quote(steps[blamed], _focus(found[blamed]))
         return Verdict(Tag.FOUND, critique, part.text, hint_for(query.response, part), confidence)
 
 
-def _is_bare(query: Query) -> bool:
-    return reference_graph(query.question, query.reference).is_bare
+def _read(query: Query, response: str, unfinished: bool) -> tuple[list[Step], list[Evidence]]:
+    steps = split_steps(response)[:_MAX_STEPS]
+    return steps, gather(query.question, query.reference, steps, response, unfinished=unfinished)
 
 
-def _followed(found: list[Evidence]) -> list[float]:
+def _critique(found: Sequence[Evidence], blamed: int, bare: bool) -> str:
+    reason = found[blamed].reason or _NO_REASON
+    nothing_right = not any(quantity.sound and quantity.new for evidence in found for quantity in evidence.quantities)
+    if bare or not nothing_right or not all(evidence.is_quiet for evidence in found[:blamed]):
+        return reason
+    return f"it is wrong from the beginning: {found[blamed].reason or 'nothing in it leads to the reference solution'}"
+
+
+def _followed(found: Sequence[Evidence]) -> list[float]:
     """A reference of bare equations, a running total, is to be followed line by line: the first that leaves it is wrong."""
-    first = next((i for i, e in enumerate(found) if e.reason), None)
-    if first is None:
-        return _probabilities(found)
+    first = next(i for i, e in enumerate(found) if e.reason)
     rest = (1 - _FOLLOWED) / max(1, len(found) - 1)
     return [_FOLLOWED if i == first else rest for i in range(len(found))]
 
 
-def _probabilities(found: list[Evidence]) -> list[float]:
-    weights = _weights()
-    scores = [sum(weights[name] * value for name, value in e.features.items()) for e in found]
+def _probabilities(found: Sequence[Evidence], bare: bool) -> list[float]:
+    weights = _weights()["bare" if bare else "worded"]
+    scores = [sum(weights.get(name, 0.0) * value for name, value in e.features.items()) for e in found]
+    if not bare:
+        scores = [score + offset for score, offset in zip(scores, offsets(found), strict=True)]
     highest = max(scores)
     shares = [math.exp(score - highest) for score in scores]
     return [share / sum(shares) for share in shares]
 
 
-def likeliest(probabilities: Sequence[float], neighbours: float = _NEIGHBOURS) -> int:
+def offsets(found: Sequence[Evidence]) -> list[float]:
+    """What is added to the score of each step for the length of the response.
+
+    The weights are fitted on students' short answers, where few steps compute nothing and many errors are thoughts. A
+    long-winded one has plans, headings and lead-ins by the dozen, and says every number again, each time a little likely: what
+    states nothing new is passed over. Its errors are computed where one can see them, at the first suspect more often. A step
+    without a word or a number is passed over in any answer.
+    """
+    quiet = sum(evidence.is_quiet and not evidence.is_empty for evidence in found)
+    long_winded = quiet >= _LONG_WINDED and 2 * quiet > sum(not evidence.is_empty for evidence in found)
+    return [_NEVER if evidence.is_empty else _offset(evidence) if long_winded else 0.0 for evidence in found]
+
+
+def _offset(evidence: Evidence) -> float:
+    return _RECALLS * evidence.features.get("recalls", 0.0) + _SHOWN * evidence.features["first_suspect"]
+
+
+def likeliest(probabilities: Sequence[float], neighbours: float = NEIGHBOURS) -> int:
     """The step with most probability on it and, at less weight, on its neighbours: being one off is better than far off."""
     padded = [0.0, *probabilities, 0.0]
     near = [padded[i] + neighbours * (padded[i - 1] + padded[i + 1]) for i in range(1, len(padded) - 1)]
@@ -91,8 +131,8 @@ def likeliest(probabilities: Sequence[float], neighbours: float = _NEIGHBOURS) -
 
 
 @cache
-def _weights() -> dict[str, float]:
-    weights: dict[str, float] = json.loads(Path(__file__).with_name("reference_weights.json").read_text())
+def _weights() -> dict[str, dict[str, float]]:
+    weights: dict[str, dict[str, float]] = json.loads(Path(__file__).with_name("reference_weights.json").read_text())
     return weights
 
 

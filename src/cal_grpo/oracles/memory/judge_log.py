@@ -23,8 +23,7 @@ class JudgeLog:
     Args:
         tell: hears once when the file cannot be written; the run goes on.
 
-    Attributes:
-        path: the file, created when the first line is written; None: nothing is written.
+    Nothing is written before ``write_to`` names a file.
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
@@ -32,6 +31,11 @@ class JudgeLog:
         self._tell = tell
         self._file: IO[str] | None = None
         self._broken = False
+
+    def write_to(self, path: Path) -> None:
+        """From now on to this file, which is created when the first line is written."""
+        self.close()
+        self.path, self._broken = path, False
 
     def write(self, request: str, identity: Mapping[str, str], verdict: Verdict, attempt: int, final: bool) -> None:
         """One line, handed to the operating system when this returns.

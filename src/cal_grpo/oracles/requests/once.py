@@ -34,7 +34,7 @@ class Once(ABC):
         task = self._in_flight.get(question.request)
         if task is None:
             task = self._in_flight[question.request] = asyncio.ensure_future(self._answer(question))
-            task.add_done_callback(lambda _: self._in_flight.pop(question.request))
+            task.add_done_callback(lambda _: self._in_flight.pop(question.request, None))
             return await asyncio.shield(task)  # whoever gives up waiting does not take the answer from the others
         verdict = replace(await asyncio.shield(task), cached=True)
         self.note_known(question, verdict)

@@ -6,7 +6,6 @@ from cal_grpo.engines.tunix.models.export import save_policy
 from cal_grpo.engines.tunix.models.lora import save_adapter, with_lora
 from cal_grpo.engines.tunix.models.mesh import make_mesh
 from cal_grpo.engines.tunix.models.policy import Policy, leaves
-from cal_grpo.engines.tunix.models.tensors import not_finite
 from cal_grpo.engines.tunix.models.user_text import UserText
 
 __all__ = [
@@ -15,7 +14,6 @@ __all__ = [
     "leaves",
     "load_policy",
     "make_mesh",
-    "not_finite",
     "prompt_ids",
     "read_prompts_as_rendered",
     "render",

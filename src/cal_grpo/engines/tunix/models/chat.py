@@ -39,14 +39,15 @@ def render(question: str | Sequence[Mapping[str, str]], tokenizer: Any, argument
     return prompt
 
 
-def check_template(tokenizer: Any) -> None:
-    """Try a tokenizer's chat template.
+def check_template(tokenizer: Any, system: str | None = None) -> None:
+    """Try a tokenizer's chat template, with the run's system prompt where it has one, for a template may want one.
 
     Raises:
         UsageError: it does not work, or what it writes lacks the question.
     """
     question = "What is 17 plus 25"
-    if question not in (written := render(question, tokenizer)):
+    before = [{"role": "system", "content": system}] if system else []
+    if question not in (written := render([*before, {"role": "user", "content": question}], tokenizer)):
         raise UsageError(_refusal(tokenizer, f"writes {written[:40]!r} for the question {question!r}, which is not in it"))
 
 

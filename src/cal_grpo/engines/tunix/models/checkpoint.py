@@ -20,7 +20,9 @@ from cal_grpo.engines.tunix.models.tensors import check_finite, checked_tensors
 from cal_grpo.engines.tunix.models.tokenizer import load_tokenizer
 
 
-def load_policy(folder: Path | str, mesh: jax.sharding.Mesh, dtype: Any = jnp.float32, remat: bool = False) -> Policy:
+def load_policy(
+    folder: Path | str, mesh: jax.sharding.Mesh, dtype: Any = jnp.float32, remat: bool = False, system: str | None = None
+) -> Policy:
     """Load a checkpoint folder onto a mesh.
 
     Args:
@@ -28,6 +30,7 @@ def load_policy(folder: Path | str, mesh: jax.sharding.Mesh, dtype: Any = jnp.fl
         mesh: devices.
         dtype: of the parameters in memory.
         remat: recompute each layer in the backward pass instead of keeping its activations.
+        system: the run's system prompt, which a chat template may want.
 
     Raises:
         UsageError: the folder, its config, weights or tokenizer is missing, incomplete, damaged or of a kind that the
@@ -37,7 +40,7 @@ def load_policy(folder: Path | str, mesh: jax.sharding.Mesh, dtype: Any = jnp.fl
     hf = read_json(folder / "config.json")
     family = family_of(hf, str(folder))
     module = family.model_module()
-    tokenizer, eos_ids = load_tokenizer(folder, hf, hf["vocab_size"])
+    tokenizer, eos_ids = load_tokenizer(folder, hf, hf["vocab_size"], system)
     with reading(str(folder)):
         config = family.build_config(hf, module)
     if remat:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from safetensors import safe_open
 from tunix.utils.torch_utils import torch_key_to_jax_key
@@ -102,26 +101,11 @@ def check_finite(tensors: Mapping[str, Tensor], arrays: Mapping[str, jax.Array],
     Raises:
         UsageError: one does; file and tensor are named.
     """
-    paths = not_finite(arrays)
     for name, place in places.items():
-        if place.path in paths and not np.isfinite(place.of(np.asarray(arrays[place.path]))).all():
+        if not np.isfinite(place.of(np.asarray(arrays[place.path]))).all():
             raise UsageError(
                 f"{tensors[name].file}: tensor {name!r} holds a value that is not finite; download or convert the file again"
             )
-
-
-def not_finite(arrays: Mapping[str, Any]) -> list[str]:
-    """The paths of those arrays that hold NaN or infinity. Integers never do."""
-    floats = {path: array for path, array in arrays.items() if jnp.issubdtype(array.dtype, jnp.inexact)}
-    if not floats:
-        return []
-    finite_N = np.asarray(_finite(list(floats.values())))
-    return [path for path, finite in zip(floats, finite_N, strict=True) if not finite]
-
-
-@jax.jit
-def _finite(arrays: list[jax.Array]) -> jax.Array:
-    return jnp.stack([jnp.isfinite(array).all() for array in arrays])
 
 
 def _headers(file: Path) -> list[tuple[str, Tensor]]:

@@ -16,13 +16,14 @@ _PLACEHOLDERS = ("image_token", "audio_token", "video_token")
 _ADDED = {"tokenizer.json": "added_tokens", "added_tokens.json": "the token", "tokenizer_config.json": "added_tokens_decoder"}
 
 
-def load_tokenizer(folder: Path, hf: dict[str, Any], rows: int) -> tuple[Any, tuple[int, ...]]:
+def load_tokenizer(folder: Path, hf: dict[str, Any], rows: int, system: str | None = None) -> tuple[Any, tuple[int, ...]]:
     """The tokenizer, and the ids that end a completion.
 
     Args:
         folder: the checkpoint.
         hf: its config.json.
         rows: of the embedding.
+        system: the run's system prompt, which a chat template may want.
 
     Raises:
         UsageError: it is not there or cannot be read, has no end token, an id that has no row, or a chat template that
@@ -43,7 +44,7 @@ def load_tokenizer(folder: Path, hf: dict[str, Any], rows: int) -> tuple[Any, tu
     _check_ids(folder, tokenizer, rows)
     eos_ids = _eos_ids(folder, hf, end, rows)
     if tokenizer.chat_template:
-        check_template(tokenizer)
+        check_template(tokenizer, system)
     _pad_apart(tokenizer, eos_ids)
     return tokenizer, eos_ids
 

@@ -9,7 +9,7 @@ import jax
 from tunix.rl.rollout.base_rollout import CacheConfig, RolloutConfig
 from tunix.rl.rollout.vanilla_rollout import VanillaRollout
 
-from cal_grpo.engines import Answers
+from cal_grpo.engines import Answer, Answers
 from cal_grpo.engines.tunix.models import Policy, read_prompts_as_rendered
 from cal_grpo.tasks import Example, Grader, grade_by_answer, graded
 
@@ -54,21 +54,26 @@ def answers(
     shards = mesh.shape.get("fsdp", 1)
     done = 0
 
-    def generate(prompts: list[str], how: RolloutConfig, of: int, noise: str | None = None) -> list[str]:
+    ends = frozenset(settings.eos_tokens or ())
+
+    def generate(prompts: list[str], how: RolloutConfig, of: int, noise: str | None = None) -> list[tuple[str, bool]]:
+        """(text, whether it was cut off) of each answer."""
         nonlocal done
         rows = -(-min(batch_size, of) // shards) * shards
-        texts: list[str] = []
+        given: list[tuple[str, bool]] = []
         for call, start in enumerate(range(0, len(prompts), rows)):
             batch = prompts[start : start + rows]
             if noise is not None:
                 how = dataclasses.replace(how, seed=random.Random(f"{noise}/{call}").getrandbits(31))
             with mesh:
                 # The last batch is filled up with repeats, so that one shape is compiled and the mesh divides it.
-                texts += rollout.generate((batch * rows)[:rows], how).text[: len(batch)]
+                output = rollout.generate((batch * rows)[:rows], how)
+            cut = [len(ids) >= settings.max_tokens_to_generate and int(ids[-1]) not in ends for ids in output.tokens]
+            given += list(zip(output.text, cut, strict=True))[: len(batch)]
             done += len(batch)
             if on_done is not None:
                 on_done(done)
-        return texts
+        return given
 
     for start in range(0, len(pairs), batch_size):
         chunk = pairs[start : start + batch_size]
@@ -79,8 +84,8 @@ def answers(
         yield [
             Answers(
                 example,
-                (best[i], graded(grade, best[i], example)),
-                [(text, graded(grade, text, example)) for text in sampled[i * samples : (i + 1) * samples]],
+                Answer(best[i][0], graded(grade, best[i][0], example), best[i][1]),
+                [Answer(text, graded(grade, text, example), cut) for text, cut in sampled[i * samples : (i + 1) * samples]],
             )
             for i, (_, example) in enumerate(chunk)
         ]

@@ -1,11 +1,14 @@
 """An update that is not finite ends the run, and no checkpoint of it is written."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from cal_grpo.engines.tunix.models import leaves, not_finite
+from cal_grpo.engines.tunix.models import leaves
 from cal_grpo.errors import RunFailed
 
 
@@ -29,13 +32,25 @@ def stop_when_not_finite(trainer: Any) -> None:
         numbers.clear()
         for part, state in (("parameter", nnx.Param), ("optimizer state", nnx.optimizer.OptState)):
             owner = trainer.model if state is nnx.Param else trainer.optimizer
-            wrong += [f"{part} {path}" for path in not_finite(leaves(nnx.state(owner, state).to_pure_dict()))[:1]]
+            wrong += [f"{part} {path}" for path in _not_finite(leaves(nnx.state(owner, state).to_pure_dict()))[:1]]
         if wrong:
             raise RunFailed(_message(step, wrong, trainer.checkpoint_manager.latest_step()), "not finite", step - 1)
         return save(step, *args, **kwargs)
 
     trainer._buffer_metrics = buffer_and_keep
     trainer.checkpoint_manager.save = check_and_save
+
+
+def _not_finite(arrays: Mapping[str, jax.Array]) -> list[str]:
+    """The paths of those arrays that hold NaN or infinity. Integers never do."""
+    floats = {path: array for path, array in arrays.items() if jnp.issubdtype(array.dtype, jnp.inexact)}
+    finite = jax.device_get([_finite(array) for array in floats.values()])
+    return [path for path, fine in zip(floats, finite, strict=True) if not fine]
+
+
+@jax.jit  # compiled once a shape, of which a model has few
+def _finite(array: jax.Array) -> jax.Array:
+    return jnp.isfinite(array).all()
 
 
 def _message(step: int, wrong: list[str], kept: int | None) -> str:

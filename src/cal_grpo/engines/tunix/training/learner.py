@@ -172,7 +172,11 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         if mode != Mode.TRAIN:
             super()._prepare_data(iterator, *args, data_queue=data_queue, mode=mode, **kwargs)
             return
-        self._check_update()  # the one before: Tunix calls this once an update
+        try:
+            self._check_update()  # the one before: Tunix calls this once an update
+        except UsageError:
+            data_queue.put(None)  # the end, without which the main thread would wait for ever
+            raise
         self._update = Update(self._pipeline)
         redeemer = Redeemer(data_queue)
         try:

@@ -7,9 +7,8 @@ the first equation that it breaks is suspect.
 from enum import StrEnum
 from fractions import Fraction
 
-from cal_grpo.oracles.free.worked.expressions import Linear, Value, linear_parts
+from cal_grpo.oracles.free.worked.reading import Linear, Statement, Value, linear_parts, rounded
 from cal_grpo.oracles.free.worked.reference_graph import ReferenceGraph
-from cal_grpo.oracles.free.worked.statements import Statement, rounded
 
 _SLACK = 0.02
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cal_grpo.oracles.free.worked.expressions import Expression
+from cal_grpo.oracles.free.worked.reading import Expression, operands, rounded
 from cal_grpo.oracles.free.worked.response_graph import Quantity, ResponseGraph, ancestors
-from cal_grpo.oracles.free.worked.statements import rounded
 
 _MAX_QUANTITIES = 40  # on the way to the answer: beyond, nothing is asked
+_MAX_NUMBERS = 400  # in their expressions, likewise
 _TOLERANCE = 1e-6  # relative
 _LARGEST = 1e15
 
@@ -37,7 +37,7 @@ def repairs(graph: ResponseGraph) -> Repairs:
         return found
     on_the_way = set(map(id, ancestors(answer)))
     chain = [quantity for quantity in graph.quantities if id(quantity) in on_the_way]
-    if len(chain) > _MAX_QUANTITIES:
+    if len(chain) > _MAX_QUANTITIES or sum(len(operands(quantity.expression)) for quantity in chain) > _MAX_NUMBERS:
         return found
     trees = {id(quantity): _linked(quantity.expression, quantity.sources) for quantity in chain}
     for i, quantity in enumerate(chain):

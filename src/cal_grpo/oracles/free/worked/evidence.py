@@ -8,20 +8,23 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cal_grpo.oracles.free.worked.agreement import agreement
 from cal_grpo.oracles.free.worked.algebra import Standing, standings
+from cal_grpo.oracles.free.worked.claims import is_answer
 from cal_grpo.oracles.free.worked.counterfactual import Repairs, repairs
+from cal_grpo.oracles.free.worked.reading import Statement, read
 from cal_grpo.oracles.free.worked.reference_graph import Match, ReferenceGraph, reference_graph
-from cal_grpo.oracles.free.worked.response_graph import Quantity, ResponseGraph, ancestors
-from cal_grpo.oracles.free.worked.statements import Statement, read
-from cal_grpo.oracles.free.worked.wording import Wording, bag
+from cal_grpo.oracles.free.worked.response_graph import Quantity, ResponseGraph, ancestors, is_off
 from cal_grpo.oracles.steps import Step
 
-_ANSWER = re.compile(r"\W*(?:answer|a)?\W*-?[\d.,/%]+\W*$", re.IGNORECASE)
-_LONGEST_ANSWER = 60  # characters of a step that says nothing else
+_SAYS = re.compile(r"\d|[^\W\d_]{2}")
+_MAX_PENDING = 100  # quantities, from the end
 _LONG = 40  # words: a longer step counts as this long
 _LIKELY_CONVERSIONS = (1000.0, 100.0, 60.0, 12.0, 0.001, 0.01, 1 / 60, 1 / 12)
 
-# Every name is one number per step; absent means 0.
+# Every name is one number per step; absent means 0. Three more are not weighed against the others: where the reference is bare,
+# ``repeats``, it computes only what was computed before, and ``agrees_soundly``, ``agrees`` where its computations are the
+# reference's; where the response is long-winded, ``recalls``, its numbers are given or were said before.
 NAMES = (
     "first_suspect",  # the first suspect step
     "clear",  # nothing suspect yet, nor here
@@ -30,15 +33,19 @@ NAMES = (
     "wrong_operation",  # another operation on the same numbers is the reference's, or would make the answer right
     "repaired",  # first unsound step behind the quantity that, set to a value of the reference, makes the answer right
     "introduces",  # names a number that a later step uses and that would have to be another
-    "repeats",  # computes only what was computed before
     "algebra_holds",
     "idle",  # states nothing that is new: words, a given number, the bare answer
+    "from_nowhere",  # names a number that is neither given nor computed, and a step computes with it
     "opening",  # the first step
     "leads_astray",  # computes what the first suspect step uses
     "recovers",  # a later step comes to something new that is right
     "length",  # its words, 1 at twenty
     "agrees",  # likeness to the wording of the reference's steps with the same value
-    "agrees_soundly",  # the same, where its computations are the reference's
+    "same_line",  # likeness to the line of the reference that is worded most alike, where it has the same value
+    "same_thing",  # likeness of the words behind its value, which say what it counts, to those behind the reference's
+    "quotes",  # likeness to the question, where it only says what is given
+    "vouched",  # something that is right was computed from it
+    "on_solid",  # the first suspect step, where the like is true of all that it uses
     "conflicts",  # likeness to the wording of the reference's steps with other values, unless it is off itself
 )
 
@@ -52,15 +59,25 @@ class Evidence:
     features: Mapping[str, float]
     reason: str
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it computes nothing: a plan, a heading, a lead-in, words."""
+        return not self.quantities and not self.statement.algebra
 
-def gather(question: str, reference: str, steps: Sequence[Step], response: str) -> list[Evidence]:
-    """The evidence on each step of a response."""
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing that could be wrong: the brackets around a formula, a line."""
+        return _SAYS.search(self.statement.text) is None
+
+
+def gather(question: str, reference: str, steps: Sequence[Step], response: str, *, unfinished: bool = False) -> list[Evidence]:
+    """The evidence on each step of a response. ``unfinished``: what leads nowhere yet may still be going to."""
     known = reference_graph(question, reference)
     statements = [read(step.text) for step in steps]
     graph = ResponseGraph(statements, known, response)
     algebra = standings(statements, known)
     features: list[dict[str, float]] = [{} for _ in steps]
-    reasons = _suspicions(statements, graph, algebra)
+    reasons = _suspicions(statements, graph, algebra, unfinished)
     suspects = [i for i, reason in enumerate(reasons) if reason]
     for i, found in enumerate(features):
         before = sum(suspect < i for suspect in suspects)
@@ -73,15 +90,12 @@ def gather(question: str, reference: str, steps: Sequence[Step], response: str) 
     _add_content(features, statements, graph, algebra)
     _add_course(features, graph, suspects)
     _add_repairs(features, statements, graph, repairs(graph))
-    _add_wording(features, statements, graph, question)
+    for found in features:
+        found["recalls"] = found.get("recalls") or float(bool(found.get("idle")) and not found.get("introduces"))
+    for found, more in zip(features, agreement(statements, graph), strict=True):
+        found |= more
     quantities = graph.by_step
     return [Evidence(s, q, f, r) for s, q, f, r in zip(statements, quantities, features, reasons, strict=True)]
-
-
-def is_off(quantity: Quantity) -> bool:
-    """Whether a quantity is none of the reference's and leads to none of them."""
-    unsound = not quantity.sound and not quantity.repeated and not quantity.harmless
-    return unsound and quantity.match <= Match.ELSEWHERE
 
 
 def _is_dead_end(quantity: Quantity, reference: ReferenceGraph) -> bool:
@@ -98,16 +112,22 @@ def _is_dead_end(quantity: Quantity, reference: ReferenceGraph) -> bool:
     return any(consumer.is_additive != additive for consumer in quantity.consumers)
 
 
-def _suspicions(statements: Sequence[Statement], graph: ResponseGraph, algebra: Mapping[int, Standing]) -> list[str]:
+def _suspicions(
+    statements: Sequence[Statement], graph: ResponseGraph, algebra: Mapping[int, Standing], unfinished: bool
+) -> list[str]:
     """Why each step is suspect, "" where it is not."""
     reasons = []
+    unsure = [q for q in graph.quantities if unfinished and not q.consumers and (is_off(q) or _is_dead_end(q, graph.reference))]
+    pending = {id(quantity) for quantity in unsure[-_MAX_PENDING:] if graph.is_pending(quantity)}
     right_since: int | None = None  # the step that reached the right answer
     for i, statement in enumerate(statements):
-        quantities = [quantity for quantity in graph.by_step[i] if not quantity.repeated]
+        quantities = [q for q in graph.by_step[i] if not q.repeated and id(q) not in pending]
         off = next((quantity for quantity in quantities if is_off(quantity)), None)
         dead_end = next((quantity for quantity in quantities if _is_dead_end(quantity, graph.reference)), None)
         went_on = right_since is not None and any(quantity.new for quantity in quantities)
-        if statement.false is not None:
+        if graph.reference.says(statement.text):
+            reasons.append("")
+        elif statement.false is not None:
             reasons.append(f"{statement.false.text.strip()} is false")
         elif went_on:
             reasons.append("it goes on after the right answer was reached")
@@ -130,6 +150,7 @@ def _add_content(
     features: list[dict[str, float]], statements: Sequence[Statement], graph: ResponseGraph, algebra: Mapping[int, Standing]
 ) -> None:
     reference = graph.reference
+    used = {number for quantity in graph.quantities for number in quantity.operands}
     seen: set[float] = set()
     for i, (statement, found) in enumerate(zip(statements, features, strict=True)):
         quantities = graph.by_step[i]
@@ -141,10 +162,14 @@ def _add_content(
             found["repeats"] = 1.0
         elif statement.algebra:
             found["algebra_holds"] = float(algebra.get(i) is Standing.HOLDS)
-        elif _is_answer(statement) or not statement.mentions:
+        elif is_answer(statement.text) or not statement.mentions:
             found["idle"] = 1.0
         elif statement.mentions[-1] not in seen:
-            found["idle"] = float(not any(_is_news(value, seen, reference) for value in statement.mentions))
+            news = [value for value in statement.mentions if _is_news(value, seen, reference)]
+            found["idle"] = float(not news)
+            found["from_nowhere"] = float(any(value in used for value in news))
+        if not quantities and not statement.algebra:
+            found["recalls"] = float(all(value in seen or value in reference.givens for value in statement.mentions))
         seen.update(quantity.value for quantity in quantities)
         seen.update(statement.mentions)
 
@@ -158,10 +183,14 @@ def _add_course(features: list[dict[str, float]], graph: ResponseGraph, suspects
             for source in quantity.inputs:
                 if source.step < suspects[0]:
                     features[source.step]["leads_astray"] = 1.0
+        used = [source for quantity in graph.by_step[suspects[0]] for source in quantity.inputs]
+        features[suspects[0]]["on_solid"] = float(bool(used) and all(map(_is_vouched, used)))
+    for found, quantities in zip(features, graph.by_step, strict=True):
+        found["vouched"] = float(any(_is_vouched(quantity) for quantity in quantities if not quantity.repeated))
 
 
-def _is_answer(statement: Statement) -> bool:
-    return len(statement.text) <= _LONGEST_ANSWER and _ANSWER.match(statement.text) is not None
+def _is_vouched(quantity: Quantity) -> bool:
+    return any(consumer.sound for consumer in quantity.consumers)
 
 
 def _has_other_operation(quantity: Quantity, reference: ReferenceGraph) -> bool:
@@ -192,7 +221,7 @@ def _add_repairs(
             naming = [
                 i
                 for i, statement in enumerate(statements[: quantity.step])
-                if not graph.by_step[i] and number in statement.mentions and not _is_answer(statement)
+                if not graph.by_step[i] and number in statement.mentions and not is_answer(statement.text)
             ]
             if naming:
                 features[naming[-1]]["introduces"] = 1.0
@@ -204,29 +233,3 @@ def _add_repairs(
 def _is_unsound(quantity: Quantity) -> bool:
     parts = Match.PARTLY <= quantity.match <= Match.GROUP
     return is_off(quantity) or (parts and not quantity.sound and not quantity.repeated and not quantity.harmless)
-
-
-def _add_wording(
-    features: list[dict[str, float]], statements: Sequence[Statement], graph: ResponseGraph, question: str
-) -> None:
-    reference = graph.reference
-    lines = [bag(line) for line in reference.lines]
-    wording = Wording([*lines, *(bag(sentence) for sentence in re.split(r"(?<=[.?!])\s+", question))])
-    for i, (statement, found) in enumerate(zip(statements, features, strict=True)):
-        new = [quantity for quantity in graph.by_step[i] if not quantity.repeated]
-        values = {quantity.value for quantity in new} or set(statement.mentions)
-        if not values:
-            continue
-        words = bag(statement.text)
-        likeness = [
-            (wording.likeness(words, line), bool(values & line_values))
-            for line, line_values in zip(lines, reference.line_values, strict=True)
-            if line_values
-        ]
-        same = max((value for value, shared in likeness if shared), default=0.0)
-        other = max((value for value, shared in likeness if not shared), default=0.0)
-        found["agrees"] = same
-        if new and statement.false is None and all(quantity.matched for quantity in new):
-            found["agrees_soundly"] = same
-        if words and not any(map(is_off, new)):
-            found["conflicts"] = other

@@ -6,8 +6,7 @@ be told to start from the same numbers.
 
 import re
 
-from cal_grpo.oracles.free.worked.lexer import tokenize
-from cal_grpo.oracles.free.worked.statements import rounded
+from cal_grpo.oracles.free.worked.reading import rounded, tokenize
 
 _WORDS: dict[str, tuple[float, ...]] = {
     "one": (1,), "two": (2,), "three": (3,), "four": (4,), "five": (5,), "six": (6,), "seven": (7,), "eight": (8,),

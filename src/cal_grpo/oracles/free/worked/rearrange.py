@@ -10,14 +10,14 @@ already put in for what was computed before.
 from collections.abc import Mapping
 from typing import Any
 
-from cal_grpo.oracles.free.worked.expressions import Expression
-from cal_grpo.oracles.free.worked.statements import rounded
+from cal_grpo.oracles.free.worked.reading import Expression, rounded
 
 Tree = tuple[Any, ...]
 
 _MAX_PARTS = 7  # of a sum or product whose subsets are taken
 _MAX_TREES = 600
 _MAX_DEPTH = 12
+MAX_LEAVES = 64  # of a result that is put in where it is used
 
 
 def expand(expression: Expression, known: Mapping[float, Tree], depth: int = 0) -> Tree:

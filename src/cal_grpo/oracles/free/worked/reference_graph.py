@@ -1,5 +1,7 @@
 """What a reference solution computes, and how near a quantity of another solution comes to it."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
@@ -7,12 +9,13 @@ from functools import lru_cache
 
 from cal_grpo.grading import extract_answer, parse_number
 from cal_grpo.oracles.free.worked.givens import Givens
-from cal_grpo.oracles.free.worked.rearrange import Tree, evaluate, expand, leaves, regrouped
-from cal_grpo.oracles.free.worked.statements import Computation, read, rounded
-from cal_grpo.oracles.free.worked.wording import bag
+from cal_grpo.oracles.free.worked.reading import Computation, Statement, bag, read, rounded
+from cal_grpo.oracles.free.worked.rearrange import MAX_LEAVES, Tree, evaluate, expand, leaves, regrouped
+from cal_grpo.oracles.free.worked.told import Told
 from cal_grpo.oracles.steps import split_steps
 
 _MAX_EXPANDED = 14  # computations, from the end, that are regrouped
+_NOTE = re.compile(r"<<[^<>\n]*>>")
 _SLACK = 0.006  # relative: 33.3 for 33.33
 _CONVERSIONS = (1000, 100, 60, 3600)  # between units
 
@@ -52,18 +55,22 @@ class ReferenceGraph:
         stated: every number of the reference or the question.
         final: the answer, None when there is none in numbers.
         lines: the reference's steps; ``line_values`` the results in each.
+        told: its words.
         is_bare: it consists of equations without words, such as a running total.
     """
 
     def __init__(self, question: str, reference: str) -> None:
         self.givens = Givens(question)
         self.lines = [step.text for step in split_steps(reference)]
+        self._said = {form for line in self.lines for form in (line, _NOTE.sub("", line))}
         self.is_bare = not any(map(bag, self.lines))
         self.line_values: list[set[float]] = [set() for _ in self.lines]
         self.computations: list[Computation] = []
         self.stated: set[float] = set(self.givens.values)
         self._known: dict[float, list[Known]] = {}
-        trees = self._read()
+        statements = [read(line) for line in self.lines]
+        trees = self._read(statements)
+        self.told = Told(question, statements, self.line_values)
         self.values = frozenset(value for values in self.line_values for value in values)
         self.final = self._final(reference)
         groups, terms = regrouped(trees[-_MAX_EXPANDED:])
@@ -74,11 +81,10 @@ class ReferenceGraph:
         self.givens.close()
         self._fractional = [value for value in self._known if value != int(value)]
 
-    def _read(self) -> list[Tree]:
+    def _read(self, statements: Sequence[Statement]) -> list[Tree]:
         known: dict[float, Tree] = {}
         trees = []
-        for number, line in enumerate(self.lines):
-            statement = read(line)
+        for number, statement in enumerate(statements):
             self.stated.update(statement.mentions)
             for algebra in statement.algebra:
                 if (solution := algebra.solution) is not None:
@@ -97,7 +103,8 @@ class ReferenceGraph:
                 self.stated.update((*computation.operands, computation.value))
                 self._add(computation.value, self._way(tree, Match.EQUAL, computation.operands))
                 value = evaluate(tree)
-                if abs(value - computation.value) < 0.02 * max(1.0, abs(value)):
+                small = len(leaves(tree)) <= MAX_LEAVES
+                if small and abs(value - computation.value) < 0.02 * max(1.0, abs(value)):
                     known[computation.value] = tree
         return trees
 
@@ -119,6 +126,10 @@ class ReferenceGraph:
                 mask |= bit
                 unexplained |= self.givens.is_foreign(bit)
         return Known(mask, kind, operands, unexplained)
+
+    def says(self, text: str) -> bool:
+        """Whether a step is one of the reference's word by word, and so not wrong; in a running total it may be misplaced."""
+        return not self.is_bare and text in self._said
 
     def reaches(self, value: float) -> bool:
         """Whether a value is a result of the reference, or of its arithmetic in another order."""

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 
 from cal_grpo.grading import extract_answer, parse_number
-from cal_grpo.oracles.free.worked.expressions import Expression
 from cal_grpo.oracles.free.worked.givens import CONSTANTS
+from cal_grpo.oracles.free.worked.reading import Algebra, Computation, Expression, Statement, rounded
 from cal_grpo.oracles.free.worked.reference_graph import Match, ReferenceGraph
-from cal_grpo.oracles.free.worked.statements import Algebra, Computation, Statement, rounded
 
 _MAX_WAYS = 6  # sets of givens that a quantity may depend on
+_MAX_OTHERS = 40  # numbers that a quantity is tried with
 _METRIC = (1000.0, 100.0, 60.0, 3600.0)  # factors between units, when they are not a given or a result
 
 
@@ -146,6 +146,22 @@ class ResponseGraph:
         units = [n for n in quantity.operands if n in _METRIC and n not in givens and n not in quantity.sources]
         return not quantity.is_additive and len(quantity.operands) == 2 and bool(units)
 
+    def is_pending(self, quantity: Quantity) -> bool:
+        """Whether it is right so far as one can see: a part of the reference's arithmetic, or one operation away from it."""
+        if self.reference.is_bare:
+            return False
+        if Match.TERM <= quantity.match <= Match.GROUP:
+            return True
+        givens = self.reference.givens
+        others = {value: [givens.bit(value)] for value in givens.values} | {v: q.masks for v, q in self._latest.items()}
+        for value, ways in list(others.items())[:_MAX_OTHERS]:
+            masks = [a | b for a in quantity.masks for b in ways][:_MAX_WAYS]
+            results = [quantity.value + value, quantity.value - value, value - quantity.value, quantity.value * value]
+            results += [quantity.value / value, value / quantity.value] if value and quantity.value else []
+            if any(self.reference.match(rounded(result), masks, ()) >= Match.EQUAL for result in results):
+                return True
+        return False
+
     def _establish(self, quantity: Quantity) -> None:
         quantity.new = quantity.value not in self._established
         self._established.add(quantity.value)
@@ -163,6 +179,12 @@ class ResponseGraph:
                     if not source.sound:
                         source.sound = True
                         waiting += source.inputs
+
+
+def is_off(quantity: Quantity) -> bool:
+    """Whether a quantity is none of the reference's and leads to none of them."""
+    unsound = not quantity.sound and not quantity.repeated and not quantity.harmless
+    return unsound and quantity.match <= Match.ELSEWHERE
 
 
 def ancestors(quantity: Quantity) -> list[Quantity]:

@@ -69,7 +69,7 @@ _EDGE = Token("end", 0, 0, "")
 
 def tokenize(text: str) -> list[Token]:
     """The tokens of one step, its label (``2.``, ``Step 3:``, a bullet) left out."""
-    text = text[:_MAX_TEXT]
+    text = text[:_MAX_TEXT].rstrip()  # white space without a token behind it would be tried from each of its characters
     label = _LABEL.match(text)
     tokens: list[Token] = []
     end = -1

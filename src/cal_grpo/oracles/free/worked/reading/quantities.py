@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
-from cal_grpo.oracles.free.worked.expressions import Chain, Expression, chains, is_computed, operands
-from cal_grpo.oracles.free.worked.lexer import Token, tokenize
+from cal_grpo.oracles.free.worked.reading.expressions import Chain, chains
+from cal_grpo.oracles.free.worked.reading.lexer import Token, tokenize
+from cal_grpo.oracles.free.worked.reading.values import Expression, is_computed, operands
 
 # GSM8K's annotation and the number behind it, which repeats its result.
 ANNOTATION = re.compile(r"<<([^<>\n]{1,200})>>[ $]*(\d+(?:[ ,]\d{3}(?![\d-]))*(?:\.\d+)?|\.\d+)?")
@@ -131,10 +133,20 @@ def as_equation(chain: Chain, tokens: list[Token], text: str, within: tuple[int,
     units = {t.text.rstrip("s") if len(t.text) > 2 else t.text for t in near if t.kind == "word"}
     measured = [_MEASURE_OF[unit] for unit in units if unit in _MEASURE_OF]
     letters = any(t.kind == "word" and t.glued and len(t.text) == 1 for t in near)
-    hundredfold = any(t.kind == "%" for t in near) or "cent" in text
-    about = chain.about or bool(_ROUNDED.search(text))
+    hundredfold = any(t.kind == "%" for t in near) or _says_cents(text)
+    about = chain.about or _says_rounded(text)
     mixed = letters or len(set(measured)) < len(measured)
     return Equation(written, start, end, sides, numbers, decimals, hundredfold, about, bool(units), mixed)
+
+
+@lru_cache(maxsize=16)  # asked for every equation of a text
+def _says_rounded(text: str) -> bool:
+    return _ROUNDED.search(text) is not None
+
+
+@lru_cache(maxsize=16)
+def _says_cents(text: str) -> bool:
+    return "cent" in text
 
 
 def _is_name(side: Expression, tokens: list[Token]) -> bool:

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from cal_grpo.grading.spelling import squeezed
+from cal_grpo.grading.reading.spelling import squeezed
 
 # Neither formulas, "(x) + 1", "(x)-3" and "x - 5", nor two choices: no text begins with an operator, and a word follows a dash.
 _CHOICE = re.compile(

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from cal_grpo.oracles.free.worked.expressions import Chain, Expression, Linear, Value, chains, is_computed, operands
-from cal_grpo.oracles.free.worked.lexer import Token, tokenize
-from cal_grpo.oracles.free.worked.quantities import ANNOTATION, Equation, as_equation
+from cal_grpo.oracles.free.worked.reading.expressions import Chain, chains
+from cal_grpo.oracles.free.worked.reading.lexer import Token, tokenize
+from cal_grpo.oracles.free.worked.reading.quantities import ANNOTATION, Equation, as_equation
+from cal_grpo.oracles.free.worked.reading.values import Expression, Linear, Value, is_computed, operands
 
 _UNCOMPUTED = re.compile(r"<<[\d.,$% ]*(?:=[\d.,$% ]*)?>>")  # <<400=400>> hides what is computed before it
 _QUANTITY = re.compile(r"[\d=½⅓⅔¼¾]|\b[^\W\d_]\s*[-+*/]")
@@ -65,13 +66,14 @@ class Algebra:
 
 @dataclass(slots=True)
 class Statement:
-    """``false`` is the first written equation that does not hold."""
+    """``false`` is the first written equation that does not hold; ``tokens`` are empty where there is no quantity."""
 
     text: str
     computations: list[Computation] = field(default_factory=list)
     algebra: list[Algebra] = field(default_factory=list)
     mentions: list[float] = field(default_factory=list)
     false: Equation | None = None
+    tokens: list[Token] = field(default_factory=list)
 
 
 def read(text: str) -> Statement:
@@ -86,7 +88,7 @@ def read(text: str) -> Statement:
             tokens = tokenize(inner)
             for chain in chains(tokens):
                 _add(statement, chain, tokens, inner, match.span())
-    tokens = tokenize(text)
+    tokens = statement.tokens = tokenize(text)
     for chain in chains(tokens):
         _add(statement, chain, tokens, text, None)
     return statement

@@ -2,8 +2,8 @@
 
 import re
 
-from cal_grpo.grading.extract import marked_answer
-from cal_grpo.grading.words import read_choice
+from cal_grpo.grading.reading.extract import marked_answer
+from cal_grpo.grading.reading.words import read_choice
 
 _HOLDERS = ("####", "\\boxed", "\\fbox", "<answer>", "<final_answer>")
 _PHRASE = re.compile(r"\banswers?\s*(?:is|are|:|=)", re.IGNORECASE)

@@ -46,4 +46,5 @@ class Wording:
         return self._sizes[words]
 
     def _total(self, words: Bag) -> float:
-        return sum(self._weights.get(word, self._unseen) for word in words)
+        # exact, because a set has another order in every process
+        return math.fsum(self._weights.get(word, self._unseen) for word in words)

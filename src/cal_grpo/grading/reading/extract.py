@@ -4,8 +4,8 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
-from cal_grpo.grading.clause import clause, first_block, is_remark, is_value
-from cal_grpo.grading.numbers import parse_number as parse_number  # the oracles' worked solutions import it from here
+from cal_grpo.grading.reading.clause import clause, first_block, is_remark, is_value
+from cal_grpo.grading.reading.numbers import parse_number as parse_number
 
 MAX_RESPONSE = 200_000  # characters that are read, from the end: the answer stands there
 MAX_BOXED = 2000  # characters that braces or tags may hold

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cal_grpo.grading.spelling import plain
-from cal_grpo.grading.units import MONEY, SCALES, currency_before, unit_behind
+from cal_grpo.grading.reading.spelling import plain
+from cal_grpo.grading.reading.units import MONEY, SCALES, currency_before, unit_behind
 
 MAX_DIGITS = 60  # a longer number is text: exact arithmetic on it could be made to take for ever
 MAX_TEXT = 400  # characters of an answer that may state a number
