@@ -28,6 +28,10 @@ from cal_grpo.pipeline import Completion, CreditPipeline
 from cal_grpo.policies import EMBEDDED
 
 SAMPLES, SHARE = 200, 0.3
+REFERENCE = "the sum of all four is what was asked for"
+AWAY = verdict("12+3=4")
+UNKNOWN = "[{'loc': ('body', 'response_format', 'type'), 'msg': \"Input should be 'text' or 'json_object'\"}]"
+SPENT = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota", "type": "insufficient_quota"}}
 TOKENIZER = Tokenizer.from_file(str(EMBEDDED / "tokenizer.json"))
 TIMEOUT_S = 0.5
 RIGHT = 0.5 / 0.5**0.5  # one of two is right: mean 0.5, sample standard deviation 0.707
@@ -53,8 +57,45 @@ FAULTS: dict[str, Callable[[Request], Reply]] = {
     "wrong schema": lambda r: answer(r, json.dumps({"error_step": 1, "quote": wrong_line(r.response)})),
     "refusal or safety block": refusal,
     "a quote that is not there": lambda r: answer(r, verdict("1234+1=4321")),
+    "thoughts, prose, a fence": lambda r: answer(r, f"<think>{{x}} {AWAY}</think>So:\n``` JSON\n{good(r)}\n```\nDone {{y}}"),
+    "quotes, commas, raw line breaks": lambda r: answer(r, f"{{'critique': 'a\nb', 'segment': '{wrong_line(r.response)}',}}"),
+    "content in parts": lambda r: in_parts(r, good(r)),
+    "a backslash that JSON eats": lambda r: answer(r, good(r).replace("wrong here", "3 \\times \\(x\\)")),
+    "cut off at the length": lambda r: in_parts(r, good(r)[:-12], "length", "MAX_TOKENS"),
+    "a draft, then no end": lambda r: answer(r, f"<think>perhaps {AWAY}"),
+    "a quote of the reference": lambda r: answer(r, verdict(REFERENCE)),
+    "400 about a setting": lambda r: unknown(r, 400, "temperature", "Unsupported value: 'temperature' does not support 0"),
+    "422 about a setting": lambda r: unknown(r, 422, "response_format", UNKNOWN),
+    "500 about a setting": lambda r: unknown(r, 500, "response_format", UNKNOWN),
+    "400 about a long prompt": lambda r: error(r, 400, "max_tokens is too large: the context has at most 2048 tokens"),
+    "a quota that is used up": lambda r: Reply(json.dumps(SPENT).encode(), 429),
     "a 5 MB answer": lambda r: answer(r, verdict("x" * 5_000_000)),
 }
+
+
+def good(request: Request) -> str:
+    return verdict(wrong_line(request.response))
+
+
+def in_parts(request: Request, text: str, *reasons: str) -> Reply:
+    """The answer in two parts, thoughts of another place in front; ``reasons``: why it ends, in OpenAI's and Gemini's words."""
+    reply = json.loads(answer(request, "").body)
+    halves = text[:20], text[20:]
+    if request.is_gemini:
+        reply["candidates"][0]["content"]["parts"] = [{"text": AWAY, "thought": True}, *({"text": half} for half in halves)]
+        reply["candidates"][0]["finishReason"] = reasons[1] if reasons else "STOP"
+    else:
+        texts = [{"type": "text", "text": half} for half in halves]
+        reply["choices"][0]["message"]["content"] = [{"type": "thinking", "thinking": AWAY}, *texts]
+        reply["choices"][0]["finish_reason"] = reasons[0] if reasons else "stop"
+    return Reply(json.dumps(reply).encode())
+
+
+def unknown(request: Request, status: int, setting: str, message: str) -> Reply:
+    """A server that takes no such setting; Gemini's protocol has no other to offer."""
+    sent = request.body.get(setting)
+    refused = sent is not None and not (isinstance(sent, dict) and sent["type"] == "json_object")
+    return error(request, status, message) if refused else judge(request)
 
 
 def wrong_line(response: str) -> str:
@@ -85,7 +126,7 @@ def completions() -> list[Completion]:
                 total = after
             text = "\n".join([*lines, f"#### {total}"])
             grade = grade_answer(text, str(sum(terms)))
-            rows.append(Completion(f"What is {terms}?", "", TOKENIZER.encode(text).ids, grade, float(grade.correct)))
+            rows.append(Completion(f"What is {terms}?", REFERENCE, TOKENIZER.encode(text).ids, grade, float(grade.correct)))
     return rows
 
 
@@ -96,7 +137,8 @@ def table_row(name: str, protocol: str) -> dict:
     def script(request: Request) -> Reply:
         nonlocal billed
         tries[request.response] += 1
-        faulty = random.Random(f"faults/{name}/{request.response}/{tries[request.response]}").random() < SHARE
+        drawn = random.Random(f"faults/{name}/{request.response}/{tries[request.response]}").random()
+        faulty = drawn < SHARE and len(server.requests) > 1  # a judge that rejects its first question stops a training
         reply = FAULTS[name](request) if faulty else judge(request)
         billed += reply.status == 200 and (b'"prompt_tokens"' in reply.body or b'"promptTokenCount"' in reply.body)
         return reply

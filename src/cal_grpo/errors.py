@@ -22,6 +22,11 @@ class RunFailed(Exception):
         self.stopped, self.updates = stopped, updates
 
 
+def one_line(text: str) -> str:
+    """Text from outside as one line that a terminal can show: nothing in it is obeyed."""
+    return "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
+
+
 def require_positive(**numbers: float | None) -> None:
     """Check settings that are above 0 where they are set.
 

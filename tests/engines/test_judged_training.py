@@ -7,6 +7,7 @@ import pytest
 from _judge_server import JudgeServer, answer, error, verdict
 
 from cal_grpo.config import load_config
+from cal_grpo.errors import UsageError
 from cal_grpo.runs.training import train
 from cal_grpo.runs.watch import Watcher
 
@@ -22,11 +23,11 @@ class Notes(Watcher):
 
 
 def judge(request):
-    """Blames the first characters of a response; fails on some, by their text."""
+    """Blames the first characters of a response; fails on some, by their text, of which the first is none."""
     text = request.response.strip()
     if not text:
         return answer(request, verdict(""))
-    return error(request, 403) if sum(map(ord, text)) % 5 == 0 else answer(request, verdict(text[:6]))
+    return error(request, 403) if sum(map(ord, text)) % 5 == 2 else answer(request, verdict(text[:6]))
 
 
 @pytest.fixture
@@ -66,6 +67,30 @@ def test_a_training_is_repeated_from_its_log_and_from_its_cache(run, tmp_path):
     assert policy == (cached / "policy" / "model.safetensors").read_bytes()
     for file in tmp_path.rglob("*"):
         assert file.is_dir() or KEY.encode() not in file.read_bytes(), file
+
+
+@pytest.mark.parametrize("provider", ["openai", "arithmetic > openai"])
+def test_a_judge_that_rejects_its_first_question_stops_a_run_before_its_first_update(run, tmp_path, provider):
+    with JudgeServer(lambda r: error(r, 401, "Incorrect API key")) as server:
+        with pytest.raises(UsageError, match=r"rejects its first question .*Incorrect API key"):
+            run("refused", server.openai, cal_provider=provider, micro_batch_size=1)
+        assert len(server.requests) == 1
+    metrics = tmp_path / "refused" / "metrics.jsonl"
+    assert not metrics.exists() or not metrics.read_text()
+
+
+@pytest.mark.parametrize("micro_batch_size", [None, 1])
+def test_the_longest_wrong_answer_is_asked_alone(run, micro_batch_size):
+    seen = []
+
+    def script(request):
+        seen.append((len(request.response), server.in_flight))
+        return answer(request, verdict(request.response.strip()[:6]), latency_s=0.2 if len(seen) == 1 else 0.0)
+
+    with JudgeServer(script) as server:
+        _, summary, _ = run("asked", server.openai, num_train_steps=1, micro_batch_size=micro_batch_size)
+    assert summary["oracle"]["calls"] == len(server.requests) == len(seen) > 2
+    assert seen[0] == (max(length for length, _ in seen), 1)
 
 
 def test_a_spent_budget_stops_in_good_order(run):

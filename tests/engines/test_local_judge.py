@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+import time
 
 import pytest
 
@@ -80,3 +82,15 @@ def test_a_model_that_is_not_there_is_told():
         CALOracle("local")
     with pytest.raises(UsageError, match="nowhere"):
         CALOracle("local", model="./nowhere")
+
+
+def test_the_time_limit_holds_and_closing_does_not_wait_for_the_model(judge, monkeypatch):
+    freed = threading.Event()
+    monkeypatch.setattr(judge, "_generate", lambda prompts: [("", 1)] * len(prompts) if freed.wait(60) else [])
+    began = time.monotonic()
+    with CALOracle(judge, timeout_s=0.3, attempts=1) as oracle:
+        late = oracle.locate(QUERIES[:2])
+    assert [v.tag for v in late] == [Tag.TIMEOUT] * 2
+    assert late[0].usage.usd == 0
+    assert time.monotonic() - began < 12
+    freed.set()

@@ -77,7 +77,7 @@ def test_a_failure_is_refused(make):
 
 def test_the_oracle_uses_it_in_the_next_run_and_stores_before_use(connect, ask, server, tmp_path):
     file = tmp_path / "new" / "c.db"
-    server.script = lambda r: error(r, 403) if "1+1" in r.response else answer(r, verdict("x"))
+    server.script = lambda r: error(r, 403) if "1+1" in r.response else answer(r, verdict("0+1=2"))
     first = connect(cache=file).locate([ask(0), ask(1)])
     assert [v.tag for v in first] == [Tag.FOUND, Tag.REJECTED]
     assert [row["question"] for row in export_cache(file)] == [ask(0).question]  # still open, already there

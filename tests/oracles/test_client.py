@@ -31,13 +31,13 @@ def test_answers_come_in_order_whatever_the_order_of_the_replies(connect, ask, s
 
 
 def test_calls_overlap_up_to_the_bound(connect, ask, server):
-    server.script = lambda r: answer(r, verdict("x"), latency_s=0.05)
+    server.script = lambda r: answer(r, verdict("so"), latency_s=0.05)
     connect(concurrency=3).locate([ask(i) for i in range(12)])
     assert server.most_in_flight == 3
 
 
 def test_submit_does_not_wait_and_works_from_many_threads(connect, ask, server):
-    server.script = lambda r: answer(r, verdict("x"), latency_s=0.3)
+    server.script = lambda r: answer(r, verdict("so"), latency_s=0.3)
     oracle = connect()
     oracle.locate([ask(99)])
     futures = {}
@@ -161,7 +161,7 @@ def test_failures_that_are_not_in_a_row_leave_the_breaker_closed(connect, ask, s
 
 
 def test_the_budget_in_calls_is_exact(connect, ask, server, told):
-    server.script = lambda r: answer(r, verdict("x"), latency_s=0.02)
+    server.script = lambda r: answer(r, verdict("so"), latency_s=0.02)
     spent = []
     oracle = connect(max_calls=7, concurrency=4)
     oracle.on_spent = spent.append
@@ -184,7 +184,7 @@ def test_failed_calls_count_in_the_budget(connect, ask, server):
 
 @pytest.mark.parametrize("limit", [{"max_tokens": 3000}, {"max_usd": 3.0}])
 def test_tokens_and_dollars_are_overshot_by_the_calls_in_flight_at_most(connect, ask, server, tmp_path, limit):
-    server.script = lambda r: answer(r, verdict("x"), tokens=(900, 100), latency_s=0.02)
+    server.script = lambda r: answer(r, verdict("so"), tokens=(900, 100), latency_s=0.02)
     prices = tmp_path / "prices.yaml"
     prices.write_text("m: {input: 1000, output: 1000}")  # a call of 1,000 tokens is a dollar
     oracle = connect(concurrency=4, prices=prices, **limit)
@@ -195,7 +195,7 @@ def test_tokens_and_dollars_are_overshot_by_the_calls_in_flight_at_most(connect,
 
 
 def test_requests_and_tokens_a_minute(connect, ask, server):
-    server.script = lambda r: answer(r, verdict("x"), tokens=(900, 100))
+    server.script = lambda r: answer(r, verdict("so"), tokens=(900, 100))
     for settings in ({"rpm": 600}, {"tpm": 600_000}):  # ten calls of 1,000 tokens a second
         oracle = connect(**settings)
         oracle.locate([ask(99)])
@@ -232,7 +232,7 @@ def test_an_objects_own_bug_reaches_whoever_waits_and_the_next_question_is_asked
 
 
 def test_closing_frees_whoever_waits_and_an_oracle_can_be_used_again(connect, ask, server):
-    server.script = lambda r: answer(r, verdict("x"), latency_s=30)
+    server.script = lambda r: answer(r, verdict("so"), latency_s=30)
     oracle = connect(concurrency=2)
     futures = [oracle.submit(ask(i)) for i in range(6)]
     while not server.requests:

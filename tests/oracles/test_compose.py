@@ -93,7 +93,7 @@ def test_unknown_names_are_told_as_everywhere():
 
 
 def test_free_oracles_ask_a_server_only_where_they_are_unsure(connect, server, protocol):
-    server.script = lambda r: answer(r, verdict("2+12=15"))
+    server.script = lambda r: answer(r, verdict("4 and 5 are 9"))
     oracle = connect(f"reference@0.9 > {protocol}", model="m")
     unclear = Query("What?", "It is 7.", "It is 9, because 4 and 5 are 9.\nSo 9.")
     assert [v.tag for v in oracle.locate([CLEAR, unclear])] == [Tag.FOUND, Tag.FOUND]

@@ -174,7 +174,7 @@ def test_an_openai_server_that_knows_no_schema_is_asked_without(connect, ask, se
             return error(request, 400, "response_format of type json_schema is not supported")
         if "temperature" in request.body:
             return error(request, 400, "Unsupported value: 'temperature' does not support 0")
-        return answer(request, verdict("0+1=2"))
+        return answer(request, verdict(request.response.splitlines()[0]))
 
     server.script = script
     oracle = connect("openai")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Query, Tag, Usage, Verdict
+from cal_grpo.oracles.several.composite import place_of
 from cal_grpo.oracles.several.vote import Vote
 
 RESPONSE = "2+2=4\nthen 4*3=13\nso 13-1=12\nthen 4*3=13"
@@ -58,12 +59,21 @@ def test_the_confidence_is_the_share_behind_the_place():
     assert vote(quotes("2+2=4"), quotes("13-1=12"), quotes("13-1=12")).confidence == pytest.approx(2 / 3, abs=1e-3)
 
 
-def test_whoever_sees_nothing_or_quotes_what_is_not_there_counts_against():
+def test_whoever_sees_nothing_counts_against():
     assert vote(quotes("2+2=4"), NOTHING).tag is Tag.ABSTAINED
-    assert vote(quotes("2+2=4"), quotes("of another response 9")).tag is Tag.ABSTAINED
     assert vote(quotes("2+2=4"), NOTHING, rule="union").segment == "2+2=4"
     apart = vote(quotes("2+2=4"), quotes("13-1=12"), rule="intersection")
     assert (apart.tag, apart.confidence) == (Tag.ABSTAINED, 0.5)
+
+
+def test_a_quote_that_is_not_there_is_no_answer():
+    elsewhere = quotes("of another response 9")
+    found = vote(quotes("2+2=4"), elsewhere)
+    assert (found.segment, found.confidence) == ("2+2=4", 0.5)  # the share of all critiques
+    assert vote(quotes("2+2=4"), quotes("13-1=12"), elsewhere).tag is Tag.ABSTAINED
+    lost = vote(quotes("2+2=4"), elsewhere, elsewhere)
+    assert lost.segment == "of another response 9"  # fewer than half answered: the first that was lost stands
+    assert vote(quotes("2+2=4"), elsewhere, DOWN).tag is Tag.RATE_LIMITED
 
 
 def test_repeated_lines_are_told_apart_by_their_hints():
@@ -119,10 +129,15 @@ spans = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 20)), min_size=1, 
 @given(spans, st.sampled_from(["majority", "intersection", "union"]))
 def test_whatever_they_quote_the_rules_hold(drawn, rule):
     verdicts = [quotes(text) if (text := RESPONSE[a : a + n]).strip() else NOTHING for a, n in drawn]
+    lost = [bool(v.segment) and place_of(RESPONSE, v) is None for v in verdicts]
     found = vote(*verdicts, rule=rule)
     assert found.segment in RESPONSE
+    if 2 * sum(lost) > len(lost):
+        assert found.segment == verdicts[lost.index(True)].segment
+        return
     assert 0 <= found.confidence <= 1
+    voters = len(lost) - sum(lost)
     if found.tag is Tag.FOUND:
         assert RESPONSE[: RESPONSE.index(found.hint) + len(found.hint)].endswith(found.hint)
-        least = {"majority": len(drawn) // 2 + 1, "intersection": len(drawn), "union": 1}[rule]
+        least = {"majority": voters // 2 + 1, "intersection": voters, "union": 1}[rule]
         assert found.confidence >= round(least / len(drawn), 3)

@@ -4,7 +4,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from cal_grpo.errors import RunFailed, UsageError
+from cal_grpo.errors import RunFailed, UsageError, one_line
 
 BEGAN = time.monotonic()
 
@@ -41,5 +41,5 @@ def run_app(app: Any, name: str) -> NoReturn:
 
 def _refuse(name: str, message: str, status: int = 2) -> NoReturn:
     if message:
-        print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
+        print(f"{name}: {one_line(message)}", file=sys.stderr)
     raise SystemExit(status) from None

@@ -72,9 +72,13 @@ class OracleSection(Section):
 
     timeout_s: float = Field(60.0, gt=0, description="Time limit of one answer, in seconds.")
     concurrency: int = Field(16, ge=1, description="Calls in flight at most.")
-    attempts: int = Field(4, ge=1, description="Calls for one question at most; only what may pass is tried again.")
+    attempts: int | None = Field(None, ge=1, description="Calls for one question at most. Default: 4, more to a server away.")
+    patience_s: float = Field(60.0, ge=0, description="Seconds to wait for a server that is away, such as one that restarts.")
+    ask_again: int = Field(1, ge=0, description="Times an LLM is asked again whose quote is not in the response.")
     few_shot: Path | None = Field(None, description="JSON file of examples for an LLM oracle.")
-    style: Literal["direct", "repair"] = Field("direct", description="LLM: quote the error, or repair and compare.")
+    style: Literal["direct", "repair", "steps"] = Field(
+        "direct", description="LLM: quote the error, repair and compare, or name the step's number."
+    )
     max_answer_tokens: int | None = Field(None, ge=1, description="An LLM's answer is cut off there, thinking included.")
     cache: bool | Path = Field(True, description="Keep an LLM's verdicts: true in the user's cache, false, or a file.")
     replay: Path | None = Field(None, description="A run's judge.jsonl to answer from; nothing is asked.")

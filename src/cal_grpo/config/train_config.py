@@ -4,8 +4,10 @@ The top-level keys are the lower-case names of the recipe's environment variable
 resolved, and reproduces the run together with the code's version.
 """
 
+import re
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -26,6 +28,8 @@ from cal_grpo.config.sections import (
 )
 from cal_grpo.credit import FORMULAS, OnTrouble, Weights, formula
 from cal_grpo.plugins import is_path
+
+_SECRET = re.compile(r"key|token|secret|pass|pwd|auth|sig|cred|subscription", re.IGNORECASE)
 
 
 class TrainConfig(Section):
@@ -127,6 +131,8 @@ class TrainConfig(Section):
             )
         if "@" in (self.cal_base_url or "").partition("//")[2].partition("/")[0]:
             raise ValueError("cal_base_url holds a user or password, which config.yaml would keep; set OPENAI_BASE_URL instead")
+        if secret := next((n for n, _ in parse_qsl(urlsplit(self.cal_base_url or "").query) if _SECRET.search(n)), None):
+            raise ValueError(f"cal_base_url holds {secret}=..., which config.yaml would keep; set OPENAI_BASE_URL instead")
         return self
 
     @property

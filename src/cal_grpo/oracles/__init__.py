@@ -2,6 +2,7 @@
 
 from cal_grpo.oracles.cal_oracle import CALOracle
 from cal_grpo.oracles.free import ArithmeticOracle, ReferenceOracle
+from cal_grpo.oracles.mapping import blamed
 from cal_grpo.oracles.protocol import Oracle, is_oracle
 from cal_grpo.oracles.providers import PROVIDERS, takes
 from cal_grpo.oracles.steps import hint_for, split_steps
@@ -17,6 +18,7 @@ __all__ = [
     "Tag",
     "Usage",
     "Verdict",
+    "blamed",
     "hint_for",
     "is_oracle",
     "split_steps",

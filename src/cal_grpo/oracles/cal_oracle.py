@@ -5,11 +5,12 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Self
 
-from cal_grpo.errors import UsageError, require_positive
+from cal_grpo.errors import UsageError, one_line, require_positive
 from cal_grpo.oracles.memory import CacheFile, Replay, default_cache
 from cal_grpo.oracles.protocol import Oracle, name_of
 from cal_grpo.oracles.providers import make_oracle
@@ -17,6 +18,7 @@ from cal_grpo.oracles.requests import Allowance, Breaker, Budget, Limits, Oracle
 from cal_grpo.oracles.several import leaves
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
+_CLOSING_S = 4.0
 _LOG = logging.getLogger("cal_grpo.oracles")
 
 
@@ -33,11 +35,14 @@ class CALOracle:
             Hugging Face folder as its model.
         few_shot: JSON file of examples for an LLM.
         style: how an LLM is asked: ``"direct"`` for the quote, ``"repair"`` for the corrected response, which is then
-            compared.
-        timeout_s: time limit of one call, in seconds.
+            compared, ``"steps"`` for the number of the step.
+        timeout_s: time limit of one call, in seconds, whoever is asked.
         concurrency: calls in flight at most.
         attempts: calls for one query at most. Rate limits, unavailable servers, dropped connections and time-outs are
-            tried again, after what the server asks for or with exponential back-off and jitter; nothing else is.
+            tried again, after what the server asks for or with exponential back-off and jitter; nothing else is. None: four,
+            and a server that is unavailable is waited for.
+        patience_s: how long a query waits for a server that is unavailable, such as one that restarts, in seconds.
+        ask_again: how often an LLM whose quote is not in the response is asked once more, with the reason.
         rpm, tpm: requests and tokens a minute at most.
         max_calls, max_tokens, max_usd: the budget. When it is spent, verdicts are tagged ``over_budget``.
         prices: YAML file of prices that win over the package's; see ``prices.yaml``.
@@ -75,7 +80,9 @@ class CALOracle:
         style: str = "direct",
         timeout_s: float = 60.0,
         concurrency: int = 16,
-        attempts: int = 4,
+        attempts: int | None = None,
+        patience_s: float = 60.0,
+        ask_again: int = 1,
         rpm: float | None = None,
         tpm: float | None = None,
         max_calls: int | None = None,
@@ -93,7 +100,10 @@ class CALOracle:
         require_positive(timeout_s=timeout_s, concurrency=concurrency, attempts=attempts, rpm=rpm, tpm=tpm)
         require_positive(max_calls=max_calls, max_tokens=max_tokens, max_usd=max_usd, max_answer_tokens=max_answer_tokens)
         require_positive(breaker_pause_s=breaker_pause_s)
-        self._tell = tell or _LOG.warning
+        if not (patience_s >= 0 and ask_again >= 0):
+            raise UsageError(f"patience_s is {patience_s} and ask_again {ask_again}; expected numbers from 0 on")
+        hears = tell or _LOG.warning
+        self._tell: Callable[[str], None] = lambda text: hears(one_line(text))
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -103,13 +113,15 @@ class CALOracle:
             settings = {
                 "model": model, "base_url": base_url, "api_key": api_key, "few_shot": few_shot, "style": style,
                 "prices": prices, "max_answer_tokens": max_answer_tokens, "timeout_s": timeout_s,
+                "ask_again": ask_again,
             }  # fmt: skip
             self._oracle = make_oracle(provider, settings, max_usd)
         self.name = name_of(self._oracle)
         self._client = OracleClient(
             self._oracle,
             allowance=Allowance(concurrency, Limits(rpm, tpm), Budget(max_calls, max_tokens, max_usd), self._tell),
-            retry=Retry(attempts),
+            retry=Retry(attempts, patience_s=patience_s),
+            timeout_s=timeout_s,
             breaker=lambda: Breaker(breaker_failures, breaker_pause_s),
             cache=self._open_cache(cache) if replay is None else None,
             replay=Replay(Path(replay)) if replay is not None else None,
@@ -131,7 +143,23 @@ class CALOracle:
     def submit(self, query: Query) -> Future[Verdict]:
         """Ask without waiting. From any thread."""
         with self._lock:
-            return asyncio.run_coroutine_threadsafe(self._client.answer(query), self._running_loop())
+            return asyncio.run_coroutine_threadsafe(self._client.answer_after(query), self._running_loop())
+
+    def submit_all(self, queries: Sequence[Query]) -> list[Future[Verdict]]:
+        """Ask about a training's answers without waiting, in order.
+
+        The first time, the longest is asked alone, before all others, so that a judge that cannot be used is found out at the
+        price of one call: from then on one that rejects its first question (a wrong key or model, a prompt that its server
+        cannot hold) is a ``UsageError``, which all these futures raise.
+        """
+        futures: dict[int, Future[Verdict]] = {}
+        with self._lock:
+            client = self._client
+            if queries and not client.allowance.demanding:
+                client.allowance.demanding = True
+                longest = max(range(len(queries)), key=lambda i: sum(map(len, astuple(queries[i]))))
+                futures[longest] = asyncio.run_coroutine_threadsafe(client.answer_first(queries[longest]), self._running_loop())
+        return [futures[i] if i in futures else self.submit(query) for i, query in enumerate(queries)]
 
     def log_to(self, file: Path) -> None:
         """Append every call from now on to a judge log."""
@@ -205,29 +233,39 @@ class CALOracle:
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
+            self._workers = ThreadPoolExecutor(thread_name_prefix=f"oracle-{self.name}-work")
+            self._loop.set_default_executor(self._workers)
             self._thread = threading.Thread(target=self._loop.run_forever, name=f"oracle-{self.name}", daemon=True)
             self._thread.start()
         return self._loop
 
     def close(self) -> None:
-        """Cancel what is in flight, close the connections and files and stop the thread. The verdicts stay."""
+        """Cancel what is in flight, close the connections and files and stop the thread. The verdicts stay.
+
+        Takes seconds at most and raises nothing: an oracle that does not let go of its call is left behind, and told of.
+        """
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
         if loop is None or thread is None:
             return
-        asyncio.run_coroutine_threadsafe(self._wind_down(), loop).result(timeout=30)
+        try:
+            asyncio.run_coroutine_threadsafe(self._wind_down(), loop).result(timeout=2 * _CLOSING_S)
+        except Exception as e:  # noqa: BLE001 - the caller may be on the way out with a better one
+            self._tell(f"the oracle {self.name!r} did not close in good order ({type(e).__name__}: {e})")
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(timeout=10)
-        loop.close()
+        thread.join(timeout=_CLOSING_S)
+        if not thread.is_alive():
+            loop.close()
 
     async def _wind_down(self) -> None:
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._client.aclose()
-        await asyncio.get_running_loop().shutdown_default_executor()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CLOSING_S / 2)
+        await asyncio.wait_for(self._client.aclose(), _CLOSING_S)
+        self._workers.shutdown(wait=False)
 
 
 class _Silent:

@@ -31,6 +31,9 @@ class Oracle(Protocol, metaclass=_Checked):
     - ``metered = True``: its verdicts' usage counts its calls; without it, each question asked is one call;
     - ``free = True``: asking again costs nothing, so nothing is counted, paced or kept;
     - ``price``: None where a limit in USD cannot be kept;
+    - ``ask_again: int`` and ``async locate_again(query, before) -> Verdict``: how often, and how, it is asked once more about
+      a response after a verdict whose ``again`` is "quote";
+    - ``model: str``: which model is asked; a training does not begin when one that has a model rejects its first question;
     - ``async aclose()``: closes its connections.
     """
 
@@ -60,13 +63,18 @@ def name_of(oracle: object) -> str:
     return str(getattr(oracle, "name", type(oracle).__name__))
 
 
-async def ask(oracle: Any, query: Query) -> Verdict:
+async def ask(oracle: Any, query: Query, before: Verdict | None = None) -> Verdict:
     """One answer, held to the protocol.
+
+    Args:
+        oracle: who is asked.
+        query: about what.
+        before: its earlier answer, whose quote is of no use; it is asked once more.
 
     Raises:
         UsageError: it is something else than a ``Verdict``. Whatever the oracle itself raises passes through.
     """
-    answer = oracle.locate(query)
+    answer = oracle.locate(query) if before is None else oracle.locate_again(query, before)
     if inspect.isawaitable(answer):
         answer = await answer
     if not isinstance(answer, Verdict):

@@ -11,7 +11,7 @@ from cal_grpo.oracles.protocol import Oracle, check_oracle, name_of
 from cal_grpo.oracles.several import compose, is_composite, leaves, named_in
 
 _VARIED = 0.7  # temperature of critiques that are to differ
-_JUDGE = frozenset({"few_shot", "max_answer_tokens", "model", "style"})
+_JUDGE = frozenset({"ask_again", "few_shot", "max_answer_tokens", "model", "style"})
 _PAID = _JUDGE | {"api_key", "base_url", "max_usd", "prices"}
 
 # What each takes of the settings that are about who is asked; how often and how fast is the same for all.
@@ -31,7 +31,7 @@ def make_oracle(provider: str | Oracle, settings: Mapping[str, Any], max_usd: fl
 
     Args:
         provider: see ``CALOracle``.
-        settings: ``model``, ``base_url``, ``api_key``, ``few_shot``, ``style``, ``timeout_s``, ``prices`` and
+        settings: ``model``, ``base_url``, ``api_key``, ``few_shot``, ``style``, ``timeout_s``, ``prices``, ``ask_again`` and
             ``max_answer_tokens``.
         max_usd: a limit that needs prices.
 
@@ -39,7 +39,7 @@ def make_oracle(provider: str | Oracle, settings: Mapping[str, Any], max_usd: fl
         UsageError: there is no such oracle, it cannot be made, it makes no use of a setting, or has no price.
     """
     given = {name for name, value in {**settings, "max_usd": max_usd}.items() if value is not None}
-    given -= {"timeout_s"} | ({"style"} if settings["style"] == "direct" else set())
+    given -= {"timeout_s", "ask_again"} | ({"style"} if settings["style"] == "direct" else set())
     if isinstance(provider, str):
         _check_settings(f"oracle {provider!r}", frozenset().union(*map(_takes, named_in(provider))), given)
         oracle = _build(provider, settings)

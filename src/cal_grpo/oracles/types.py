@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
+
+Again = Literal["", "settings", "quote"]
 
 
 class Tag(StrEnum):
@@ -19,7 +22,7 @@ class Tag(StrEnum):
     TIMEOUT = "timeout"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"  # 5xx, dropped connection
-    REJECTED = "rejected"  # 400, 401, 403: asking again cannot help
+    REJECTED = "rejected"  # 400, 401, 403, a quota that is used up: asking again cannot help
     OVER_BUDGET = "over_budget"
     CIRCUIT_OPEN = "circuit_open"  # not asked: too many failures in a row
 
@@ -75,8 +78,9 @@ class Verdict:
         usage: calls, tokens, dollars, seconds; all attempts together.
         cached: True when the answer cost no call of its own: it came from a cache or a replay, or the same question was
             already in flight.
-        detail: one line about a failure; never a key or a header.
+        detail: one line about a failure, or about a quote that is not in the response; never a key or a header.
         retry_after_s: how long a server that refused asked to wait.
+        again: what asking once more may mend: the "settings", which were changed since, or the "quote".
     """
 
     tag: Tag
@@ -88,6 +92,7 @@ class Verdict:
     cached: bool = False
     detail: str = ""
     retry_after_s: float | None = None
+    again: Again = ""
 
     def __post_init__(self) -> None:
         if (self.tag is Tag.FOUND) != bool(self.segment):

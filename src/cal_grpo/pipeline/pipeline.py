@@ -13,7 +13,7 @@ import numpy as np
 
 from cal_grpo.alignment import Aligner, Decoded, TokenSpan
 from cal_grpo.credit import Batch, Fallback, Formula, OnTrouble, Weights, assign_credit, group_relative
-from cal_grpo.oracles import CALOracle, Query, Tag, Verdict, split_steps
+from cal_grpo.oracles import CALOracle, Query, Tag, Verdict, blamed, split_steps
 from cal_grpo.pipeline.metrics import metrics_of
 from cal_grpo.pipeline.types import Completion, Credited, Judged, OracleFailed, Pending
 
@@ -48,13 +48,17 @@ class CreditPipeline:
     def submit(self, completions: Sequence[Completion], stream: tuple[int, ...] = (0,)) -> Pending:
         """Ask about the wrong answers, without waiting. ``stream`` names the draws of formulas that draw."""
         decoded = [self.aligner.decode(c.token_ids) for c in completions]
-        verdicts = [self._ask(c, d) for c, d in zip(completions, decoded, strict=True)]
-        return Pending(completions, decoded, verdicts, stream)
+        return Pending(completions, decoded, self._ask(completions, decoded), stream)
 
-    def _ask(self, completion: Completion, decoded: Decoded) -> Future[Verdict] | None:
-        if self.oracle is None or not self.credit.needs_oracle or completion.grade.correct or completion.truncated:
-            return None
-        return self.oracle.submit(Query(completion.question, completion.reference, decoded.text))
+    def _ask(self, completions: Sequence[Completion], decoded: Sequence[Decoded]) -> list[Future[Verdict] | None]:
+        verdicts: list[Future[Verdict] | None] = [None] * len(completions)
+        if self.oracle is None or not self.credit.needs_oracle:
+            return verdicts
+        rows = [row for row, c in enumerate(completions) if not c.grade.correct and not c.truncated]
+        queries = [Query(completions[row].question, completions[row].reference, decoded[row].text) for row in rows]
+        for row, future in zip(rows, self.oracle.submit_all(queries), strict=True):
+            verdicts[row] = future
+        return verdicts
 
     def redeem(self, pending: Pending, mean_found: Callable[[], float | None] | None = None) -> Credited:
         """Wait for the verdicts, map their quotes and compute the advantages.
@@ -65,6 +69,7 @@ class CreditPipeline:
                 None: ``pending`` is all of the update.
 
         Raises:
+            UsageError: the judge rejects its first question, see ``CALOracle.submit_all``.
             OracleFailed: a verdict or its quote is unusable and ``on_failure``, ``on_miss`` or ``on_truncated`` says ``raise``.
             Exception: whatever an oracle object of the caller's own raised.
         """
@@ -86,7 +91,7 @@ class CreditPipeline:
         for completion, decoded, future in zip(pending.completions, pending.decoded, pending.verdicts, strict=True):
             verdict = None if future is None else future.result()
             found = verdict is not None and verdict.segment
-            outcome = self.aligner.map(decoded, verdict.segment, hint=verdict.hint) if verdict is not None and found else None
+            outcome = blamed(self.aligner, decoded, verdict) if verdict is not None and found else None
             judged.append(Judged(completion, decoded, verdict, outcome))
         return judged
 

@@ -37,7 +37,7 @@ def compare_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare runs: held-out accuracy with 95 % intervals, curves, one table and one SVG."""
-    from cal_grpo.errors import UsageError
+    from cal_grpo.errors import UsageError, one_line
     from cal_grpo.seeing import compare, compare_svg, open_runs, write_page
 
     if len(runs) < 2:
@@ -56,8 +56,8 @@ def compare_command(
     console = Console()
     console.print(table(comparison))
     for note in comparison.notes:
-        console.print(f"! {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"curves and intervals: {output}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"! {one_line(note)}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"curves and intervals: {one_line(str(output))}", markup=False, highlight=False, soft_wrap=True)
 
 
 compare_command.__doc__ = f"{compare_command.__doc__}\n{EXAMPLES}"

@@ -9,6 +9,7 @@ import typer
 
 from cal_grpo.cli import BEGAN
 from cal_grpo.cli.screen import quiet_third_parties
+from cal_grpo.errors import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -126,4 +127,4 @@ def print_evaluation(record: dict[str, Any], console: "Console | None" = None) -
         )  # fmt: skip
     console.print(f"{record['questions']} questions{cut}, {kind}, seed {record['seed']}", soft_wrap=True, highlight=False)
     console.print(f"{record['wall_s']:.0f} s, of which {record['compile_s']:.0f} s compiling", highlight=False)
-    console.print(f"answers and figures in {record['output']}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"answers and figures in {one_line(record['output'])}", soft_wrap=True, highlight=False, markup=False)

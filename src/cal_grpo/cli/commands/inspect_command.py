@@ -1,11 +1,14 @@
 """``cal-grpo inspect``: rollouts in the terminal."""
 
+import json
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from cal_grpo.errors import one_line
 
 if TYPE_CHECKING:
     from cal_grpo.seeing import Rollout, Run
@@ -60,7 +63,7 @@ def inspect_command(
     for rollout in here:
         _print(rollout, as_json)
     for note in opened.notes:
-        print(f"! {note}", file=sys.stderr)
+        print(f"! {one_line(note)}", file=sys.stderr)
 
 
 inspect_command.__doc__ = f"{inspect_command.__doc__}\n{EXAMPLES}"
@@ -76,7 +79,7 @@ def _nothing(run: "Run") -> str:
 
 def _print(rollout: "Rollout", as_json: bool) -> None:
     if as_json:
-        typer.echo(rollout.model_dump_json(exclude_none=True))
+        typer.echo(json.dumps(rollout.model_dump(mode="json", exclude_none=True)))  # ASCII: nothing that a terminal obeys
         return
     from rich.console import Console
 

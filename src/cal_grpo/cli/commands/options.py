@@ -1,6 +1,7 @@
 """Options that several commands take."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -9,5 +10,11 @@ OracleName = Annotated[
 ]
 Model = Annotated[str | None, typer.Option(help="Model name for openai and gemini; folder for local.")]
 BaseUrl = Annotated[str | None, typer.Option(help="Server for openai or gemini.", show_default="the provider's")]
+FewShot = Annotated[Path | None, typer.Option(help="JSON file of examples for an LLM.")]
+Style = Annotated[
+    Literal["direct", "repair", "steps"],
+    typer.Option(help="LLM: quote the error, repair the response and compare, or name the step's number."),
+]
+MaxAnswerTokens = Annotated[int | None, typer.Option(min=1, help="An LLM's answer is cut off there, thinking included.")]
 Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for an answer.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

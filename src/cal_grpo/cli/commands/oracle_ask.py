@@ -1,12 +1,11 @@
 """``cal-grpo oracle ask``: one verdict, as a person wants to see it."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cal_grpo.cli.commands.options import AsJson, BaseUrl, Model, OracleName, Timeout
+from cal_grpo.cli.commands.options import AsJson, BaseUrl, FewShot, MaxAnswerTokens, Model, OracleName, Style, Timeout
 from cal_grpo.cli.screen import cost, printable
 
 if TYPE_CHECKING:
@@ -30,7 +29,9 @@ def ask_command(
     oracle: OracleName = "reference",
     model: Model = None,
     base_url: BaseUrl = None,
-    few_shot: Annotated[Path | None, typer.Option(help="JSON file of examples.")] = None,
+    few_shot: FewShot = None,
+    style: Style = "direct",
+    max_answer_tokens: MaxAnswerTokens = None,
     timeout: Timeout = 60.0,
     as_json: AsJson = False,
 ) -> None:
@@ -40,7 +41,8 @@ def ask_command(
     from cal_grpo.oracles import CALOracle, Query
 
     query = Query(question, reference, response)
-    with CALOracle(oracle, model=model, base_url=base_url, few_shot=few_shot, timeout_s=timeout) as asked:
+    settings: dict[str, Any] = {"model": model, "base_url": base_url, "few_shot": few_shot, "style": style}
+    with CALOracle(oracle, **settings, max_answer_tokens=max_answer_tokens, timeout_s=timeout) as asked:
         verdict = asked.locate([query])[0]
     span = _span(query, verdict)
     if as_json:
@@ -73,10 +75,10 @@ def _shown(query: "Query", verdict: "Verdict", span: tuple[int, int] | None, nam
     """``marked`` sets the span between brackets, for where there are no colours."""
     from rich.text import Text
 
-    style = "red" if verdict.tag.is_failure else "green"
+    style = "red" if verdict.tag.is_failure else "yellow" if verdict.detail else "green"
     text = Text.assemble((f"{verdict.tag}", f"bold {style}"), f"  {name}, {cost(verdict.usage)}\n")
     if verdict.detail:
-        text.append(f"{printable(verdict.detail)}\n", style="red")
+        text.append(f"{printable(verdict.detail)}\n", style=style)
     if verdict.critique:
         text.append(f"{printable(verdict.critique)}\n", style="italic")
     response = Text(printable(query.response))

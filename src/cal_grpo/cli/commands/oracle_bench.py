@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cal_grpo.cli.commands.options import AsJson, BaseUrl, Model, OracleName, Timeout
+from cal_grpo.cli.commands.options import AsJson, BaseUrl, FewShot, MaxAnswerTokens, Model, OracleName, Style, Timeout
 from cal_grpo.cli.screen import printable
 
 if TYPE_CHECKING:
@@ -41,10 +41,9 @@ def bench_command(
     oracle: OracleName = "reference",
     model: Model = None,
     base_url: BaseUrl = None,
-    few_shot: Annotated[Path | None, typer.Option(help="JSON file of examples for an LLM.")] = None,
-    style: Annotated[
-        Literal["direct", "repair"], typer.Option(help="LLM: quote the error, or repair the response and compare.")
-    ] = "direct",
+    few_shot: FewShot = None,
+    style: Style = "direct",
+    max_answer_tokens: MaxAnswerTokens = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows at most, from the start.")] = None,
     half: Annotated[Literal["even", "odd"] | None, typer.Option(help="Only that half, by the sha256 of solution_key.")] = None,
     min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Count less sure verdicts as abstentions.")] = 0.0,
@@ -70,7 +69,8 @@ def bench_command(
     rows = read_labelled(data, limit, half)
     tokens = tokenizer_of(tokenizer)
     settings: dict[str, Any] = {"model": model, "base_url": base_url, "few_shot": few_shot, "timeout_s": timeout}
-    settings |= {"style": style, "concurrency": concurrency, "max_usd": max_usd, "cache": cache}
+    settings |= {"style": style, "max_answer_tokens": max_answer_tokens}
+    settings |= {"concurrency": concurrency, "max_usd": max_usd, "cache": cache}
     with CALOracle(oracle, **settings) as asked, _progress(asked, rows) as advance:
         results = run_bench(
             rows,

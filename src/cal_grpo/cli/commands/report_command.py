@@ -26,7 +26,7 @@ def report_command(
 ) -> None:
     """Write runs as one self-contained HTML page."""
     from cal_grpo.cli.screen import reading
-    from cal_grpo.errors import UsageError
+    from cal_grpo.errors import UsageError, one_line
     from cal_grpo.seeing import report_page, write_page
 
     opened = reading(runs)
@@ -47,9 +47,9 @@ def report_command(
 
     console = Console(highlight=False)
     for note in notes:
-        console.print(f"! {note}", style="yellow", markup=False, soft_wrap=True)
+        console.print(f"! {one_line(note)}", style="yellow", markup=False, soft_wrap=True)
     text = f"{output}: {len(opened)} run{'s' * (len(opened) > 1)}, {shown:,} of {written:,} rollouts"
-    console.print(f"{text}, {len(page.encode()) / 1e6:.1f} MB", markup=False, soft_wrap=True)
+    console.print(f"{one_line(text)}, {len(page.encode()) / 1e6:.1f} MB", markup=False, soft_wrap=True)
 
 
 report_command.__doc__ = f"{report_command.__doc__}\n{EXAMPLES}"

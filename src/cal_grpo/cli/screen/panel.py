@@ -8,12 +8,14 @@ from typing import Any, Self
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from cal_grpo.config import TrainConfig
 from cal_grpo.engines import UpdateTally
+from cal_grpo.errors import one_line
 from cal_grpo.runs import Trained, Watcher
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -50,10 +52,10 @@ class Panel(Watcher):
             self._live.stop()
 
     def stage(self, name: str, total: int = 0) -> None:
-        self._stage, self._total, self._done = name, total, 0
+        self._stage, self._total, self._done = one_line(name), total, 0
         self._stage_began = time.monotonic()
         self._marks.clear()
-        self._line(f"{name} ...")
+        self._line(f"{self._stage} ...")
 
     def advance(self, done: int) -> None:
         self._done = done
@@ -77,12 +79,12 @@ class Panel(Watcher):
         )
 
     def standing(self, text: str) -> None:
-        self._standing = text
-        self._line(text, every_s=10)
+        self._standing = one_line(text)
+        self._line(self._standing, every_s=10)
 
     def note(self, text: str) -> None:
-        self._notes = [*self._notes[-2:], text]
-        self._line(text)
+        self._notes = [*self._notes[-2:], one_line(text)]
+        self._line(self._notes[-1])
 
     def __rich__(self) -> Group:
         now = time.monotonic()
@@ -145,8 +147,8 @@ class Panel(Watcher):
 
 def _training(config: TrainConfig) -> Text:
     return Text.assemble(
-        ("CAL-GRPO ", "bold"), f"{config.model_id} on {config.task}, credit ",
-        (config.method, "bold cyan"), f", seed {config.seed}",
+        ("CAL-GRPO ", "bold"), one_line(f"{config.model_id} on {config.task}, credit "), " ",
+        (one_line(config.method), "bold cyan"), f", seed {config.seed}",
     )  # fmt: skip
 
 
@@ -176,7 +178,7 @@ def print_summary(trained: Trained, console: Console | None = None) -> None:
         share = oracle["found"] / oracle["asked"]
         table.add_row(
             "wrong answers", f"{oracle['asked']} judged, {oracle['found']} spans found ({share:.0%})"
-            + (f"; missed: {missed}" if missed else ""),
+            + (f"; missed: {escape(one_line(missed))}" if missed else ""),
         )  # fmt: skip
         table.add_row(
             "oracle", f"{oracle['calls']} calls, {oracle['cached']} of {oracle['asked']} answers cached, "
@@ -185,7 +187,7 @@ def print_summary(trained: Trained, console: Console | None = None) -> None:
     if summary.get("cut_share"):
         table.add_row("cut off", f"{summary['cut_share']:.1%} of the answers; rollout.max_new_tokens is the limit")
     table.add_row("time", f"{summary['wall_s']:.0f} s, of which {summary['compile_s']:.0f} s compiling")
-    table.add_row("run folder", Text(run))
+    table.add_row("run folder", Text(one_line(run)))
     if stopped := summary.get("stopped"):
         more = " --set oracle.max_usd=MORE (or max_calls, max_tokens)" if stopped == "budget" else ""
         table.add_row("to go on", Text(f"cal-grpo train --resume {shlex.quote(run)}{more}"))

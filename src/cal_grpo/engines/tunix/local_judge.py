@@ -5,14 +5,23 @@ import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from tunix.generate.sampler import CacheConfig, Sampler
 
-from cal_grpo.engines.tunix.models import load_policy, make_mesh, prompt_ids, read_prompts_as_rendered, render
+from cal_grpo.engines.tunix.models import UserText, load_policy, make_mesh
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import Query, Tag, Usage, Verdict
-from cal_grpo.oracles.judges import DIRECT, FewShot, PromptStyle, identity, query_prompt, read_answer, static_prompt
+from cal_grpo.oracles.judges import (
+    DIRECT,
+    FewShot,
+    PromptStyle,
+    cut_off,
+    identity,
+    query_prompt,
+    read_answer,
+    static_prompt,
+)
 from cal_grpo.policies import resolve_model
 
 _LONGEST = 768  # tokens of an answer
@@ -30,6 +39,9 @@ class LocalJudge:
         batch_size: questions in one generation at most.
         max_prompt_tokens: a longer question is rejected.
         max_answer_tokens: what is longer is cut and therefore malformed; None: 768.
+        ask_again: how often a quote that is not in the response is asked for once more, see ``locate_again``.
+
+    No text of a question or response is read as a special token of the model's.
 
     Raises:
         UsageError: no model, or one that cannot be loaded.
@@ -38,7 +50,7 @@ class LocalJudge:
     name = "local"
     metered = True
     price = 0  # nothing to pay
-    SETTINGS = ("few_shot", "style", "temperature", "max_answer_tokens")  # those of a CALOracle that it takes
+    SETTINGS = ("few_shot", "style", "temperature", "max_answer_tokens", "ask_again")  # those of a CALOracle that it takes
 
     def __init__(
         self,
@@ -49,6 +61,7 @@ class LocalJudge:
         batch_size: int = 8,
         max_prompt_tokens: int = 4096,
         max_answer_tokens: int | None = None,
+        ask_again: int = 0,
     ) -> None:
         if not model:
             raise UsageError(
@@ -61,17 +74,27 @@ class LocalJudge:
         self._static, self._style, self._temperature = static_prompt(few_shot, style), style, temperature
         # Nothing makes a model here write JSON, so the answer is begun for it.
         self._opening = f'{{"{style.fields[0]}": "'
+        self._text = UserText(self._policy.tokenizer, self._opening)
+        self.ask_again = ask_again
         self._batch_size, self._max_prompt, self._max_new = batch_size, max_prompt_tokens, max_answer_tokens or _LONGEST
         sampling = {"temperature": temperature, "max_tokens": self._max_new}
-        self.identity = identity(self.name, self.model, self._static, sampling, style) | {"weights": _fingerprint(folder)}
+        self.identity = identity(self.name, self.model, self._static, sampling, style, ask_again)
+        self.identity |= {"weights": _fingerprint(folder)}
         self._samplers: dict[int, Sampler] = {}
         self._waiting: list[tuple[str, asyncio.Future[tuple[str, int]]]] = []
         self._worker: asyncio.Task[None] | None = None
         self._generations = 0
 
     async def locate(self, query: Query) -> Verdict:
-        prompt = self._render(query)
-        prompt_tokens = len(self._encode(prompt))
+        return await self._ask(query, None)
+
+    async def locate_again(self, query: Query, before: Verdict) -> Verdict:
+        """Ask once more, with the reason why the quote of the verdict before was of no use."""
+        return await self._ask(query, before)
+
+    async def _ask(self, query: Query, before: Verdict | None) -> Verdict:
+        prompt = self._text.render(f"{self._static}\n\n{query_prompt(query, self._style, before)}")
+        prompt_tokens = len(self._text.encode(prompt))
         if prompt_tokens > self._max_prompt:
             detail = f"the question has {prompt_tokens} tokens; at most {self._max_prompt} are read"
             return Verdict(Tag.REJECTED, usage=Usage(calls=1), detail=detail)
@@ -82,7 +105,8 @@ class LocalJudge:
             self._worker = asyncio.ensure_future(self._work())
         text, completion_tokens = await answer
         usage = Usage(1, prompt_tokens, completion_tokens, 0.0, time.monotonic() - began)
-        return read_answer(_object_in(self._opening + text), usage, query, self._style)
+        cut = cut_off(completion_tokens, self._max_new) if completion_tokens >= self._max_new else ""
+        return await asyncio.to_thread(read_answer, self._opening + text, usage, query, self._style, cut)
 
     async def _work(self) -> None:
         """Answer whatever waits, batch after batch."""
@@ -90,7 +114,10 @@ class LocalJudge:
         try:
             await asyncio.sleep(0)  # whoever asks at the same time shares the first batch
             while self._waiting:
-                batch, self._waiting = self._waiting[: self._batch_size], self._waiting[self._batch_size :]
+                waiting = [one for one in self._waiting if not one[1].done()]  # some have waited too long
+                batch, self._waiting = waiting[: self._batch_size], waiting[self._batch_size :]
+                if not batch:
+                    break
                 answers = await asyncio.to_thread(self._generate, [prompt for prompt, _ in batch])
                 for (_, future), answer in zip(batch, answers, strict=True):
                     if not future.done():
@@ -109,7 +136,7 @@ class LocalJudge:
         """(text, tokens) of each answer. Batches are filled up with repeats, so that few shapes are compiled."""
         size = 1 << (len(prompts) - 1).bit_length()
         filled = [*prompts, *([prompts[-1]] * (size - len(prompts)))]
-        longest = max(len(self._encode(prompt)) for prompt in prompts)
+        longest = max(len(self._text.encode(prompt)) for prompt in prompts)
         width = max(_SHORTEST, 1 << (longest - 1).bit_length())
         self._generations += 1
         seed = hashlib.sha256(f"judge/{self._generations}/{prompts[0]}".encode("utf-8", "replace")).digest()
@@ -131,21 +158,9 @@ class LocalJudge:
             config = self._policy.model.config
             cache = CacheConfig(width + self._max_new, config.num_layers, config.num_kv_heads, config.head_dim)
             self._samplers[width] = Sampler(self._policy.model, self._policy.tokenizer, cache)
-            if self._templated:
-                read_prompts_as_rendered(self._samplers[width], self._policy.tokenizer)
+            # By itself it reads special tokens wherever they are spelt (tunix 0.1.7, generate/sampler.py, Sampler.tokenize)
+            self._samplers[width].tokenize = lambda prompt: np.array(self._text.encode(prompt), dtype=np.int32)
         return self._samplers[width]
-
-    def _render(self, query: Query) -> str:
-        text = f"{self._static}\n\n{query_prompt(query)}"
-        return (render(text, self._policy.tokenizer) if self._templated else text) + self._opening
-
-    @property
-    def _templated(self) -> bool:
-        return bool(getattr(self._policy.tokenizer, "chat_template", None))
-
-    def _encode(self, text: str) -> list[Any]:
-        tokenizer = self._policy.tokenizer
-        return prompt_ids(text, tokenizer) if self._templated else list(tokenizer.encode(text))
 
     async def aclose(self) -> None:
         """Stop generating after the batch at hand."""
@@ -159,9 +174,3 @@ def _fingerprint(folder: Path) -> str:
     files = sorted(folder.glob("*.safetensors"))
     told = [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
-
-
-def _object_in(text: str) -> str:
-    """The JSON object in an answer: a model without a schema likes to talk around it."""
-    start, end = text.find("{"), text.rfind("}")
-    return text[start : end + 1] if 0 <= start < end else text

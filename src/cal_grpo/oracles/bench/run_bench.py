@@ -9,7 +9,7 @@ from typing import Any
 
 from cal_grpo.alignment import Aligner, Decoded, Miss
 from cal_grpo.errors import UsageError
-from cal_grpo.oracles import CALOracle, Query, Verdict
+from cal_grpo.oracles import CALOracle, Query, Verdict, blamed
 from cal_grpo.oracles.bench.bench_figures import BenchResult, step_of
 from cal_grpo.oracles.bench.labelled import Labelled
 
@@ -90,7 +90,7 @@ def _place(
         return nowhere(str(verdict.tag))
     if verdict.confidence is not None and verdict.confidence < min_confidence:
         return nowhere("unsure")
-    mapped = aligner.map(decoded, verdict.segment, hint=verdict.hint)
+    mapped = blamed(aligner, decoded, verdict)
     if isinstance(mapped, Miss):
         return nowhere(f"quote_{mapped.reason}")
     start, end = decoded.tokens(*row.spans[row.first_error]) or (0, 0)

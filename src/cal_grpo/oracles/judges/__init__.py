@@ -3,9 +3,10 @@
 from cal_grpo.oracles.judges.few_shot import FewShot, load_few_shot
 from cal_grpo.oracles.judges.gemini import GeminiOracle
 from cal_grpo.oracles.judges.openai import OpenAIOracle
-from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, read_answer, static_prompt
+from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, static_prompt
+from cal_grpo.oracles.judges.reading import read_answer
 from cal_grpo.oracles.judges.repair import style_of
-from cal_grpo.oracles.judges.replies import identity
+from cal_grpo.oracles.judges.replies import cut_off, identity
 
 __all__ = [
     "DIRECT",
@@ -13,6 +14,7 @@ __all__ = [
     "GeminiOracle",
     "OpenAIOracle",
     "PromptStyle",
+    "cut_off",
     "identity",
     "load_few_shot",
     "query_prompt",

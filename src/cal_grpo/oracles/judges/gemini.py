@@ -1,7 +1,6 @@
 """An oracle on Google's Gemini API."""
 
 import asyncio
-import importlib
 import os
 import time
 from collections.abc import Sequence
@@ -10,9 +9,11 @@ from typing import Any
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.judges.few_shot import FewShot
+from cal_grpo.oracles.judges.http import Unreadable, clean_key, cleared, new_client, secrets_of
 from cal_grpo.oracles.judges.prices import price_of
-from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, read_answer, static_prompt
-from cal_grpo.oracles.judges.replies import failed, identity, retry_after, retry_delay, tag_of_status, without_secret
+from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, static_prompt
+from cal_grpo.oracles.judges.reading import read_answer
+from cal_grpo.oracles.judges.replies import cut_off, failed, identity, is_spent, retry_after, retry_delay, tag_of_status
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
 DEFAULT_MODEL = "gemini-2.5-flash"
@@ -32,9 +33,10 @@ class GeminiOracle:
         style: how the error is asked for.
         temperature: of sampling; above 0, several answers to one question differ.
         max_answer_tokens: an answer is cut off there, thinking included; None: the server decides.
+        ask_again: how often a quote that is not in the response is asked for once more, see ``locate_again``.
 
     Raises:
-        UsageError: no key, or unreadable prices.
+        UsageError: no key or one that is none, or unreadable prices.
     """
 
     name = "gemini"
@@ -50,8 +52,10 @@ class GeminiOracle:
         style: PromptStyle = DIRECT,
         temperature: float = 0.0,
         max_answer_tokens: int | None = None,
+        ask_again: int = 0,
     ) -> None:
-        api_key = api_key or os.environ.get("GEMINI_API_KEY") or os.environ.get("GOOGLE_API_KEY") or None
+        api_key = api_key or os.environ.get("GEMINI_API_KEY") or os.environ.get("GOOGLE_API_KEY")
+        api_key = clean_key(api_key, "GEMINI_API_KEY")
         if api_key is None:
             raise UsageError("oracle 'gemini' got no API key; set GEMINI_API_KEY (environment or .env)")
         from google import genai  # a second or two: here, not while the first questions wait
@@ -59,51 +63,70 @@ class GeminiOracle:
         self.model, self.timeout_s = model or DEFAULT_MODEL, timeout_s
         self.endpoint = base_url or "https://generativelanguage.googleapis.com"
         self.price = price_of(self.model, prices)
+        self.ask_again = ask_again
         self._style, self._static = style, static_prompt(few_shot, style)
         sampling = {"temperature": temperature} | ({"max_tokens": max_answer_tokens} if max_answer_tokens else {})
-        self.identity = identity(self.name, self.model, self._static, sampling, style)
+        self.identity = identity(self.name, self.model, self._static, sampling, style, ask_again)
         self._genai = genai
-        self._api_key = api_key
+        self._api_key, self._secrets = api_key, secrets_of(api_key, self.endpoint)
         self._client: Any = None
+        self._http: Any = None
+        self._max_answer_tokens = max_answer_tokens
         self._config = genai.types.GenerateContentConfig(
             system_instruction=self._static,
             temperature=temperature,
             max_output_tokens=max_answer_tokens,
             response_mime_type="application/json",
-            response_json_schema=style.schema,
+            response_json_schema=style.schema(),
         )
-        self._transport_errors = _transport_errors()
 
     async def locate(self, query: Query) -> Verdict:
+        return await self._ask(query, None)
+
+    async def locate_again(self, query: Query, before: Verdict) -> Verdict:
+        """Ask once more, with the reason why the quote of the verdict before was of no use."""
+        return await self._ask(query, before)
+
+    async def _ask(self, query: Query, before: Verdict | None) -> Verdict:
+        import httpx
+
         if self._client is None:
-            types = self._genai.types
+            types, self._http = self._genai.types, new_client(httpx, self.timeout_s)
             options = types.HttpOptions(
                 base_url=self.endpoint,
                 timeout=int(self.timeout_s * 1000),
                 # One attempt: without this the client tries dropped connections once more (google-genai 3.6.1, aiohttp).
                 retry_options=types.HttpRetryOptions(attempts=1),
+                httpx_async_client=self._http,
             )
             self._client = self._genai.Client(api_key=self._api_key, http_options=options)
         began = time.monotonic()
+        config = self._config.model_copy(update={"response_json_schema": self._style.schema(query.response)})
         try:
             # The client's limit is one between two bytes; this one is on the whole call.
             async with asyncio.timeout(self.timeout_s):
                 reply = await self._client.aio.models.generate_content(
-                    model=self.model, contents=query_prompt(query), config=self._config
+                    model=self.model, contents=query_prompt(query, self._style, before), config=config
                 )
-            return self._read(reply, time.monotonic() - began, query)
+            # What takes long to read holds nobody else up
+            verdict = await asyncio.to_thread(self._read, reply, time.monotonic() - began, query)
         except self._genai.errors.APIError as e:
-            pause = retry_after(getattr(e.response, "headers", None))
-            return self._failed(tag_of_status(e.code or 0), e, began, retry_delay(e.details) if pause is None else pause)
-        except self._transport_errors as e:
-            tag = Tag.TIMEOUT if isinstance(e, TimeoutError) or "Timeout" in type(e).__name__ else Tag.UNAVAILABLE
-            return self._failed(tag, e, began)
+            pause_s = retry_after(getattr(e.response, "headers", None))
+            tag = Tag.REJECTED if is_spent(e.details) else tag_of_status(e.code or 0)
+            verdict = self._failed(tag, e, began, retry_delay(e.details) if pause_s is None else pause_s)
+        except Unreadable as e:
+            verdict = self._failed(e.tag, e, began)
+        except (TimeoutError, httpx.TimeoutException) as e:
+            verdict = self._failed(Tag.TIMEOUT, e, began)
+        except (OSError, httpx.HTTPError) as e:
+            verdict = self._failed(Tag.UNAVAILABLE, e, began)
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as e:
             # The client reads the body before it knows that it is the protocol's (google-genai 3.6.1).
-            return self._failed(Tag.MALFORMED, f"the reply is off the protocol: {e}", began)
+            verdict = self._failed(Tag.MALFORMED, f"the reply is off the protocol: {e}", began)
+        return cleared(verdict, self._secrets)
 
     def _failed(self, tag: Tag, error: Exception | str, began: float, retry_after_s: float | None = None) -> Verdict:
-        return failed(tag, error, began, None if self.price is None else 0.0, self._api_key, retry_after_s)
+        return failed(tag, error, began, None if self.price is None else 0.0, retry_after_s)
 
     def _read(self, reply: Any, latency_s: float, query: Query) -> Verdict:
         counted = reply.usage_metadata
@@ -113,7 +136,7 @@ class GeminiOracle:
         usage = Usage(1, prompt_tokens, completion_tokens, usd, latency_s)
         feedback = reply.prompt_feedback
         if feedback is not None and feedback.block_reason:
-            return Verdict(Tag.REFUSED, usage=usage, detail=f"prompt blocked: {feedback.block_reason}"[:200])
+            return Verdict(Tag.REFUSED, usage=usage, detail=f"prompt blocked: {feedback.block_reason}")
         if not reply.candidates:
             return Verdict(Tag.MALFORMED, usage=usage, detail="the reply has no candidates")
         reason = reply.candidates[0].finish_reason
@@ -121,21 +144,12 @@ class GeminiOracle:
             return Verdict(Tag.REFUSED, usage=usage, detail=f"answer blocked: {reason.name}")
         parts = (reply.candidates[0].content and reply.candidates[0].content.parts) or []
         text = "".join(part.text or "" for part in parts if not part.thought)
-        return read_answer(without_secret(text, self._api_key), usage, query, self._style)
+        cut = cut_off(completion_tokens, self._max_answer_tokens) if reason is not None and reason.name == "MAX_TOKENS" else ""
+        return read_answer(text, usage, query, self._style, cut)
 
     async def aclose(self) -> None:
         """Close the connections."""
         if self._client is not None:
             await self._client.aio.aclose()
+            await self._http.aclose()  # it was given to the client, which leaves it open
             self._client = None
-
-
-def _transport_errors() -> tuple[type[Exception], ...]:
-    """What the HTTP libraries raise that google-genai may use, whichever are installed."""
-    found: list[type[Exception]] = [OSError, TimeoutError]
-    for module, name in (("httpx", "HTTPError"), ("httpx2", "HTTPError"), ("aiohttp", "ClientError")):
-        try:
-            found.append(getattr(importlib.import_module(module), name))
-        except ImportError:
-            continue
-    return tuple(found)

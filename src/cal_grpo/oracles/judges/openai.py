@@ -1,6 +1,7 @@
 """An oracle behind any OpenAI-compatible server: OpenAI, vLLM, Ollama, llama.cpp."""
 
 import asyncio
+import importlib
 import json
 import os
 import time
@@ -13,21 +14,17 @@ from pydantic import BaseModel, Field
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.judges.few_shot import FewShot
+from cal_grpo.oracles.judges.http import Unreadable, clean_key, cleared, new_client, secrets_of
 from cal_grpo.oracles.judges.prices import price_of
-from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, read_answer, static_prompt
-from cal_grpo.oracles.judges.replies import failed, identity, retry_after, tag_of_status, without_secret
-from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
-
-# What a server that does not know a setting says about it.
-_COMPLAINTS = {
-    "response_format": ("response_format", "json_schema", "schema", "grammar"),
-    "temperature": ("temperature",),
-    "max_tokens": ("max_tokens",),
-}
+from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, static_prompt
+from cal_grpo.oracles.judges.reading import read_answer
+from cal_grpo.oracles.judges.replies import cut_off, failed, identity, is_spent, retry_after, tag_of_status
+from cal_grpo.oracles.judges.settings import STATUSES, Settings
+from cal_grpo.oracles.types import Again, Query, Tag, Usage, Verdict
 
 
 class OpenAIOracle:
-    """Asks for JSON of our schema. A setting that the server does not know is left out from then on.
+    """Asks for JSON of our schema. A setting that the server says it does not know is left out from then on.
 
     Args:
         model: as the server names it.
@@ -39,9 +36,10 @@ class OpenAIOracle:
         style: how the error is asked for.
         temperature: of sampling; above 0, several answers to one question differ.
         max_answer_tokens: an answer is cut off there, thinking included; None: the server decides.
+        ask_again: how often a quote that is not in the response is asked for once more, see ``locate_again``.
 
     Raises:
-        UsageError: no model, no key for a server that is not local, or unreadable prices.
+        UsageError: no model, no key for a server that is not local or one that is none, or unreadable prices.
     """
 
     name = "openai"
@@ -57,11 +55,12 @@ class OpenAIOracle:
         style: PromptStyle = DIRECT,
         temperature: float = 0.0,
         max_answer_tokens: int | None = None,
+        ask_again: int = 0,
     ) -> None:
         if not model:
             raise UsageError("oracle 'openai' got no model; name one with --model, CAL_MODEL or --set cal_model=NAME")
         base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
-        api_key = api_key or os.environ.get("OPENAI_API_KEY") or None
+        api_key = clean_key(api_key or os.environ.get("OPENAI_API_KEY"), "OPENAI_API_KEY")
         if api_key is None:
             if not _is_local(base_url):
                 raise UsageError(
@@ -74,54 +73,65 @@ class OpenAIOracle:
         self.model, self.timeout_s = model, timeout_s
         self.endpoint = base_url or "https://api.openai.com/v1"
         self.price = price_of(model, prices)
+        self.ask_again = ask_again
         self._style, self._static = style, static_prompt(few_shot, style)
         sampling = {"temperature": temperature} | ({"max_tokens": max_answer_tokens} if max_answer_tokens else {})
-        self.identity = identity(self.name, model, self._static, sampling, style)
+        self.identity = identity(self.name, model, self._static, sampling, style, ask_again)
         self._errors = openai
-        self._api_key = api_key
+        self._api_key, self._secrets = api_key, secrets_of(api_key, self.endpoint)
         self._client: Any = None
-        schema = {"name": "verdict", "schema": style.schema, "strict": True}
-        self._settings: dict[str, Any] = {
-            "temperature": temperature,
-            "response_format": {"type": "json_schema", "json_schema": schema},
-        }
-        if max_answer_tokens:
-            self._settings["max_tokens"] = max_answer_tokens
+        self._max_answer_tokens = max_answer_tokens
+        self._settings = Settings(temperature, max_answer_tokens)
 
     async def locate(self, query: Query) -> Verdict:
+        return await self._ask(query, None)
+
+    async def locate_again(self, query: Query, before: Verdict) -> Verdict:
+        """Ask once more, with the reason why the quote of the verdict before was of no use."""
+        return await self._ask(query, before)
+
+    async def _ask(self, query: Query, before: Verdict | None) -> Verdict:
         if self._client is None:
             self._client = self._errors.AsyncOpenAI(
-                base_url=self.endpoint, api_key=self._api_key, max_retries=0, timeout=self.timeout_s
-            )
-        openai, began, settings = self._errors, time.monotonic(), dict(self._settings)
+                base_url=self.endpoint, api_key=self._api_key, max_retries=0, timeout=self.timeout_s,
+                http_client=new_client(_http_library(self._errors), self.timeout_s),
+            )  # fmt: skip
+        began = time.monotonic()
+        settings = self._settings.to_send(self._style.schema(query.response))
+        messages = [
+            {"role": "system", "content": self._static},
+            {"role": "user", "content": query_prompt(query, self._style, before)},
+        ]
         try:
             # The client's limit is one between two bytes; this one is on the whole call.
             async with asyncio.timeout(self.timeout_s):
                 raw = await self._client.chat.completions.with_raw_response.create(
-                    model=self.model,
-                    messages=[
-                        {"role": "system", "content": self._static},
-                        {"role": "user", "content": query_prompt(query)},
-                    ],
-                    **settings,
+                    model=self.model, messages=messages, **settings
                 )
-            return self._read(raw.text, time.monotonic() - began, query)
-        except openai.APIStatusError as e:
-            if e.status_code == 400 and (setting := _unknown_setting(str(e), settings)):
-                value = self._settings.pop(setting, None)
-                if setting == "max_tokens" and value:  # as OpenAI's reasoning models have it
-                    self._settings["max_completion_tokens"] = value
-                return self._failed(Tag.UNAVAILABLE, f"the server does not know {setting}; asked again without", began, 0.0)
-            return self._failed(tag_of_status(e.status_code), e, began, retry_after(e.response.headers))
-        except (openai.APITimeoutError, TimeoutError) as e:
-            return self._failed(Tag.TIMEOUT, e, began)
-        except openai.APIConnectionError as e:
-            return self._failed(Tag.UNAVAILABLE, f"{e} {e.__cause__ or ''}", began)
-        except (openai.APIError, ValueError, RecursionError) as e:  # a body that is not the protocol's
-            return self._failed(Tag.MALFORMED, f"the reply is off the protocol: {e}", began)
+            # What takes long to read holds nobody else up
+            verdict = await asyncio.to_thread(self._read, raw.text, time.monotonic() - began, query)
+        except (self._errors.APIError, Unreadable, TimeoutError, ValueError, RecursionError) as e:
+            unread = e if isinstance(e, Unreadable) else e.__cause__  # openai 3.57 wraps what a hook raises
+            verdict = self._failed(unread if isinstance(unread, Unreadable) else e, began, settings, query)
+        return cleared(verdict, self._secrets)
 
-    def _failed(self, tag: Tag, error: Exception | str, began: float, retry_after_s: float | None = None) -> Verdict:
-        return failed(tag, error, began, None if self.price is None else 0.0, self._api_key, retry_after_s)
+    def _failed(self, e: Exception, began: float, settings: dict[str, Any], query: Query) -> Verdict:
+        openai, tag, detail = self._errors, Tag.MALFORMED, f"the reply is off the protocol: {e}"
+        pause_s: float | None = None
+        again: Again = ""
+        if isinstance(e, openai.APIStatusError):
+            tag, detail, pause_s = tag_of_status(e.status_code), str(e), retry_after(e.response.headers)
+            if e.status_code in STATUSES and (changed := self._settings.learn(settings, e.body, query)):
+                tag, detail, again = Tag.UNAVAILABLE, f"the server does not know {changed} ({e})", "settings"
+            elif is_spent(e.body):
+                tag, pause_s = Tag.REJECTED, None
+        elif isinstance(e, openai.APITimeoutError | TimeoutError):
+            tag, detail = Tag.TIMEOUT, str(e)
+        elif isinstance(e, openai.APIConnectionError):
+            tag, detail = Tag.UNAVAILABLE, f"{e} {e.__cause__ or ''}"
+        elif isinstance(e, Unreadable):
+            tag, detail = e.tag, str(e)
+        return failed(tag, detail or type(e).__name__, began, None if self.price is None else 0.0, pause_s, again)
 
     def _read(self, body: str, latency_s: float, query: Query) -> Verdict:
         reply = _Reply.model_validate(json.loads(body))
@@ -132,10 +142,12 @@ class OpenAIOracle:
         if not reply.choices:
             return Verdict(Tag.MALFORMED, usage=usage, detail="the reply has no choices")
         choice = reply.choices[0]
-        if choice.message.refusal or choice.finish_reason == "content_filter":
-            why = without_secret(choice.message.refusal or "content filter", self._api_key)
-            return Verdict(Tag.REFUSED, usage=usage, detail=why[:200])
-        return read_answer(without_secret(choice.message.content or "", self._api_key), usage, query, self._style)
+        text, refusal = _texts(choice.message.content)
+        refusal = choice.message.refusal or refusal
+        if refusal or choice.finish_reason == "content_filter":
+            return Verdict(Tag.REFUSED, usage=usage, detail=refusal or "content filter")
+        cut = cut_off(completion_tokens, self._max_answer_tokens) if choice.finish_reason in ("length", "max_tokens") else ""
+        return read_answer(text, usage, query, self._style, cut)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -150,7 +162,7 @@ class _Counted(BaseModel):
 
 
 class _Message(BaseModel):
-    content: str | None = None
+    content: str | list[Any] | dict[str, Any] | None = None
     refusal: str | None = None
 
 
@@ -166,11 +178,27 @@ class _Reply(BaseModel):
     usage: _Counted | None = None
 
 
-def _unknown_setting(complaint: str, sent: dict[str, Any]) -> str | None:
-    complaint = complaint.lower()
-    return next((name for name, words in _COMPLAINTS.items() if name in sent and any(w in complaint for w in words)), None)
+def _texts(content: str | list[Any] | dict[str, Any] | None) -> tuple[str, str]:
+    """What a message says, and what it refuses: a text, parts (thoughts are none of the answer), or the object itself."""
+    if not isinstance(content, list):
+        return json.dumps(content) if isinstance(content, dict) else content or "", ""
+    parts = [{"text": part} if isinstance(part, str) else part for part in content]
+    parts = [
+        part for part in parts if isinstance(part, dict) and part.get("type", "text") in ("text", "output_text", "refusal")
+    ]
+    texts, refusals = ([part[key] for part in parts if isinstance(part.get(key), str)] for key in ("text", "refusal"))
+    return "".join(texts), "".join(refusals)
+
+
+def _http_library(openai: Any) -> Any:
+    """What the client is built on: httpx, or httpx2 (openai 3.57)."""
+    base = next(kind for kind in openai.DefaultAsyncHttpxClient.__mro__ if kind.__name__ == "AsyncClient")
+    return importlib.import_module(base.__module__.partition(".")[0])
 
 
 def _is_local(base_url: str | None) -> bool:
-    host = urlparse(base_url).hostname if base_url else None
+    try:
+        host = urlparse(base_url).hostname if base_url else None
+    except ValueError:
+        return False
     return host in ("localhost", "127.0.0.1", "::1", "0.0.0.0")

@@ -10,6 +10,7 @@ from typing import Any
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.judges.few_shot import FewShot
+from cal_grpo.oracles.judges.numbered import STEPS
 from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle
 from cal_grpo.oracles.quote import quote
 from cal_grpo.oracles.steps import Step, hint_for, split_steps
@@ -92,9 +93,10 @@ def _show(shot: FewShot) -> dict[str, str]:
 
 def _read(answer: Mapping[str, Any], query: Query) -> tuple[str, str, str | None]:
     critique = answer.get("critique")
-    if not answer["corrected"].strip():
+    corrected = answer["corrected"] or ""
+    if not corrected.strip():
         raise ValueError("the corrected solution is empty")
-    found = departure(query.response, answer["corrected"])
+    found = departure(query.response, corrected)
     segment, hint = found or ("", None)
     return critique if isinstance(critique, str) else "", segment, hint
 
@@ -108,7 +110,7 @@ REPAIR = PromptStyle(
     show=_show,
     read=_read,
 )
-STYLES = {style.name: style for style in (DIRECT, REPAIR)}
+STYLES = {style.name: style for style in (DIRECT, REPAIR, STEPS)}
 
 
 def style_of(name: str) -> PromptStyle:

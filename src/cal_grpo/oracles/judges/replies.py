@@ -10,9 +10,9 @@ from typing import Any
 
 from cal_grpo.oracles.judges.prompt import PromptStyle
 from cal_grpo.oracles.memory import digest
-from cal_grpo.oracles.types import Tag, Usage, Verdict
+from cal_grpo.oracles.types import Again, Tag, Usage, Verdict
 
-_SHORTEST_KEY = 8  # what is shorter stands in for a key, such as "none" for a local server
+_SPENT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance")
 _TAGS = {408: Tag.TIMEOUT, 504: Tag.TIMEOUT, 429: Tag.RATE_LIMITED, 409: Tag.UNAVAILABLE}
 
 
@@ -21,28 +21,38 @@ def tag_of_status(status: int) -> Tag:
     return _TAGS.get(status, Tag.UNAVAILABLE if status >= 500 else Tag.REJECTED)
 
 
+def is_spent(body: Any) -> bool:
+    """Whether an error says that there is no money left, which no waiting mends."""
+    error = body.get("error", body) if isinstance(body, dict) else {}
+    return isinstance(error, dict) and any(error.get(name) in _SPENT for name in ("code", "type"))
+
+
+def cut_off(tokens: int, max_answer_tokens: int | None) -> str:
+    """What is told of an answer that came to a limit before its end."""
+    if max_answer_tokens is None or 0 < tokens < max_answer_tokens:
+        limit = "the server's own limit: give it more context or longer answers"
+    else:
+        limit = f"oracle.max_answer_tokens={max_answer_tokens}: raise it"
+    after = f" after {tokens} tokens" if tokens else ""
+    return f"the answer was cut off{after}, before its JSON was complete, by {limit}"
+
+
 def failed(
-    tag: Tag, error: Exception | str, began: float, usd: float | None, secret: str, retry_after_s: float | None = None
+    tag: Tag, error: Exception | str, began: float, usd: float | None, retry_after_s: float | None = None, again: Again = ""
 ) -> Verdict:
     """A call that brought no answer.
 
     Args:
         tag: what went wrong.
-        error: its first line becomes the detail, the secret blacked out.
+        error: its whole message becomes the detail.
         began: ``time.monotonic()`` when the call began.
         usd: what it cost; None where the model's price is unknown.
-        secret: the API key.
         retry_after_s: what the server asked for.
+        again: see ``Verdict``.
     """
-    text = str(error).strip() or type(error).__name__
-    detail = without_secret(" ".join(text.splitlines()[:1]), secret)[:200]
+    detail = str(error).strip() or type(error).__name__
     usage = Usage(calls=1, usd=usd, latency_s=time.monotonic() - began)
-    return Verdict(tag, usage=usage, detail=detail, retry_after_s=retry_after_s)
-
-
-def without_secret(text: str, secret: str) -> str:
-    """The text with the API key blacked out: servers and proxies are known to echo it."""
-    return text.replace(secret, "[key]") if len(secret) >= _SHORTEST_KEY else text
+    return Verdict(tag, usage=usage, detail=detail, retry_after_s=retry_after_s, again=again)
 
 
 def retry_after(headers: Mapping[str, str] | None) -> float | None:
@@ -75,7 +85,9 @@ def seconds_or_none(value: float) -> float | None:
     return max(0.0, value) if math.isfinite(value) else None
 
 
-def identity(oracle: str, model: str, instructions: str, sampling: Mapping[str, Any], style: PromptStyle) -> dict[str, str]:
+def identity(
+    oracle: str, model: str, instructions: str, sampling: Mapping[str, Any], style: PromptStyle, ask_again: int = 0
+) -> dict[str, str]:
     """Everything besides the query that decides an LLM oracle's answer.
 
     Args:
@@ -83,11 +95,13 @@ def identity(oracle: str, model: str, instructions: str, sampling: Mapping[str, 
         instructions: the static prompt, few-shot examples included; they enter as their digest.
         sampling: the settings asked for.
         style: how the answer is asked for and read.
+        ask_again: how often it is asked for again.
     """
+    again = {"ask_again": ask_again} if "segment" in style.fields else {}
     return {
         "oracle": oracle,
         "model": model,
         "prompt": style.version,
-        "instructions": digest([instructions, style.schema])[:16],
-        "sampling": " ".join(f"{name}={value}" for name, value in sorted(sampling.items())),
+        "instructions": digest([instructions, style.schema()])[:16],
+        "sampling": " ".join(f"{name}={value}" for name, value in sorted((dict(sampling) | again).items())),
     }

@@ -19,11 +19,13 @@ class Allowance:
 
     Attributes:
         on_spent: called once with the limit that was reached.
-        retried: calls that were made because an earlier one for the same question had failed.
+        retried: calls that were made because an earlier one for the same question had failed, or was of no use.
+        demanding: whether an oracle that rejects its first question is a mistake that a person must mend.
     """
 
     def __init__(self, concurrency: int, limits: Limits, budget: Budget, tell: Callable[[str], None]) -> None:
         self.limits, self.budget, self.retried = limits, budget, 0
+        self.demanding = False
         self.on_spent: Callable[[str], None] | None = None
         self._concurrency, self._tell, self._told = concurrency, tell, False
         self.renew()

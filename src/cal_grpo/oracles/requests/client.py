@@ -4,11 +4,13 @@ What costs something is an oracle's call, so calls are counted, paced, bounded, 
 that a cascade or vote asks in the end. Everything here runs on one event loop, so nothing needs a lock.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from cal_grpo.errors import UsageError
 from cal_grpo.oracles.memory import (
     CacheFile,
     JudgeLog,
@@ -40,6 +42,7 @@ class OracleClient:
         allowance: what all its calls share.
         retry: when a call is made again.
         breaker: makes one for each oracle that calls, so that a dead judge stops no other.
+        timeout_s: what one call may take.
         cache: None keeps verdicts in memory only.
         replay: answers in the oracle's place.
         tell: hears, in one line and once, what a person should know.
@@ -52,12 +55,14 @@ class OracleClient:
         allowance: Allowance,
         retry: Retry,
         breaker: Callable[[], Breaker],
+        timeout_s: float,
         cache: CacheFile | None,
         replay: Replay | None,
         tell: Callable[[str], None],
     ) -> None:
         self._oracle, self._retry, self._breaker, self._tell = oracle, retry, breaker, tell
-        self._cache, self._replay = cache, replay
+        self._timeout_s, self._cache, self._replay = timeout_s, cache, replay
+        self._first: asyncio.Task[Verdict] | None = None
         self.allowance, self.log = allowance, JudgeLog(tell)
         self.outcomes: Counter[str] = Counter()
         self._recent = Recent()
@@ -84,6 +89,26 @@ class OracleClient:
         self.outcomes[str(verdict.tag)] += 1
         return verdict
 
+    async def answer_first(self, query: Query) -> Verdict:
+        """The verdict on a run's first query, for which the others wait; see ``CALOracle.submit_all``."""
+        self._first = asyncio.ensure_future(self.answer(query))
+        return await self._first
+
+    async def answer_after(self, query: Query) -> Verdict:
+        """The verdict on a query that waits for the first one's.
+
+        Raises:
+            UsageError: as the first one's did; nothing is asked then.
+        """
+        if self._first is not None and not self._first.cancelled():
+            try:
+                await asyncio.shield(self._first)
+            except UsageError:
+                raise
+            except Exception:  # noqa: BLE001 - an oracle's own bug, which reaches whoever waits for that verdict
+                pass
+        return await self.answer(query)
+
     def resume(self, log: Path, settled: int) -> None:
         """Go on as the run that wrote a judge log, see ``CALOracle.resume``."""
         self._resumed.read(log, settled)
@@ -107,7 +132,9 @@ class OracleClient:
     def _caller(self, oracle: Oracle, place: str) -> Caller:
         if id(oracle) not in self._callers:
             label = f"the oracle {name_of(oracle)!r} ({place})" if place else "the oracle"
-            self._callers[id(oracle)] = Caller(oracle, label, self.allowance, self._retry, self._breaker(), self._tell)
+            self._callers[id(oracle)] = Caller(
+                oracle, label, self.allowance, self._retry, self._breaker(), self._timeout_s, self._tell
+            )
         return self._callers[id(oracle)]
 
     def _write(self, question: Question, verdict: Verdict) -> None:

@@ -37,5 +37,6 @@ class Leaf(Once):
         return await self._caller.ask(question.query, keep, note)
 
     def note_known(self, question: Question, verdict: Verdict) -> None:
+        self._caller.heard(verdict)
         if not self.place:
             self._log.write(question.request, self._head, verdict, 0, final=True)

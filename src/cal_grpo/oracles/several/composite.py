@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Self
 
+from cal_grpo.alignment import Miss, find_quote
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.protocol import Oracle, ask, check_oracle
 from cal_grpo.oracles.types import Query, Usage, Verdict
@@ -58,6 +59,12 @@ class Composite:
             aclose = getattr(member, "aclose", None)
             if aclose is not None:
                 await aclose()
+
+
+def place_of(response: str, verdict: Verdict) -> tuple[int, int] | None:
+    """Half-open characters of the response that a verdict quotes; None where it quotes nothing, or what is not there."""
+    found = find_quote(response, verdict.segment, verdict.hint) if verdict.segment else None
+    return None if isinstance(found, Miss) else found
 
 
 def leaves(oracle: Oracle) -> list[Oracle]:

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, get_args
 
-from cal_grpo.alignment import Miss, find_quote
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.protocol import Oracle
-from cal_grpo.oracles.several.composite import Composite, together
+from cal_grpo.oracles.several.composite import Composite, place_of, together
 from cal_grpo.oracles.types import Query, Tag, Verdict
 
 Rule = Literal["majority", "intersection", "union"]
@@ -22,8 +21,8 @@ class Vote(Composite):
         rule: characters blamed by more than half of the critiques (``majority``), by all of them (``intersection``) or by
             any (``union``). Of several places the one with most votes is taken, of equals the first.
 
-    A critique that finds no error, abstains or quotes what is not in the response counts against every place. A failed
-    call does not count; when fewer than half of the calls bring an answer, the first failure stands. The confidence is
+    A critique that finds no error or abstains counts against every place. A failed call does not count, nor does a quote that
+    is not in the response; when fewer than half of the calls bring an answer, the first of these stands. The confidence is
     the share of all critiques that are behind the place.
 
     Raises:
@@ -42,12 +41,13 @@ class Vote(Composite):
     async def locate(self, query: Query) -> Verdict:
         size = len(self.members)
         verdicts = await asyncio.gather(*(self.ask(i, query) for i in range(size)))
-        counted = [verdict for verdict in verdicts if not verdict.tag.is_failure]
-        if 2 * len(counted) < size:
-            elected = next(verdict for verdict in verdicts if verdict.tag.is_failure)
+        places = [place_of(query.response, verdict) for verdict in verdicts]
+        lost = [v for v, place in zip(verdicts, places, strict=True) if v.tag.is_failure or (v.segment and place is None)]
+        if 2 * len(lost) > size:
+            elected = next((verdict for verdict in lost if verdict.tag.is_failure), lost[0])
         else:
-            spans = [(span, verdict) for verdict in counted if (span := _find(query.response, verdict)) is not None]
-            elected = self._elect(query.response, spans, len(counted))
+            spans = [(place, verdict) for verdict, place in zip(verdicts, places, strict=True) if place is not None]
+            elected = self._elect(query.response, spans, size - len(lost))
         told = together(verdicts, elected)
         slowest = max(verdict.usage.latency_s for verdict in verdicts if told.cached or not verdict.cached)
         return replace(told, usage=replace(told.usage, latency_s=slowest))  # they were asked at once
@@ -75,11 +75,6 @@ class Vote(Composite):
         """What decides the answers; None when a member does not say."""
         parts = self.parts()
         return None if parts is None else {"oracle": f"{self.name} {self._rule}", "members": " + ".join(parts)}
-
-
-def _find(response: str, verdict: Verdict) -> tuple[int, int] | None:
-    found = find_quote(response, verdict.segment, verdict.hint)
-    return None if isinstance(found, Miss) else found
 
 
 def _runs(votes: Sequence[int], needed: int) -> list[tuple[int, int]]:

@@ -6,9 +6,11 @@ from cal_grpo.engines.tunix.models.export import save_policy
 from cal_grpo.engines.tunix.models.lora import save_adapter, with_lora
 from cal_grpo.engines.tunix.models.mesh import make_mesh
 from cal_grpo.engines.tunix.models.policy import Policy, leaves
+from cal_grpo.engines.tunix.models.user_text import UserText
 
 __all__ = [
     "Policy",
+    "UserText",
     "leaves",
     "load_policy",
     "make_mesh",

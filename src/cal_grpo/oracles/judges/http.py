@@ -1,0 +1,103 @@
+"""HTTP as a judge needs it: a key that goes to its server and nowhere else, and a reply that has an end."""
+
+import base64
+import json
+import re
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from cal_grpo.errors import UsageError, one_line
+from cal_grpo.oracles.types import Tag, Verdict
+
+LONGEST_REPLY = 2**20  # bytes
+_SHORTEST_SECRET = 8  # what is shorter stands in for a key, such as "none" for a local server
+_LONGEST_DETAIL = 2000  # characters
+
+
+class Unreadable(Exception):
+    """A reply that is not read on, and what it counts as."""
+
+    def __init__(self, tag: Tag, detail: str) -> None:
+        super().__init__(detail)
+        self.tag = tag
+
+
+def clean_key(key: str | None, name: str) -> str | None:
+    """A key without the white space and line breaks around it; None where nothing is left.
+
+    Raises:
+        UsageError: it holds a character that no header may have. The message does not show it.
+    """
+    key = (key or "").strip().strip("\ufeff\u200b").strip()
+    if not all("!" <= c <= "~" for c in key):
+        raise UsageError(
+            f"{name} holds white space or a character that no key has; expected letters, digits and signs: copy it anew"
+        )
+    return key or None
+
+
+def secrets_of(key: str, url: str) -> tuple[str, ...]:
+    """What must not be told: the key, and what a URL has of a user, a password and a query."""
+    try:
+        parts = urlsplit(url)
+        told = [parts.username, parts.password, *(value for _, value in parse_qsl(parts.query))]
+    except ValueError:
+        told = []
+    return tuple(dict.fromkeys(secret for secret in (key, *told) if secret and len(secret) >= _SHORTEST_SECRET))
+
+
+def without_secrets(text: str, secrets: Iterable[str]) -> str:
+    """The text with the secrets blacked out, however they are spelt: servers and proxies are known to echo them."""
+    for secret in secrets:
+        spelt = {secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1], json.dumps(secret)[1:-1]}
+        spelt |= {base64.b64encode(secret.encode()).decode().rstrip("=")}
+        text = re.sub("|".join(map(re.escape, sorted(spelt, key=len, reverse=True))), "[key]", text, flags=re.IGNORECASE)
+    return text
+
+
+def cleared(verdict: Verdict, secrets: Iterable[str]) -> Verdict:
+    """A verdict whose texts hold no secret, and whose detail is one line that a terminal can show."""
+    segment = without_secrets(verdict.segment, secrets)
+    hint = verdict.hint and without_secrets(verdict.hint, secrets)
+    critique, detail = (without_secrets(text, secrets) for text in (verdict.critique, verdict.detail))
+    return replace(verdict, critique=critique, segment=segment, hint=hint, detail=one_line(detail)[:_LONGEST_DETAIL])
+
+
+def new_client(httpx: Any, timeout_s: float) -> Any:
+    """An ``AsyncClient`` for one server. A redirect to another is not followed, for the key would go along; replies are at
+    most 1 MB. A request raises ``Unreadable`` for either.
+
+    Args:
+        httpx: the library that whoever uses the client is made for, httpx or its successor httpx2.
+        timeout_s: between two bytes.
+    """
+
+    class Bounded(httpx.AsyncByteStream):
+        def __init__(self, stream: Any) -> None:
+            self._stream, self._size = stream, 0
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            async for chunk in self._stream:
+                self._size += len(chunk)
+                if self._size > LONGEST_REPLY:
+                    raise Unreadable(Tag.MALFORMED, f"the reply is longer than {LONGEST_REPLY} bytes")
+                yield chunk
+
+        async def aclose(self) -> None:
+            await self._stream.aclose()
+
+    async def check(response: Any) -> None:
+        if response.has_redirect_location:
+            target = response.url.join(response.headers["location"])
+            if (target.scheme, target.host, target.port) != (response.url.scheme, response.url.host, response.url.port):
+                port = f":{target.port}" if target.port else ""
+                where = f"{target.scheme}://{target.host}{port}{target.path}"
+                raise Unreadable(Tag.REJECTED, f"the server redirects to {where}, which is not followed; set that as base URL")
+        response.stream = Bounded(response.stream)
+
+    headers = {"accept-encoding": "identity"}  # so that what is counted is what is read
+    return httpx.AsyncClient(
+        timeout=timeout_s, follow_redirects=True, max_redirects=3, headers=headers, event_hooks={"response": [check]}
+    )
