@@ -9,7 +9,8 @@ from typing import Any
 
 from tunix.generate.sampler import CacheConfig, Sampler
 
-from cal_grpo.engines.tunix.models import load_policy, make_mesh, prompt_ids, read_prompts_as_rendered, render
+from cal_grpo.engines.reading import prompt_ids, render
+from cal_grpo.engines.tunix.models import load_policy, make_mesh, read_prompts_as_rendered
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import Query, Tag, Usage, Verdict
 from cal_grpo.oracles.judges import DIRECT, FewShot, PromptStyle, identity, query_prompt, read_answer, static_prompt
