@@ -1,14 +1,13 @@
 """One run on TRL: the policy, the data as the policy reads it, training and evaluation."""
 
 import itertools
-import os
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import torch
+import transformers
 from datasets import Dataset
 from transformers import PrinterCallback, ProgressCallback
 
@@ -26,8 +25,6 @@ from cal_grpo.pipeline import Credited
 from cal_grpo.policies import resolve_model
 from cal_grpo.tasks import Example, graded, messages_for
 
-os.environ.setdefault("TQDM_DISABLE", "1")  # transformers draws bars of its own, which would tear ours
-
 
 class TRLEngine(Engine):
     """The contract on TRL: the policy on a device, its questions as messages, and the trainer once it has been started.
@@ -38,14 +35,15 @@ class TRLEngine(Engine):
 
     def __init__(self, config: TrainConfig, parts: Parts) -> None:
         self._config, self._parts, task = config, parts, parts.task
+        transformers.utils.logging.disable_progress_bar()  # a run has a screen of its own
+        transformers.utils.logging.set_verbosity_error()
+        self._args = trl_settings(config)  # which starts the job's communication, once
         self._job = Job()
-        # Before the policy is loaded: nothing of it depends on where the run's folder will be.
-        args = trl_settings(config, Path(tempfile.gettempdir()), self._job.processes)
         self._folder = resolve_model(config.model_id)
         self._model, self._tokenizer = load_policy(self._folder, model_settings(config.trl))
         if config.lora.rank:
             check_lora(self._model, config.lora, self._folder)
-        self._model.to(args.device)
+        self._model.to(self._args.device)
         limit = config.rollout.max_prompt_tokens or task.prompt_tokens
         prompt_of = prompts_of(task, self._tokenizer, config.chat.template_arguments)
         training, skipped = fitting(task.train, self._tokenizer, limit, "training", prompt_of)
@@ -84,6 +82,7 @@ class TRLEngine(Engine):
 
     def _start(self, run_dir: str, made: int) -> None:
         config, self._run_dir, self._made = self._config, Path(run_dir), made
+        self._args.output_dir = str(self._run_dir / "checkpoints")
         updates = Updates(lambda row: self._on_metrics(row), lambda: self._should_stop())
         self._updates = updates
         with warnings.catch_warnings():
@@ -91,7 +90,7 @@ class TRLEngine(Engine):
             self._trainer = CALGRPOTrainer(
                 self._model,
                 [self._reward(function) for function in self._parts.reward_fns] or None,
-                trl_settings(config, self._run_dir / "checkpoints", self._job.processes),
+                self._args,
                 train_dataset=self._dataset(),
                 processing_class=self._tokenizer,
                 callbacks=[updates],

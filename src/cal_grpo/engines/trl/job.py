@@ -47,6 +47,7 @@ class Job:
         Raises:
             SystemExit: the job is over: status 0, or 1 where the main process failed.
         """
+        PartialState().wait_for_everyone()  # the main one creates nothing before the others have looked around
         if self.leads:
             return
         for number in (signal.SIGINT, signal.SIGTERM):  # the main process hears of it too, and says what becomes of the job

@@ -1,7 +1,6 @@
 """A checkpoint folder, in and out of PyTorch."""
 
 import json
-import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,8 +32,6 @@ def load_policy(folder: Path, settings: Mapping[str, Any]) -> tuple[Any, Any]:
     if not isinstance(rows, int):
         raise UsageError(f"{folder / 'config.json'}: vocab_size is {rows!r}; expected the embedding's rows")
     tokenizer, ends = load_tokenizer(folder, hf, rows)
-    level = logging.getLogger("transformers").level
-    logging.getLogger("transformers").setLevel(logging.ERROR)  # what it would only warn about is refused below
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder, output_loading_info=True, trust_remote_code=False, local_files_only=True, **settings
@@ -42,8 +39,7 @@ def load_policy(folder: Path, settings: Mapping[str, Any]) -> tuple[Any, Any]:
         model, told = loaded
     except Exception as e:  # whatever the libraries below raise for a damaged or unknown checkpoint
         raise UsageError(f"{folder}: cannot be loaded ({type(e).__name__}: {' '.join(str(e).split()):.300})") from e
-    finally:
-        logging.getLogger("transformers").setLevel(level)
+    # What transformers only warns about.
     for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
         if found := sorted(map(str, told.get(problem) or ())):
             what = {"missing_keys": "lacks", "mismatched_keys": "has another shape of", "unexpected_keys": "has the unknown"}

@@ -2,10 +2,11 @@
 
 import dataclasses
 import difflib
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from trl import GRPOConfig
 
@@ -61,23 +62,23 @@ _FIXED = {
 _FIELDS = {field.name: field for field in dataclasses.fields(GRPOConfig) if field.init}
 
 
-def trl_settings(config: TrainConfig, output_dir: Path, processes: int) -> CALGRPOConfig:
-    """The trainer's settings for a run.
+def trl_settings(config: TrainConfig) -> CALGRPOConfig:
+    """The trainer's settings for a run whose folder is not known yet. They start the communication of a job's processes.
 
     Args:
         config: of the run, with the task's lengths.
-        output_dir: of the checkpoints; nothing is created.
-        processes: of the job.
 
     Raises:
-        UsageError: a key that this engine does not have is set, or ``trl.*`` holds what TRL does not take.
+        UsageError: a key that this engine does not have is set, ``trl.*`` holds what TRL does not take, or the processes that
+            were launched do not find each other.
     """
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
     _check_keys(config, processes)
     for name, value in config.trl.items():
         _check(name, value)
     micro = config.micro_batch_size or config.batch_size
     settings: dict[str, Any] = {
-        "output_dir": str(output_dir),
+        "output_dir": "",
         "max_steps": config.num_train_steps,
         "seed": config.seed,
         "learning_rate": config.learning_rate,
@@ -104,17 +105,22 @@ def trl_settings(config: TrainConfig, output_dir: Path, processes: int) -> CALGR
         "report_to": "none",
         "disable_tqdm": True,
         "bf16": False,
+        "ddp_find_unused_parameters": False,
+        "use_cpu": not torch.accelerator.is_available(),
         # The KL term of GRPO's paper (arXiv 2402.03300, equation 4), as on the other engine.
         "use_bias_correction_kl": False,
     } | config.trl
     ours = {field.name for field in dataclasses.fields(CALGRPOConfig)} - set(_FIELDS)
     settings |= {name: getattr(config, name) for name in ours if name != "credit"}
     try:
-        return CALGRPOConfig(**settings)
+        made = CALGRPOConfig(**settings)
     except UsageError:
         raise
     except (ValueError, TypeError, ImportError, RuntimeError, NotImplementedError) as e:
         raise UsageError(f"TRL refuses these settings ({' '.join(str(e).split()):.300}); correct trl.*") from e
+    if made.world_size != processes:
+        raise UsageError(f"{processes} processes were launched, but TRL finds {made.world_size}; see accelerate launch --help")
+    return made
 
 
 def _check_keys(config: TrainConfig, processes: int) -> None:
