@@ -84,7 +84,8 @@ def merged(state: Mapping[str, torch.Tensor], scale: float) -> dict[str, torch.T
     for name, a in own.items():
         if name.endswith(".lora_A.default.weight"):
             b = own[name.replace(".lora_A.", ".lora_B.")]
-            tensors[name.replace(".lora_A.default.", ".")] += scale * (b.float() @ a.float())
+            whole = name.replace(".lora_A.default.", ".")
+            tensors[whole] = tensors[whole] + scale * (b.float() @ a.float())  # not in place: the model's own weights stay
     return tensors
 
 
