@@ -239,3 +239,8 @@ def test_the_trainer_is_short_and_copies_no_loop():
     assert len(source.splitlines()) <= 250
     overridden = {name for name in vars(CALGRPOTrainer) if name in vars(GRPOTrainer) and not name.startswith("__")}
     assert overridden <= set(guards.HOOKS)
+
+
+def test_sparse_credit_without_a_kl_term_is_warned_of(make, oracle):
+    with pytest.warns(UserWarning, match="only pushes down"):
+        make(CALGRPOTrainer, CALGRPOConfig, oracle=oracle, credit="sparse")

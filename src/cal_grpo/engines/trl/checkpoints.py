@@ -46,6 +46,11 @@ def newest_checkpoint(run_dir: Path, tell: Callable[[str], None]) -> int:
     return update
 
 
+def newest_finished(run_dir: Path) -> int:
+    """The same without a look into it, once damaged ones are aside."""
+    return max(_finished(run_dir / "checkpoints"), default=0)
+
+
 def _finished(folder: Path) -> list[int]:
     numbers = ((path, path.name.removeprefix("checkpoint-")) for path in folder.glob("checkpoint-*"))
     return [int(number) for path, number in numbers if number.isdigit() and (path / _STATE).exists()]

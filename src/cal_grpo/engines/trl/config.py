@@ -1,6 +1,5 @@
 """The algorithm's settings, beside all of TRL's own."""
 
-import warnings
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -74,12 +73,6 @@ class CALGRPOConfig(GRPOConfig):
                 raise UsageError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(get_args(OnTrouble))}")
         if self.use_cal:
             self._check_rows()
-        if self.use_cal and self.credit == "sparse" and self.beta == 0.0:
-            warnings.warn(
-                "credit='sparse' only pushes down; with beta=0 nothing holds the policy and it collapses. "
-                "Set beta > 0 or choose another credit.",
-                stacklevel=3,
-            )
 
     def _check_rows(self) -> None:
         for name, (value, reason) in _ONE_A_ROW.items():

@@ -1,5 +1,6 @@
 """One run on TRL: the policy, the data as the policy reads it, training and evaluation."""
 
+import contextlib
 import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from cal_grpo.config import EMBEDDED, TrainConfig
 from cal_grpo.engines import Answers, Engine, OnCredit, OnMetrics, Parts, RewardFn, UpdateTally
 from cal_grpo.engines.reading import fitting, passes, prompt_ids, prompts_of
 from cal_grpo.engines.trl.answering import Generator, chunks
-from cal_grpo.engines.trl.checkpoints import folder_of, newest_checkpoint
+from cal_grpo.engines.trl.checkpoints import folder_of, newest_checkpoint, newest_finished
 from cal_grpo.engines.trl.job import Job
 from cal_grpo.engines.trl.policy import check_lora, load_policy, lora_config, save_adapter, save_policy
 from cal_grpo.engines.trl.settings import model_settings, trl_settings
@@ -78,15 +79,14 @@ class TRLEngine(Engine):
 
     def start(self, run_dir: Path, on_credit: OnCredit, on_metrics: OnMetrics) -> None:
         self._on_credit, self._on_metrics = on_credit, on_metrics
-        self._job.together(self, "_start", str(run_dir), newest_checkpoint(run_dir, _ignore))
+        self._job.together(self, "_start", str(run_dir), newest_finished(run_dir))
 
     def _start(self, run_dir: str, made: int) -> None:
         config, self._run_dir, self._made = self._config, Path(run_dir), made
         self._args.output_dir = str(self._run_dir / "checkpoints")
         updates = Updates(lambda row: self._on_metrics(row), lambda: self._should_stop())
         self._updates = updates
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # third parties' deprecations
+        with _quiet():
             self._trainer = CALGRPOTrainer(
                 self._model,
                 [self._reward(function) for function in self._parts.reward_fns] or None,
@@ -104,7 +104,8 @@ class TRLEngine(Engine):
         updates.trainer = self._trainer
         for callback in (PrinterCallback, ProgressCallback):  # a run has a screen of its own
             self._trainer.remove_callback(callback)
-        if made:
+        # What DeepSpeed or FSDP keep in their own way is read when training begins.
+        if made and not (self._trainer.is_deepspeed_enabled or self._trainer.is_fsdp_enabled):
             self._trainer._load_from_checkpoint(str(folder_of(self._run_dir, made)))
 
     def _dataset(self) -> Dataset:
@@ -149,8 +150,7 @@ class TRLEngine(Engine):
 
     def _learn(self) -> None:
         trainer = self._started()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quiet():
             trainer.train(resume_from_checkpoint=str(folder_of(self._run_dir, self._made)) if self._made else None)
         self._made = int(trainer.state.global_step)
 
@@ -207,6 +207,14 @@ class TRLEngine(Engine):
         if self._trainer is None:
             raise RuntimeError("start comes first")
         return self._trainer
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what third parties warn of."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"(torch|transformers|trl|accelerate|peft|datasets)\b")
+        yield
 
 
 def _ignore(*_: Any) -> None:

@@ -4,6 +4,7 @@ TRL's loss takes a (B, T) advantage, and its buffer splits and shuffles one, so 
 taken where the rewards are computed, and the advantages swapped where TRL has made its own (``guard`` has the lines).
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -83,6 +84,12 @@ class CALGRPOTrainer(GRPOTrainer):
         if chosen.reads_logprobs and args.temperature != 1.0:
             raise UsageError(
                 f"credit={chosen.name!r} reads probabilities at temperature 1, TRL's are at {args.temperature:g}; set it to 1"
+            )
+        if chosen.name == "sparse" and args.beta == 0.0:
+            warnings.warn(
+                "credit='sparse' only pushes down; with beta=0 nothing holds the policy and it collapses. "
+                "Set beta > 0 or choose another credit.",
+                stacklevel=2,
             )
         super().__init__(model, reward_funcs or self.correct, args, *trl, **named)
         if self._is_vlm:
