@@ -19,7 +19,7 @@ test: $(VENV)/installed-dev
 
 # The engine trl in an environment of its own, without jax.
 test-trl: .venv-trl/installed
-	OMP_NUM_THREADS=2 .venv-trl/bin/pytest tests/engines/test_engine_contract.py tests/engines/trl
+	OMP_NUM_THREADS=1 .venv-trl/bin/pytest --numprocesses 2 --dist loadfile tests/engines/test_engine_contract.py tests/engines/trl
 
 # A warning is an error: a broken link, anchor or reference stops the build.
 docs: $(VENV)/installed-docs
@@ -44,7 +44,7 @@ $(VENV)/installed-docs: $(VENV)/installed
 
 .venv-trl/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-trl
-	.venv-trl/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[trl]' pytest
+	.venv-trl/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[trl]' pytest pytest-xdist
 	touch $@
 
 clean:

@@ -1,8 +1,11 @@
 """Runs on TRL: what the contract does not ask, its own settings, LoRA, damaged folders, an update that is not finite."""
 
+import dataclasses
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ pytest.importorskip("trl", reason="TRL is not installed; make test-trl runs this
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
+from trl import GRPOConfig
 
 from cal_grpo.config import load_config
 from cal_grpo.credit import formula
@@ -92,6 +96,14 @@ def test_settings_of_trls_own_reach_its_trainer(opened, tmp_path):
     assert (args.loss_type, args.weight_decay, args.gradient_checkpointing) == ("dr_grpo", 0.25, True)
     assert engine._model.dtype == torch.bfloat16
     assert (args.generation_batch_size, args.per_device_train_batch_size, args.max_steps) == (8, 8, 3)
+
+
+def test_every_setting_that_the_pages_name_is_one_of_trls():
+    root = Path(__file__).parents[3]
+    pages = [root / "README.md", *(root / "docs").glob("*.md")]
+    named = {key for page in pages for key in re.findall(r"--set trl\.(\w+)=", page.read_text())}
+    assert named
+    assert named <= {field.name for field in dataclasses.fields(GRPOConfig)}
 
 
 def test_a_reward_of_ones_own_sees_texts_and_examples(opened, tmp_path):
