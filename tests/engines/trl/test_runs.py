@@ -98,6 +98,13 @@ def test_settings_of_trls_own_reach_its_trainer(opened, tmp_path):
     assert (args.generation_batch_size, args.per_device_train_batch_size, args.max_steps) == (8, 8, 3)
 
 
+@pytest.mark.parametrize(("changes", "message"), [({"trl.use_vllm": True}, "vLLM"), ({"trl.report_to": "nosuch"}, "nosuch")])
+def test_what_trl_itself_refuses_is_one_line(opened, tmp_path, changes, message):
+    with pytest.raises(UsageError, match=f"TRL refuses these settings .*{message}") as error:
+        opened(**changes).start(tmp_path / "run", ignore, ignore)
+    assert "\n" not in str(error.value)
+
+
 def test_every_setting_that_the_pages_name_is_one_of_trls():
     root = Path(__file__).parents[3]
     pages = [root / "README.md", *(root / "docs").glob("*.md")]

@@ -22,6 +22,7 @@ from cal_grpo.engines.trl.policy import check_lora, load_policy, lora_config, sa
 from cal_grpo.engines.trl.settings import model_settings, trl_settings
 from cal_grpo.engines.trl.trainer import CALGRPOTrainer
 from cal_grpo.engines.trl.updates import Updates
+from cal_grpo.errors import UsageError
 from cal_grpo.pipeline import Credited
 from cal_grpo.policies import resolve_model
 from cal_grpo.tasks import Example, graded, messages_for
@@ -84,9 +85,8 @@ class TRLEngine(Engine):
     def _start(self, run_dir: str, made: int) -> None:
         config, self._run_dir, self._made = self._config, Path(run_dir), made
         self._args.output_dir = str(self._run_dir / "checkpoints")
-        updates = Updates(lambda row: self._on_metrics(row), lambda: self._should_stop())
-        self._updates = updates
-        with _quiet():
+        self._updates = updates = Updates(lambda row: self._on_metrics(row), lambda: self._should_stop())
+        with _quiet(), _refusals():
             self._trainer = CALGRPOTrainer(
                 self._model,
                 [self._reward(function) for function in self._parts.reward_fns] or None,
@@ -124,8 +124,8 @@ class TRLEngine(Engine):
     def _reward(self, function: RewardFn) -> Callable[..., Sequence[float]]:
         """A run's reward function as TRL calls one: texts for messages, and the examples themselves."""
 
-        def reward(completions: Any, example: Sequence[int], **columns: Any) -> Sequence[float]:
-            texts = [completion[0]["content"] for completion in completions]
+        def reward(completion_ids: Any, example: Sequence[int], **columns: Any) -> Sequence[float]:
+            texts = self._tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
             kept: Mapping[str, Any] = {name: columns[name] for name in ("question", "answer", "reference")}
             examples = [self._training[i] for i in example]
             return function(prompts=[self._shown[i] for i in example], completions=texts, example=examples, **kept)
@@ -215,6 +215,15 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"(torch|transformers|trl|accelerate|peft|datasets)\b")
         yield
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """What TRL refuses at construction, as one line: vLLM that is not installed, an unknown tracker."""
+    try:
+        yield
+    except (ImportError, ValueError, NotImplementedError) as e:
+        raise UsageError(f"TRL refuses these settings ({' '.join(str(e).split()):.300}); correct trl.*") from e
 
 
 def _ignore(*_: Any) -> None:

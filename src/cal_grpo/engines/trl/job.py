@@ -6,6 +6,7 @@ A run knows one engine. In a job that ``accelerate launch`` has started there is
 
 import contextlib
 import signal
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,7 +62,10 @@ class Job:
             method, arguments = message[0]
             try:
                 getattr(engine, method)(*arguments)
-            except (MainFailed, RunFailed, UsageError):
+            except (MainFailed, RunFailed):
+                raise SystemExit(1) from None
+            except UsageError as e:  # such as a reward function's, for the answers that are this process's
+                print(f"cal-grpo, process {self.process}: {e}", file=sys.stderr)
                 raise SystemExit(1) from None
 
     def end(self) -> None:
