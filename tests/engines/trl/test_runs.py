@@ -222,7 +222,7 @@ def test_a_folder_that_cannot_be_trained_is_one_line(opened, folder, tmp_path, d
 def test_the_command_line_trains_evaluates_and_refuses_with_the_same_statuses(folder, tmp_path):
     def run(*arguments):
         command = [sys.executable, "-m", "cal_grpo", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False)
 
     small = ["--engine", "trl", "--set", "rollout.max_new_tokens=16", "--set", "ledger.steps=2"]
     trained = run(
