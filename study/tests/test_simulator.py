@@ -11,11 +11,10 @@ from flax import nnx
 from tunix.rl.common import compute_per_token_logps
 
 from cal_grpo.config import TrainConfig
+from cal_grpo.engines.reading import batches, fitting, render
 from cal_grpo.engines.tunix import CALGRPOConfig, CALGRPOLearner
-from cal_grpo.engines.tunix.models import render
 from cal_grpo.engines.tunix.models.checkpoint import load_policy
 from cal_grpo.engines.tunix.models.mesh import make_mesh
-from cal_grpo.engines.tunix.rollouts import batches, fitting
 from cal_grpo.engines.tunix.training.cluster import adam, build_cluster
 from cal_grpo.oracles import Tag, Verdict
 from cal_grpo.tasks.ledger import stories
