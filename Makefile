@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test docs clean
+.PHONY: demo test test-trl docs clean
 
 demo: $(VENV)/installed
 	$(RUN)/cal-grpo train
@@ -13,9 +13,13 @@ test: $(VENV)/installed-dev
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 	$(RUN)/deptry src
-	$(RUN)/deptry src --extend-exclude '.*/engines/' --optional-dependencies-dev-groups tunix,dev,docs --ignore DEP002
+	$(RUN)/deptry src --extend-exclude '.*/engines/' --optional-dependencies-dev-groups tunix,trl,dev,docs --ignore DEP002
 	$(RUN)/deptry . benchmarks scripts --ignore DEP002,DEP004
 	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# The engine trl in an environment of its own, without jax.
+test-trl: .venv-trl/installed
+	OMP_NUM_THREADS=1 .venv-trl/bin/pytest --numprocesses 2 --dist loadfile tests/engines/test_engine_contract.py tests/engines/trl
 
 # A warning is an error: a broken link, anchor or reference stops the build.
 docs: $(VENV)/installed-docs
@@ -38,5 +42,10 @@ $(VENV)/installed-docs: $(VENV)/installed
 	$(RUN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tunix,docs]'
 	touch $@
 
+.venv-trl/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-trl
+	.venv-trl/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[trl]' pytest pytest-xdist
+	touch $@
+
 clean:
-	rm -rf $(VENV) runs build dist site
+	rm -rf $(VENV) .venv-trl runs build dist site

@@ -30,11 +30,11 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 from tunix.rl.grpo.grpo_learner import GRPOConfig, GRPOLearner
 
 from cal_grpo.config import TrainConfig, load_config
+from cal_grpo.engines.reading import batches, fitting
 from cal_grpo.engines.tunix import CALGRPOLearner, seed_rollouts
 from cal_grpo.engines.tunix.engine import algorithm
 from cal_grpo.engines.tunix.models.checkpoint import load_policy
 from cal_grpo.engines.tunix.models.mesh import make_mesh
-from cal_grpo.engines.tunix.rollouts.prompts import batches, fitting
 from cal_grpo.engines.tunix.training.cluster import build_cluster
 from cal_grpo.grading import grade_answer
 from cal_grpo.oracles import CALOracle, Query, Verdict

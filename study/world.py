@@ -11,7 +11,8 @@ import numpy as np
 
 from cal_grpo.alignment import Aligner
 from cal_grpo.credit import OnTrouble, Weights
-from cal_grpo.engines.tunix.models import load_policy, make_mesh, render
+from cal_grpo.engines.reading import render
+from cal_grpo.engines.tunix.models import load_policy, make_mesh
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import grade_answer
 from cal_grpo.oracles import CALOracle

@@ -75,7 +75,7 @@ def test_every_file_and_every_key_that_is_named_is_there(page):
     ):
         assert (ROOT / name).exists(), name
     for key in re.findall(r"--set (?!key=)([\w.]+)=", text):
-        assert key in known_keys(), key
+        assert key in known_keys() or key.startswith("trl."), key  # TRL's own; tests/engines/trl asks its dataclass
 
 
 def test_every_page_stands_in_the_index():

@@ -58,8 +58,8 @@ def test_a_fault_of_the_parts_own_is_no_missing_package(monkeypatch, tmp_path, t
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"engine": "tunx"}, "engine is 'tunx'; expected one of tunix; did you mean 'tunix'?"),
-        ({"engine": "verl"}, "engine is 'verl'; expected one of tunix"),
+        ({"engine": "tunx"}, "engine is 'tunx'; expected one of tunix, trl; did you mean 'tunix'?"),
+        ({"engine": "verl"}, "engine is 'verl'; expected one of tunix, trl"),
         ({"tracker": "wandbb"}, "tracker is 'wandbb'; expected one of tensorboard, wandb, trackio; did you mean 'wandb'?"),
     ],
 )

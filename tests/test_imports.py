@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-ENGINE = {"jax", "jaxlib", "torch", "tunix", "flax", "transformers"}
+ENGINE = {"jax", "jaxlib", "torch", "tunix", "flax", "transformers", "trl", "accelerate", "peft"}
 LAZY = {"latex2sympy2_extended", "sympy", "pyarrow", "openai", "google.genai", "datasets", "reasoning_gym"}
 
 

@@ -11,11 +11,10 @@ from flax import nnx
 from tunix.rl.common import compute_per_token_logps
 
 from cal_grpo.config import TrainConfig
+from cal_grpo.engines.reading import batches, fitting, render
 from cal_grpo.engines.tunix import CALGRPOConfig, CALGRPOLearner
-from cal_grpo.engines.tunix.models import render
 from cal_grpo.engines.tunix.models.checkpoint import load_policy
 from cal_grpo.engines.tunix.models.mesh import make_mesh
-from cal_grpo.engines.tunix.rollouts import batches, fitting
 from cal_grpo.engines.tunix.training.cluster import adam, build_cluster
 from cal_grpo.oracles import Tag, Verdict
 from cal_grpo.tasks.ledger import stories
@@ -94,9 +93,10 @@ def test_an_answer_ends_at_its_first_end_of_text(small):
     sampler = Sampler(shape, max_tokens=20, eos_id=2, pad_id=0)
     rollouts = sampler(params, pad_prompts([[5, 6, 7]] * 4, 4, pad_id=0), stream(3), 8)
     assert (rollouts.lengths_B < 20).any()
-    for ids_T, length in zip(rollouts.ids_BT, rollouts.lengths_B, strict=True):
+    for ids_T, length, ended in zip(rollouts.ids_BT, rollouts.lengths_B, rollouts.ended_B, strict=True):
         assert not (ids_T[:length] == 2).any()
-        assert not ids_T[length:].any()
+        assert (ids_T[length : length + 1] == 2).all() if ended else length == 20
+        assert not ids_T[length + 1 :].any()
 
 
 class BlamesStarts:
@@ -128,8 +128,9 @@ def test_one_update_equals_tunix_own(toy_folder):
     optimizer = adam(config.model_copy(update={"learning_rate": 1.0}))
     learner = Learner(params, shape, optimizer, LossSettings(beta=0.05), config.learning_rate)
     prompts = Prompts(np.asarray(example.prompt_ids)[::GROUP], np.asarray(example.prompt_mask)[::GROUP])
-    lengths_B = np.asarray(example.completion_mask).sum(axis=1)
-    rollouts = Rollouts(np.asarray(example.completion_ids), lengths_B, np.zeros(example.completion_ids.shape))
+    lengths_B = np.asarray(example.completion_mask).sum(axis=1)  # the end tokens are in it
+    nowhere_B = np.zeros(len(lengths_B), bool)
+    rollouts = Rollouts(np.asarray(example.completion_ids), lengths_B, np.zeros(example.completion_ids.shape), nowhere_B)
     numbers = learner.update(prompts, rollouts, np.asarray(example.advantages))
     assert numbers["grad_norm"] > 0
     _, theirs = from_tunix(cluster.actor_trainer.model)

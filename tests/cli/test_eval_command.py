@@ -32,7 +32,7 @@ def cal_grpo_eval(monkeypatch, capsys, tmp_path):
         (["--task", "mth"], "did you mean 'math'"),
         (["--model", "./none"], "model_id is './none': no such folder"),
         (["--questions", "0"], "leaves no question to evaluate on"),
-        (["--engine", "tunx"], "engine is 'tunx'; expected one of tunix; did you mean 'tunix'?"),
+        (["--engine", "tunx"], "engine is 'tunx'; expected one of tunix, trl; did you mean 'tunix'?"),
         (["--questions", "-1"], "max_eval_samples = -1"),
         (["--temperature", "0"], "rollout.temperature = 0.0"),
         (["--task", "gsm8k", "--all"], "--all got no data file"),

@@ -50,7 +50,7 @@ def refused(result):
         (["--set", "learnin_rate=1"], "did you mean 'learning_rate'"),
         (["--set", "learning_rate"], "expected key=value"),
         (["--config", "none.yaml"], "none.yaml: cannot be read"),
-        (["--engine", "tunx"], "engine is 'tunx'; expected one of tunix; did you mean 'tunix'?"),
+        (["--engine", "tunx"], "engine is 'tunx'; expected one of tunix, trl; did you mean 'tunix'?"),
         (["--set", "tracker=tensorbord"], "did you mean 'tensorboard'?"),
         (["--set", "num_generations=1"], "expected at least 2"),
         (["--set", "negative_reward=1"], "expected a number below 0"),

@@ -10,18 +10,19 @@ from cal_grpo.engines.tunix.rollouts.answering import answers
 from cal_grpo.grading import Grade
 from cal_grpo.tasks import Example
 
-SETTINGS = RolloutConfig(temperature=0.7, top_p=0.9, top_k=5)
+SETTINGS = RolloutConfig(temperature=0.7, top_p=0.9, top_k=5, max_tokens_to_generate=3, eos_tokens=[0])
 
 
 class Rollout:
-    """Answers a prompt with its number, and keeps how it was asked."""
+    """Answers a prompt with its number, and keeps how it was asked. The answer to an odd number is cut off."""
 
     def __init__(self):
         self.calls = []
 
     def generate(self, prompts, settings):
         self.calls.append((list(prompts), settings))
-        return SimpleNamespace(text=[f"#### {prompt}" for prompt in prompts])
+        tokens = [[7, 7, int(prompt) % 2] for prompt in prompts]
+        return SimpleNamespace(text=[f"#### {prompt}" for prompt in prompts], tokens=tokens)
 
 
 class Mesh(contextlib.nullcontext):
@@ -46,6 +47,8 @@ def test_every_answer_meets_its_own_question():
     for answered in itertools.chain(*batches):
         assert len(answered.samples) == 3
         assert all(answer.grade.correct for answer in (answered.greedy, *answered.samples))
+        odd = int(answered.example.answer) % 2 == 1
+        assert {answer.truncated for answer in (answered.greedy, *answered.samples)} == {odd}
     assert done[-1] == 5 * 4
     assert done == sorted(done)
 
@@ -56,7 +59,7 @@ def test_the_tasks_grader_decides():
 
     batches, _, _ = run(3, 2, samples=1, grade=by_length)
     assert [answered.greedy.grade.correct for batch in batches for answered in batch] == [True, False, True]
-    assert [grade.correct for batch in batches for answered in batch for _, grade in answered.samples] == [True, False, True]
+    assert [one.grade.correct for batch in batches for answered in batch for one in answered.samples] == [True, False, True]
 
 
 def test_the_mesh_divides_every_call():

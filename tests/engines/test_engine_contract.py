@@ -12,12 +12,12 @@ from _toy import write_folder
 
 from cal_grpo.config import load_config
 from cal_grpo.credit import formula
-from cal_grpo.engines import METRICS, Parts, cal_metrics, engine_of
+from cal_grpo.engines import METRICS, Parts, cal_metrics, engine_of, require_engine
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Query, Tag, Verdict
 from cal_grpo.tasks import Example, TaskData, stories
 
-ENGINES = ["tunix"]
+ENGINES = ["tunix", "trl"]
 
 UPDATES, QUESTIONS, GROUP, LENGTH = 4, 2, 4, 24
 SETTINGS = {
@@ -49,6 +49,10 @@ class Fails:
 @pytest.fixture(scope="module", params=ENGINES)
 def world(request, tmp_path_factory):
     """An engine's name, a toy policy's folder, and a training that nothing stopped."""
+    try:
+        require_engine(request.param)
+    except UsageError as missing:
+        pytest.skip(str(missing))
     root = tmp_path_factory.mktemp(request.param)
     return World(request.param, root, write_folder(root / "toy"))
 
@@ -126,7 +130,7 @@ def test_a_policy_answers_before_anything_is_started(world):
     assert answered[0] == answered[1]
     assert done[: len(done) // 2] == done[len(done) // 2 :] == sorted(done[: len(done) // 2])
     assert done[-1] == len(HELD_OUT) * (1 + 2)
-    texts = [text for batch in answered[0] for one in batch for text, _ in one.samples]
+    texts = [text for batch in answered[0] for one in batch for text, *_ in one.samples]
     assert len(set(texts)) == len(texts)  # a random policy's samples differ
     alone = [one.greedy for batch in world.whole.before for one in batch]
     assert alone == [one.greedy for batch in answered[0] for one in batch]

@@ -10,7 +10,8 @@ from flax import nnx
 from safetensors.numpy import load_file, save_file
 
 from cal_grpo.config import TrainConfig
-from cal_grpo.engines.tunix.models import load_policy, prompt_ids, render, save_policy
+from cal_grpo.engines.reading import prompt_ids, render
+from cal_grpo.engines.tunix.models import load_policy, save_policy
 from cal_grpo.engines.tunix.models.mesh import make_mesh
 from cal_grpo.engines.tunix.rollouts.answering import answers, rollout_of
 from cal_grpo.engines.tunix.training.cluster import build_cluster, rollout_settings

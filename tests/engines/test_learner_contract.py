@@ -15,10 +15,10 @@ from tunix.rl.common import compute_per_token_logps
 from tunix.rl.grpo.grpo_learner import GRPOConfig, GRPOLearner
 
 from cal_grpo.config import TrainConfig
+from cal_grpo.engines.reading import batches, fitting
 from cal_grpo.engines.tunix import CALGRPOConfig, CALGRPOLearner, seed_rollouts
 from cal_grpo.engines.tunix.models.checkpoint import load_policy
 from cal_grpo.engines.tunix.models.mesh import make_mesh
-from cal_grpo.engines.tunix.rollouts.prompts import batches, fitting
 from cal_grpo.engines.tunix.training.cluster import build_cluster
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade, grade_answer

@@ -17,6 +17,7 @@ from cal_grpo.engines.tunix.models import load_policy, save_policy
 from cal_grpo.engines.tunix.models.lora import save_adapter, with_lora
 from cal_grpo.engines.tunix.models.mesh import make_mesh
 from cal_grpo.errors import UsageError
+from cal_grpo.oracles import Tag, Verdict
 from cal_grpo.runs.training import train
 
 IDS_BT = np.random.default_rng(0).integers(3, 1024, size=(2, 24))
@@ -88,20 +89,30 @@ def test_merged_and_alone_adapters_give_the_models_logits_in_transformers(tmp_pa
     np.testing.assert_allclose(logits(load_policy(tmp_path / "merged", make_mesh()).model), adapted, atol=5e-4)
 
 
+class BlamesStarts:
+    name = "blames-starts"
+
+    async def locate(self, query):
+        segment = query.response.strip()[:5]
+        return Verdict(Tag.FOUND, segment=segment) if segment else Verdict(Tag.ABSTAINED)
+
+
 def test_a_training_moves_the_adapter_alone_and_the_rollouts_follow(tmp_path, monkeypatch):
     clusters = []
     build = engine.build_cluster
     monkeypatch.setattr(engine, "build_cluster", lambda *args: clusters.append(build(*args)) or clusters[-1])
     folder = tiny_models.write(tmp_path / "qwen3", "qwen3")
+    ends = {"eos_token_id": [2, *range(100, 500, 16)]}  # so that random answers end
+    (folder / "generation_config.json").write_text(json.dumps(ends))
     settings = {
         "model_id": str(folder), "output_dir": str(tmp_path / "run"), "num_train_steps": 2, "batch_size": 2,
         "micro_batch_size": 1, "num_generations": 4, "max_eval_samples": 0, "learning_rate": 5e-2, "ledger.steps": 2,
         "rollout.max_new_tokens": 48, "rollout.max_prompt_tokens": 96, "lora.rank": 4, "lora.save_adapter": True, "remat": True,
     }  # fmt: skip
-    trained = train(load_config(overrides=settings))
+    trained = train(load_config(overrides=settings), oracle=BlamesStarts())
     assert trained.summary["steps"] == 2
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert rows[0]["grad_norm"] > 1e-3  # the random policy wrote some number that was blamed
+    assert rows[0]["grad_norm"] > 1e-3
     assert rows[0]["kl"] == pytest.approx(0, abs=1e-6)  # the reference is the policy before training
     assert rows[1]["kl"] > 1e-5
     (cluster,) = clusters

@@ -12,10 +12,10 @@ from safetensors.numpy import load_file, save_file
 from cal_grpo.cli import run_app
 from cal_grpo.cli.app import app
 from cal_grpo.config import TrainConfig, load_config
+from cal_grpo.engines.reading import batches, fitting
 from cal_grpo.engines.tunix import CALGRPOConfig, CALGRPOLearner
 from cal_grpo.engines.tunix.models import load_policy, make_mesh
 from cal_grpo.engines.tunix.restore import newest_checkpoint
-from cal_grpo.engines.tunix.rollouts.prompts import batches, fitting
 from cal_grpo.engines.tunix.training.cluster import build_cluster
 from cal_grpo.errors import RunFailed, UsageError
 from cal_grpo.runs.resume import is_finished

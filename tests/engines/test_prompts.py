@@ -5,8 +5,8 @@ import json
 import pytest
 from transformers import AutoTokenizer
 
-from cal_grpo.engines.tunix.models import load_policy, make_mesh, prompt_ids, render
-from cal_grpo.engines.tunix.rollouts import batches, fitting, prompts_of
+from cal_grpo.engines.reading import batches, fitting, prompt_ids, prompts_of, render
+from cal_grpo.engines.tunix.models import load_policy, make_mesh
 from cal_grpo.errors import UsageError
 from cal_grpo.policies import EMBEDDED
 from cal_grpo.tasks import Example, TaskData

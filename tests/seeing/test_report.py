@@ -140,7 +140,8 @@ def test_what_is_missing_is_one_line_and_status_2(cal_grpo, make_run, files, arg
     assert message in err
 
 
-def test_a_killed_run_has_a_report_that_says_so(cal_grpo, make_run, records):
+def test_a_killed_run_has_a_report_that_says_so(cal_grpo, make_run, records, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     cut = json.dumps(records.rollout()) + '\n{"step": 2, "que'
     run = make_run(files={"summary.json": None, "eval.jsonl": None, "samples.jsonl": cut, "config.yaml": "a: [b"})
     status, out, _ = cal_grpo("report", run, "--json")

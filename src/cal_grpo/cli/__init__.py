@@ -5,6 +5,7 @@ import time
 from typing import Any, NoReturn
 
 from cal_grpo.errors import RunFailed, UsageError, one_line
+from cal_grpo.processes import leads
 
 BEGAN = time.monotonic()
 
@@ -40,6 +41,6 @@ def run_app(app: Any, name: str) -> NoReturn:
 
 
 def _refuse(name: str, message: str, status: int = 2) -> NoReturn:
-    if message:
+    if message and leads():
         print(f"{name}: {one_line(message)}", file=sys.stderr)
     raise SystemExit(status) from None

@@ -37,7 +37,7 @@ class TrainConfig(Section):
 
     model_config = ConfigDict(protected_namespaces=())  # model_id
 
-    engine: str = Field("tunix", description="Training library: tunix.")
+    engine: str = Field("tunix", description="Training library: tunix (JAX) or trl (PyTorch).")
     model_id: str = Field(EMBEDDED, description="Hugging Face folder or hub id; 'embedded' is the policy in the package.")
     task: str = Field("ledger", description="ledger, gsm_symbolic, gsm8k, math, jsonl with --data, or your own as module:name.")
     data: Path | None = Field(
@@ -88,6 +88,7 @@ class TrainConfig(Section):
     optimizer: OptimizerSection = OptimizerSection()
     lora: LoraSection = LoraSection()
     mesh: MeshSection = MeshSection()
+    trl: dict[str, Any] = Field({}, description="Engine trl: settings of its GRPOConfig, such as trl.bf16=true.")
     eval: EvalSection = EvalSection()
     oracle: OracleSection = OracleSection()
     fields: FieldsSection = FieldsSection()
@@ -128,6 +129,10 @@ class TrainConfig(Section):
             raise ValueError(
                 f"mesh.fsdp {self.mesh.fsdp} does not divide the {rows} answers of a forward pass (questions x "
                 "num_generations); choose a divisor"
+            )
+        if self.trl and self.engine != "trl":
+            raise ValueError(
+                f"trl.{next(iter(self.trl))} is set and the engine is {self.engine}; set engine=trl, or leave it out"
             )
         if "@" in (self.cal_base_url or "").partition("//")[2].partition("/")[0]:
             raise ValueError("cal_base_url holds a user or password, which config.yaml would keep; set OPENAI_BASE_URL instead")

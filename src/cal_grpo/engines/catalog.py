@@ -8,7 +8,11 @@ from cal_grpo.extras import Extra
 from cal_grpo.oracles import Oracle
 
 _TUNIX = ("tunix", "jax", "flax", "optax", "orbax", "qwix", "tensorstore")
-ENGINES = {"tunix": Extra("cal_grpo.engines.tunix:TunixEngine", _TUNIX)}
+_TRL = ("trl", "torch", "transformers", "accelerate", "peft")
+ENGINES = {
+    "tunix": Extra("cal_grpo.engines.tunix:TunixEngine", _TUNIX),
+    "trl": Extra("cal_grpo.engines.trl:TRLEngine", _TRL),
+}
 _JUDGES = {"tunix": Extra("cal_grpo.engines.tunix:LocalJudge", _TUNIX)}
 
 

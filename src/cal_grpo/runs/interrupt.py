@@ -1,4 +1,4 @@
-"""The first Ctrl-C asks, the second one insists."""
+"""The first Ctrl-C or SIGTERM asks, the second one insists."""
 
 import contextlib
 import signal
@@ -9,7 +9,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def stop_on_interrupt(say: Callable[[str], None], text: str) -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets, saying ``text``; a second one ends the program at once."""
+    """An event that the first Ctrl-C or SIGTERM sets, saying ``text``; a second one ends the program at once."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -21,8 +21,9 @@ def stop_on_interrupt(say: Callable[[str], None], text: str) -> Iterator[threadi
         stop.set()
         say(text)
 
-    previous = signal.signal(signal.SIGINT, on_signal)
+    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

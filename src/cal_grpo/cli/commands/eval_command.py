@@ -10,6 +10,7 @@ import typer
 from cal_grpo.cli import BEGAN
 from cal_grpo.cli.screen import quiet_third_parties
 from cal_grpo.errors import one_line
+from cal_grpo.processes import leads
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,7 +85,7 @@ def eval_command(
     from cal_grpo.runs import evaluate
 
     headline = Text.assemble(("CAL-GRPO ", "bold"), f"evaluating {resolved.model_id} on {resolved.task}, seed {resolved.seed}")
-    with contextlib.nullcontext() if as_json else Panel(resolved, headline=headline) as panel:
+    with contextlib.nullcontext() if as_json or not leads() else Panel(resolved, headline=headline) as panel:
         record = evaluate(resolved, samples, output, overwrite=overwrite, every=every, watcher=panel, began=BEGAN)
     if as_json:
         typer.echo(json.dumps(record, indent=2))

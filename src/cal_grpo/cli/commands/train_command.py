@@ -10,6 +10,7 @@ import typer
 from cal_grpo.cli import BEGAN
 from cal_grpo.cli.screen import quiet_third_parties
 from cal_grpo.errors import UsageError
+from cal_grpo.processes import leads
 
 EXAMPLES = """
 Without options: a small policy, a made-up task and a free oracle; minutes on two CPU cores, without a network or a key.
@@ -90,7 +91,7 @@ def train_command(
     from cal_grpo.cli.screen import Panel, print_summary
     from cal_grpo.runs import train
 
-    with contextlib.nullcontext() if as_json else Panel(resolved) as panel:
+    with contextlib.nullcontext() if as_json or not leads() else Panel(resolved) as panel:
         trained = train(resolved, watcher=panel, began=BEGAN, resume=resume is not None)
     if as_json:
         typer.echo(json.dumps({**trained.summary, "output": str(trained.run)}, indent=2))

@@ -7,5 +7,6 @@ import warnings
 def quiet_third_parties() -> None:
     """Their progress and deprecation notes would tear the panel."""
     logging.getLogger("absl").setLevel(logging.ERROR)
-    logging.getLogger("jax").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"(tunix|flax|orbax|jax|transformers|qwix|google)\b")
+    for name in ("jax", "transformers", "trl", "accelerate", "peft", "torch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(tunix|flax|orbax|jax|transformers|qwix|google|trl|torch|accelerate|peft)\b")

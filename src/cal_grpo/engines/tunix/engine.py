@@ -13,9 +13,10 @@ import jax.monitoring
 from cal_grpo.config import EMBEDDED, TrainConfig
 from cal_grpo.credit import Formula
 from cal_grpo.engines import Answers, Engine, OnCredit, OnMetrics, Parts, UpdateTally
+from cal_grpo.engines.reading import batches, fitting, prompts_of
 from cal_grpo.engines.tunix.models import load_policy, make_mesh, save_adapter, save_policy, with_lora
 from cal_grpo.engines.tunix.restore import newest_checkpoint
-from cal_grpo.engines.tunix.rollouts import answers, batches, fitting, prompts_of, rollout_of
+from cal_grpo.engines.tunix.rollouts import answers, rollout_of
 from cal_grpo.engines.tunix.training import (
     CALGRPOConfig,
     CALGRPOLearner,

@@ -16,8 +16,8 @@ class Cascade(Composite):
     Args:
         stages: (oracle, confidence in [0, 1]) from cheap to dear. A verdict without a confidence is sure.
 
-    A quote that is not in the response is no answer. When none is sure, the last one's abstention, "no error", failure or such
-    a quote stands. The usage of a verdict is that of all oracles asked.
+    A quote that is not in the response is no answer. When none is sure, the first failure stands, for asking that one again may
+    bring more; else the last one's abstention, "no error" or such a quote. The usage of a verdict is that of all oracles asked.
 
     Raises:
         UsageError: no stage, one that is no oracle, or a confidence outside [0, 1].
@@ -46,6 +46,7 @@ class Cascade(Composite):
         else:
             if verdict.tag is Tag.FOUND and not sure:
                 verdict = Verdict(Tag.ABSTAINED, critique=verdict.critique, confidence=verdict.confidence)
+            verdict = next((failed for failed in verdicts if failed.tag.is_failure), verdict)
         if not verdict.tag.is_failure:
             self._reached.update(range(len(verdicts)))
         return together(verdicts, verdict)

@@ -1,11 +1,11 @@
 """Which model is it: a checkpoint folder, in and out of Tunix?"""
 
-from cal_grpo.engines.tunix.models.chat import prompt_ids, read_prompts_as_rendered, render
 from cal_grpo.engines.tunix.models.checkpoint import load_policy
 from cal_grpo.engines.tunix.models.export import save_policy
 from cal_grpo.engines.tunix.models.lora import save_adapter, with_lora
 from cal_grpo.engines.tunix.models.mesh import make_mesh
 from cal_grpo.engines.tunix.models.policy import Policy, leaves
+from cal_grpo.engines.tunix.models.quirks import read_prompts_as_rendered
 from cal_grpo.engines.tunix.models.user_text import UserText
 
 __all__ = [
@@ -14,9 +14,7 @@ __all__ = [
     "leaves",
     "load_policy",
     "make_mesh",
-    "prompt_ids",
     "read_prompts_as_rendered",
-    "render",
     "save_adapter",
     "save_policy",
     "with_lora",

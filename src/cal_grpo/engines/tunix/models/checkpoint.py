@@ -11,13 +11,12 @@ import jax.numpy as jnp
 from flax import nnx
 from tunix.models import safetensors_loader
 
+from cal_grpo.engines.reading import load_tokenizer, read_json, weight_files
 from cal_grpo.engines.tunix.models.families import Family, family_of, reading
-from cal_grpo.engines.tunix.models.folder import read_json, weight_files
 from cal_grpo.engines.tunix.models.mesh import check_mesh
 from cal_grpo.engines.tunix.models.policy import Policy, leaves
 from cal_grpo.engines.tunix.models.quirks import recompute_in_training_only
 from cal_grpo.engines.tunix.models.tensors import check_finite, checked_tensors
-from cal_grpo.engines.tunix.models.tokenizer import load_tokenizer
 
 
 def load_policy(

@@ -13,7 +13,7 @@ import numpy as np
 from safetensors.numpy import save_file
 from tunix.utils.torch_utils import torch_key_to_jax_key
 
-from cal_grpo.engines.tunix.models.folder import INDEX, read_json, travelling
+from cal_grpo.engines.reading import INDEX, read_json, travelling
 from cal_grpo.engines.tunix.models.layout import to_checkpoint
 from cal_grpo.engines.tunix.models.lora import adapter
 from cal_grpo.engines.tunix.models.policy import Policy

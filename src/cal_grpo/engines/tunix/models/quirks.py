@@ -5,6 +5,9 @@ import inspect
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
+from cal_grpo.engines.reading import prompt_ids
 from cal_grpo.errors import UsageError
 
 
@@ -46,3 +49,12 @@ def recompute_in_training_only(module: ModuleType) -> None:
         return (self.block if sampling else functools.partial(original, self))(*args, **kwargs)
 
     layer.__call__ = call
+
+
+def read_prompts_as_rendered(sampler: Any, tokenizer: Any) -> None:
+    """Make Tunix's sampler read prompts as ``prompt_ids`` does.
+
+    By itself it puts a BOS token in front whenever the tokenizer has one, wanted or not (tunix 0.1.7, generate/sampler.py,
+    ``Sampler.tokenize``).
+    """
+    sampler.tokenize = lambda prompt: np.array(prompt_ids(prompt, tokenizer), dtype=np.int32)

@@ -5,7 +5,7 @@ import json
 import re
 from typing import Any
 
-from cal_grpo.engines.tunix.models.chat import prompt_ids, render
+from cal_grpo.engines.reading import prompt_ids, render
 from cal_grpo.errors import UsageError
 
 _STAND_IN = "What is 17 plus 25"

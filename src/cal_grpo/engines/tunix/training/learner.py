@@ -81,7 +81,7 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         if jax.process_count() > 1:
             raise UsageError(
                 f"jax runs {jax.process_count()} processes; expected one: each would ask the oracle for itself, get answers of "
-                "its own and diverge. Use one process (Pathways has one controller and works)"
+                "its own and diverge. Use one (Pathways has one controller and works), or the engine trl, which takes several"
             )
         if algo_config.use_cal and algo_config.num_iterations > 1 and self.algo_config.temperature != 1.0:
             # tunix 0.1.7, rl/grpo/grpo_learner.py: the old log-probs are taken at temperature 1, the new ones at the rollouts'

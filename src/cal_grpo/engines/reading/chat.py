@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cal_grpo.errors import UsageError
 
 
@@ -60,12 +58,3 @@ def _refusal(tokenizer: Any, problem: str) -> str:
 def prompt_ids(prompt: str, tokenizer: Any) -> list[int]:
     """A rendered prompt's ids: the template has written every special token that belongs there."""
     return list(tokenizer.encode(prompt, add_special_tokens=False))
-
-
-def read_prompts_as_rendered(sampler: Any, tokenizer: Any) -> None:
-    """Make Tunix's sampler read prompts as ``prompt_ids`` does.
-
-    By itself it puts a BOS token in front whenever the tokenizer has one, wanted or not (tunix 0.1.7, generate/sampler.py,
-    ``Sampler.tokenize``).
-    """
-    sampler.tokenize = lambda prompt: np.array(prompt_ids(prompt, tokenizer), dtype=np.int32)

@@ -1,14 +1,17 @@
 """From a task's questions to batches of prompts that the policy can be asked."""
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from cal_grpo.engines.tunix.models import prompt_ids, render
+from cal_grpo.engines.reading.chat import prompt_ids, render
 from cal_grpo.errors import UsageError
 from cal_grpo.tasks import Example, TaskData, messages_for
+
+T = TypeVar("T")
 
 
 def prompts_of(task: TaskData, tokenizer: Any, arguments: Mapping[str, Any]) -> Callable[[Example], str]:
@@ -49,21 +52,20 @@ def fitting(
     return kept, len(examples) - len(kept)
 
 
-def batches(pairs: Sequence[tuple[str, Example]], batch_size: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
-    """Endless batches with Tunix's columns: the data is reshuffled and repeated, pass after pass. The column ``example`` holds
-    the objects themselves, for graders and rewards that need more than text.
+def passes(items: Sequence[T], seed: int) -> Iterator[T]:
+    """The items without end, shuffled anew for each pass. The order of pass ``p`` depends on ``(seed, p)`` alone."""
+    for epoch in itertools.count():
+        order = list(items)
+        random.Random(f"data/{seed}/{epoch}").shuffle(order)
+        yield from order
 
-    The order of pass ``p`` depends on ``(seed, p)`` alone.
-    """
-    queue: list[tuple[str, Example]] = []
-    epoch = 0
+
+def batches(pairs: Sequence[tuple[str, Example]], batch_size: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
+    """Endless batches with Tunix's columns, in the order of ``passes``. The column ``example`` holds the objects themselves,
+    for graders and rewards that need more than text."""
+    shuffled = passes(pairs, seed)
     while True:
-        while len(queue) < batch_size:
-            order = list(pairs)
-            random.Random(f"data/{seed}/{epoch}").shuffle(order)
-            queue += order
-            epoch += 1
-        batch, queue = queue[:batch_size], queue[batch_size:]
+        batch = list(itertools.islice(shuffled, batch_size))
         yield {
             "prompts": np.array([prompt for prompt, _ in batch]),
             "question": np.array([example.question for _, example in batch]),

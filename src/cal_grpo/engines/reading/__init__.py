@@ -1,0 +1,20 @@
+"""How does a policy read a question, on whatever engine it runs?"""
+
+from cal_grpo.engines.reading.chat import prompt_ids, render
+from cal_grpo.engines.reading.folder import INDEX, read_json, travelling, weight_files
+from cal_grpo.engines.reading.prompts import batches, fitting, passes, prompts_of
+from cal_grpo.engines.reading.tokenizer import load_tokenizer
+
+__all__ = [
+    "INDEX",
+    "batches",
+    "fitting",
+    "load_tokenizer",
+    "passes",
+    "prompt_ids",
+    "prompts_of",
+    "read_json",
+    "render",
+    "travelling",
+    "weight_files",
+]

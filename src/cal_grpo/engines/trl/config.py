@@ -1,0 +1,99 @@
+"""The algorithm's settings, beside all of TRL's own."""
+
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from trl import GRPOConfig
+
+from cal_grpo.alignment import OnAmbiguous
+from cal_grpo.credit import OnTrouble, Weights, formula
+from cal_grpo.errors import UsageError
+
+# What would not be right with an advantage of its own for every token, and why.
+_ONE_A_ROW = {
+    "loss_type": ("vespo", "weighs a row by the sign of its one advantage"),
+    "importance_sampling_level": ("sequence", "gives every token the gradient of its row's mean advantage"),
+}
+# What TRL's own advantages are made with, and these are not.
+_BASELINE = {"scale_rewards": "group", "multi_objective_aggregation": "sum_then_normalize"}
+
+
+@dataclass
+class CALGRPOConfig(GRPOConfig):
+    """TRL's GRPO settings and CAL's.
+
+    Attributes:
+        use_cal: False is TRL's own GRPO, bit for bit; nothing below applies to it but ``loss_type``.
+        credit: the formula: a name or ``module:name``, see ``cal_grpo.credit.formula``.
+        negative_reward: advantage of a blamed token, < 0.
+        prefix_reward: advantage of the tokens before the error, >= 0 (``prefix`` only).
+        prefix_share: share of these tokens that ``prefix_shortened`` and ``vppo`` pay.
+        mask_probability: ``probability_mask`` leaves out tokens that were at least this likely.
+        on_miss: what a wrong row gets when no error was named or the quote cannot be mapped: ``mean``, ``grpo``, ``drop`` or
+            ``raise``, see ``cal_grpo.pipeline.CreditPipeline``.
+        on_failure: the same for a call that failed.
+        on_truncated: the same for an answer that was cut off, about which nobody is asked.
+        train_end_token: the token that ended an answer is trained too, with the last token's credit. It stands in TRL's loss
+            either way; without credit its advantage is 0.
+        max_span_tokens: a longer span is refused.
+        on_ambiguous: a quote that occurs more than once and whose hint does not decide is its "first" occurrence, or a
+            "miss".
+        loss_type: how the tokens' losses become one number. ``bnpo``, the mean over the tokens of a forward pass, is Tunix's
+            ``token-mean``; TRL's own default is ``dapo``.
+
+    Raises:
+        UsageError: unknown credit or fallback, a number of the wrong sign, fewer than two generations, or a setting of TRL's
+            that assumes one advantage a row.
+    """
+
+    use_cal: bool = field(default=True, metadata={"help": "False: TRL's own GRPO."})
+    credit: str = field(default="prefix", metadata={"help": "Formula that turns error spans into advantages."})
+    negative_reward: float = field(default=-1.0, metadata={"help": "Advantage of a blamed token."})
+    prefix_reward: float = field(default=0.3, metadata={"help": "Advantage of the tokens before the error."})
+    prefix_share: float = field(default=0.5, metadata={"help": "Share of these that prefix_shortened and vppo pay."})
+    mask_probability: float = field(default=0.9, metadata={"help": "probability_mask leaves out likelier tokens."})
+    on_miss: OnTrouble = field(default="mean", metadata={"help": "What a wrong row without a span gets."})
+    on_failure: OnTrouble = field(default="mean", metadata={"help": "The same for a failed call."})
+    on_truncated: OnTrouble = field(default="mean", metadata={"help": "The same for an answer that was cut off."})
+    train_end_token: bool = field(default=True, metadata={"help": "Train the token that ended an answer."})
+    max_span_tokens: int = field(default=64, metadata={"help": "A longer span is refused."})
+    on_ambiguous: OnAmbiguous = field(default="first", metadata={"help": "A quote that occurs twice: first, or miss."})
+    loss_type: str = field(default="bnpo", metadata={"help": "Aggregation of the tokens' losses; see GRPOConfig."})
+
+    def __post_init__(self) -> None:
+        if (self.num_generations or 0) < 2:
+            raise UsageError(
+                f"num_generations is {self.num_generations}; expected at least 2, as credit is relative to a group"
+            )
+        super().__post_init__()
+        formula(self.credit)
+        self.weights()
+        for name in ("on_miss", "on_failure", "on_truncated"):
+            if getattr(self, name) not in get_args(OnTrouble):
+                raise UsageError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(get_args(OnTrouble))}")
+        if self.use_cal:
+            self._check_rows()
+
+    def _check_rows(self) -> None:
+        for name, (value, reason) in _ONE_A_ROW.items():
+            if getattr(self, name) == value:
+                raise UsageError(f"{name} is {value!r}, which {reason}; credit is for tokens: choose another, or use_cal=False")
+        if self.off_policy_mask_threshold is not None:
+            raise UsageError(
+                f"off_policy_mask_threshold is {self.off_policy_mask_threshold}, which drops rows by the sign of their one "
+                "advantage; credit is for tokens: leave it unset, or use_cal=False"
+            )
+        for name, value in _BASELINE.items():
+            if getattr(self, name) != value:
+                raise UsageError(
+                    f"{name} is {getattr(self, name)!r}, but credit has its own baseline; leave it {value!r}, or use_cal=False"
+                )
+
+    def weights(self) -> Weights:
+        """The credit formula's numbers."""
+        return Weights(self.negative_reward, self.prefix_reward, self.prefix_share, self.mask_probability)
+
+    def pipeline_settings(self) -> dict[str, Any]:
+        """What a ``CreditPipeline`` takes of these by its own names."""
+        names = ("on_miss", "on_failure", "on_truncated")
+        return {"weights": self.weights(), "group_size": self.num_generations, **{name: getattr(self, name) for name in names}}

@@ -1,0 +1,73 @@
+"""What each process of a job runs: two updates on completions that depend on a row's number alone.
+
+torchrun ... _job.py OUT FOLDER ROWS_A_PROCESS GROUP
+"""
+
+import json
+import random
+import sys
+from pathlib import Path
+
+from datasets import Dataset
+
+from cal_grpo.engines.trl import CALGRPOConfig, CALGRPOTrainer
+from cal_grpo.oracles import Tag, Verdict
+from cal_grpo.tasks import stories
+
+
+class BlamesStarts:
+    name = "blames-starts"
+
+    def __init__(self):
+        self.asked = []
+
+    async def locate(self, query):
+        self.asked.append(query.response)
+        return Verdict(Tag.FOUND, segment=query.response[:4])
+
+
+class Handed(CALGRPOTrainer):
+    """Its completions are handed to it, and what reaches the loss is kept."""
+
+    calls = 0
+
+    def __init__(self, *args, **kwargs):
+        self.kept = []
+        super().__init__(*args, **kwargs)
+
+    def _generate_single_turn(self, prompt_ids, *args, **kwargs):
+        self.calls += 1
+        first = self.accelerator.process_index * len(prompt_ids)
+        return [self._handed(first + i) for i in range(len(prompt_ids))], None
+
+    def _handed(self, row):
+        draw = random.Random(f"{self.calls}/{row}")
+        words = " ".join(draw.choice(["apples", "plus", "eggs", "minus", "boxes"]) for _ in range(draw.randint(3, 9)))
+        ids = self._tokenizer.encode(f"{words} #### {draw.randint(1, 9)}", add_special_tokens=False)
+        return [*ids, self._tokenizer.eos_token_id] if draw.random() < 0.8 else ids
+
+    def _compute_loss(self, model, inputs):
+        rows = zip(inputs["completion_ids"], inputs["completion_mask"], inputs["advantages"], strict=True)
+        lengths = [(ids, int(mask.sum()), advantages) for ids, mask, advantages in rows]
+        self.kept += [[ids[:n].tolist(), [round(float(a), 6) for a in advantages[:n]]] for ids, n, advantages in lengths]
+        return super()._compute_loss(model, inputs)
+
+
+def main(out, folder, rows, group):
+    questions = [next(stories(seed=seed, steps=2, split="train")) for seed in range(4)]
+    dataset = Dataset.from_list([{"prompt": e.question, "answer": e.answer, "reference": e.reference} for e in questions])
+    oracle = BlamesStarts()
+    args = CALGRPOConfig(
+        output_dir=str(out / "trained"), per_device_train_batch_size=int(rows), num_generations=int(group), max_steps=2,
+        learning_rate=1e-3, report_to="none", bf16=False, use_cpu=True, save_strategy="no", gradient_checkpointing=False,
+        disable_tqdm=True, logging_steps=1, loss_type="dapo", beta=0.1, shuffle_dataset=False, ddp_find_unused_parameters=False,
+    )  # fmt: skip
+    trainer = Handed(model=str(folder), args=args, train_dataset=dataset, oracle=oracle)
+    trainer.train()
+    losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
+    told = {"rows": trainer.kept, "losses": losses, "asked": oracle.asked}
+    (out / f"{trainer.accelerator.process_index}.json").write_text(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
