@@ -9,8 +9,9 @@ import tiny_models
 from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from cal_grpo.engines.reading import prompt_ids, render
 from cal_grpo.engines.tunix.local_judge import LocalJudge
-from cal_grpo.engines.tunix.models import UserText, prompt_ids, render
+from cal_grpo.engines.tunix.models import UserText
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import Query
 from cal_grpo.policies import EMBEDDED
