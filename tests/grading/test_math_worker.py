@@ -70,29 +70,20 @@ def test_a_process_that_cannot_start_is_an_error_not_a_grade(monkeypatch):
         worker.math_equal("x", "y")
 
 
-def in_a_fork(ask):
-    """The exit status of a forked child that asks something; -1 when it does not come back."""
+IN_A_FORK = """
+import os, signal
+from cal_grpo.grading import worker
+assert worker.math_equal("x+1", "1+x")
+first = worker._process.pid
+with worker._lock:  # as another thread holds it
     child = os.fork()
     if child == 0:
-        os._exit(0 if ask() else 1)
-    for _ in range(300):
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.1)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return -1
-
-
-def test_a_fork_that_is_made_while_a_question_is_asked_has_a_process_of_its_own():
-    assert worker.math_equal("x+1", "1+x")
-    first = worker._process.pid
-    with worker._lock:  # as another thread holds it
-        assert in_a_fork(lambda: worker.math_equal("x+1", "1+x") and worker._process.pid != first) == 0
-    assert worker.math_equal("x+2", "2+x")
-    assert worker._process.pid == first
-
+        signal.alarm(30)
+        os._exit(0 if worker.math_equal("x+1", "1+x") and worker._process.pid != first else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert worker.math_equal("x+2", "2+x")
+assert worker._process.pid == first
+"""
 
 FORKED = """
 import multiprocessing
@@ -106,10 +97,18 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
 """
 
 
-def test_forked_workers_and_their_parent_do_not_get_each_other_s_replies():
-    # In a process of its own: another test may have started JAX in this one, which is not to be forked.
-    forked = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=False)
+def run_alone(code):
+    """In a process of its own: another test may have started JAX in this one, which is not to be forked."""
+    forked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (forked.returncode, forked.stderr) == (0, "")
+
+
+def test_a_fork_that_is_made_while_a_question_is_asked_has_a_process_of_its_own():
+    run_alone(IN_A_FORK)
+
+
+def test_forked_workers_and_their_parent_do_not_get_each_other_s_replies():
+    run_alone(FORKED)
 
 
 @pytest.mark.parametrize("name", ["sympy.py", "json.py", "latex2sympy2_extended.py", "fractions.py"])
