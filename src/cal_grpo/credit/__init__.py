@@ -2,7 +2,7 @@
 
 from cal_grpo.credit.formulas import FORMULAS, Fallback, OnTrouble, assign_credit, formula
 from cal_grpo.credit.group import dr_grpo, group_relative, grpo, rloo, token_mask
-from cal_grpo.credit.span import balanced, prefix
+from cal_grpo.credit.span import balanced, even, prefix
 from cal_grpo.credit.sparse import construct_sparse_rewards, sparse
 from cal_grpo.credit.types import Batch, Compute, Formula, Weights, declares
 
@@ -19,6 +19,7 @@ __all__ = [
     "construct_sparse_rewards",
     "declares",
     "dr_grpo",
+    "even",
     "formula",
     "group_relative",
     "grpo",

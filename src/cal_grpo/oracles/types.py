@@ -75,6 +75,7 @@ class Verdict:
         segment: the exact quote from the response where it first goes wrong; "" unless ``FOUND``.
         hint: the text just before the quote, or the step's 0-based index as digits; decides between repetitions.
         confidence: 0 to 1 where the oracle has one.
+        correction: what should stand from the start of the quote's step on; "" where the oracle does not say.
         usage: calls, tokens, dollars, seconds; all attempts together.
         cached: True when the answer cost no call of its own: it came from a cache or a replay, or the same question was
             already in flight.
@@ -93,6 +94,7 @@ class Verdict:
     detail: str = ""
     retry_after_s: float | None = None
     again: Again = ""
+    correction: str = ""
 
     def __post_init__(self) -> None:
         if (self.tag is Tag.FOUND) != bool(self.segment):

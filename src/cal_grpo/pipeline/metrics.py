@@ -1,14 +1,16 @@
 """What a batch of credited completions comes to in numbers."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from cal_grpo.alignment import TokenSpan
 from cal_grpo.credit import Batch, group_relative, token_mask
-from cal_grpo.pipeline.types import Judged
+from cal_grpo.pipeline.types import Correction, Judged
 
-SUMMED = frozenset({"asked", "found", "cached", "usd"})  # the others are means
+SUMMED = frozenset({"asked", "found", "cached", "usd", "corrections", "correction_tokens", "corrections_dropped"})
+"""Metrics that add up over the parts of an update; the others are means."""
 
 
 def metrics_of(batch: Batch, advantages_BT: np.ndarray, judged: Sequence[Judged]) -> dict[str, float]:
@@ -37,3 +39,12 @@ def metrics_of(batch: Batch, advantages_BT: np.ndarray, judged: Sequence[Judged]
         metrics["advantage_variance"] = float(advantages_BT[mask_BT].var())
         metrics["advantage_variance_grpo"] = float(group_BT[mask_BT].var())
     return metrics
+
+
+def correction_metrics(corrections: Sequence[Correction], dropped: Counter[str]) -> dict[str, float]:
+    """Answers that are corrected, the tokens that are trained for it, and corrections that were left out, in all and by reason."""
+    return {
+        "corrections": float(sum(c.count for c in corrections)),
+        "correction_tokens": float(sum(len(c.token_ids) for c in corrections)),
+        "corrections_dropped": float(dropped.total()),
+    } | {f"corrections_dropped/{reason}": float(count) for reason, count in dropped.items()}

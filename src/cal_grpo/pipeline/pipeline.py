@@ -14,8 +14,9 @@ import numpy as np
 from cal_grpo.alignment import Aligner, Decoded, TokenSpan
 from cal_grpo.credit import Batch, Fallback, Formula, OnTrouble, Weights, assign_credit, group_relative
 from cal_grpo.oracles import CALOracle, Query, Tag, Verdict, blamed, split_steps
-from cal_grpo.pipeline.metrics import metrics_of
-from cal_grpo.pipeline.types import Completion, Credited, Judged, OracleFailed, Pending
+from cal_grpo.pipeline.corrections import Corrector
+from cal_grpo.pipeline.metrics import correction_metrics, metrics_of
+from cal_grpo.pipeline.types import Completion, Correction, Credited, Judged, OracleFailed, Pending
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class CreditPipeline:
             ``raise``: the run stops.
         on_failure: the same when the call failed.
         on_truncated: the same for an answer that was cut off, which is not asked about.
+        corrector: makes rows to learn from of what verdicts say should have stood there; None makes none.
     """
 
     oracle: CALOracle | None
@@ -44,6 +46,7 @@ class CreditPipeline:
     on_miss: OnTrouble = "mean"
     on_failure: OnTrouble = "mean"
     on_truncated: OnTrouble = "mean"
+    corrector: Corrector | None = None
 
     def submit(self, completions: Sequence[Completion], stream: tuple[int, ...] = (0,)) -> Pending:
         """Ask about the wrong answers, without waiting. ``stream`` names the draws of formulas that draw."""
@@ -84,7 +87,11 @@ class CreditPipeline:
         metrics = metrics_of(batch, advantages_BT, judged)
         if self.credit.needs_oracle and (wrong := int((~batch.correct_B).sum())):
             metrics["missed_share"] = missed.total() / wrong
-        return Credited(self._with_end_tokens(advantages_BT, batch, pending), batch, metrics, missed, judged)
+        corrections: list[Correction] = []
+        if self.corrector is not None:
+            corrections, dropped = self.corrector.rows(judged)
+            metrics |= correction_metrics(corrections, dropped)
+        return Credited(self._with_end_tokens(advantages_BT, batch, pending), batch, metrics, missed, judged, corrections)
 
     def _judge(self, pending: Pending) -> list[Judged]:
         judged = []

@@ -1,7 +1,7 @@
 """What an engine hands over, and what it gets back."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -31,6 +31,7 @@ class Completion:
         logprobs: (T,) of the sampler, where the engine gives them.
         truncated: it was cut off at the longest length that is sampled. A wrong one is not asked about.
         end_token: the token that ended it follows in the ids that the loss sees; it gets the last token's credit.
+        regrade: grades another answer to the same question; needed where corrections are trained.
     """
 
     question: str
@@ -41,6 +42,7 @@ class Completion:
     logprobs: np.ndarray | None = None
     truncated: bool = False
     end_token: bool = False
+    regrade: Callable[[str], Grade] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,23 @@ class Pending:
         return Pending(self.completions[rows], self.decoded[rows], self.verdicts[rows], stream)
 
 
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What an answer should have gone on with: the policy learns ``token_ids`` behind the prompt and the tokens kept.
+
+    Attributes:
+        row: of the batch; of equal rows the first.
+        kept: sampled tokens before it.
+        token_ids: C ids, the end token included where the answer ends with them.
+        count: rows that it stands for.
+    """
+
+    row: int
+    kept: int
+    token_ids: tuple[int, ...]
+    count: int = 1
+
+
 @dataclass(frozen=True)
 class Credited:
     """What an engine trains on, and what came of every row.
@@ -99,6 +118,7 @@ class Credited:
         metrics: the batch's; one that has no value, such as a latency where nobody was asked, is not there.
         missed: how many wrong answers have no span, by reason.
         judged: a record a row.
+        corrections: what some rows should have gone on with.
     """
 
     advantages_BT: np.ndarray
@@ -106,3 +126,4 @@ class Credited:
     metrics: dict[str, float]
     missed: Counter[str]
     judged: Sequence[Judged]
+    corrections: Sequence[Correction] = ()
