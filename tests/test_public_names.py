@@ -16,7 +16,7 @@ SIGNATURES = {
     "Grade": "(correct, extracted, expected, method)",
     "Query": "(question, reference, response)",
     "Usage": "(calls, prompt_tokens, completion_tokens, usd, latency_s)",
-    "Verdict": "(tag, critique, segment, hint, confidence, usage, cached, detail, retry_after_s, again)",
+    "Verdict": "(tag, critique, segment, hint, confidence, usage, cached, detail, retry_after_s, again, correction)",
     "assign_credit": "(credit, batch, weights, fallbacks, mean_found)",
     "construct_sparse_rewards": "(spans, lengths, negative_reward)",
     "evaluate": "(config, samples, output, *, overwrite, every, watcher, began)",
