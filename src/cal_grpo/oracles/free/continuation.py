@@ -1,18 +1,10 @@
 """How a response goes on rightly, where it is written as the reference is: with the reference's own rest."""
 
-import re
 from collections.abc import Sequence
 
 from cal_grpo.grading import extract_answer
+from cal_grpo.oracles.form import skeleton
 from cal_grpo.oracles.steps import Step, split_steps
-
-_NUMBER = re.compile(r"(?:(?<![\d)\s])-)?\d+(?:[.,]\d+)*")  # with a minus that is its own
-_SIGN = re.compile(r"[-+*/×÷−·]")
-
-
-def skeleton(text: str) -> str:
-    """How a step is written, whatever its numbers and whichever sign stands between them: ``0+0=0``."""
-    return _SIGN.sub("+", _NUMBER.sub("0", text))
 
 
 def continuation(reference: str, steps: Sequence[Step], wrong: int) -> str:

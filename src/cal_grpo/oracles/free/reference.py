@@ -78,7 +78,7 @@ class ReferenceOracle:
         part = quote(steps[blamed], _focus(found[blamed]))
         verdict = Verdict(Tag.FOUND, critique, part.text, hint_for(query.response, part), confidence)
         rest = continuation(query.reference, steps, blamed)
-        return with_correction(verdict, query.response, steps[blamed].start, rest)
+        return with_correction(verdict, query.response, rest, steps[blamed].start)
 
 
 def _read(query: Query, response: str, unfinished: bool) -> tuple[list[Step], list[Evidence]]:
