@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cal_grpo.grading import grade_answer
-from cal_grpo.oracles import Query, ReferenceOracle, Tag, Verdict, corrected, split_steps
+from cal_grpo.oracles import Query, ReferenceOracle, Tag, Verdict, copies_reference, corrected, split_steps
 from cal_grpo.tasks.ledger import stories
 
 TOTAL = "81-15=66\n66+7=73\n73-18=55\n#### 55"
@@ -144,3 +144,52 @@ def test_every_corrected_ledger_is_the_reference(kind):
             assert response[:cut].count("\n") == first_wrong
             assert grade_answer(response[:cut] + rest, example.answer).correct
     assert given_rest >= 0.98 * asked > 30
+
+
+FREE = "Shirts: 20 * 10 = 200.\nCaps: 12 * 5 = 60.\nSo it earns 200 + 60 + 40 = 300.\nA: 300"
+
+
+@pytest.mark.parametrize(
+    ("correction", "copied"),
+    [
+        # its end
+        ("The shop earns 200+60-40=$<<200+60-40=220>>220.\n#### 220", True),
+        ("The  shop earns 200+60-40=$<<200+60-40=220>>220.\n\n#### 220", True),  # white space does not count
+        ("#### 220", False),  # the answer alone, as everybody writes it
+        ("So it earns 200 + 60 - 40 = 220.\nA: 220", False),  # the response's own words
+        # two of its steps, and something else
+        ("The shirts bring 20*10=$<<20*10=200>>200.\nThe caps bring 12*5=$<<12*5=60>>60.\nSo 220.", True),
+        ("The caps bring 12*5=$<<12*5=60>>60.\nSo it earns 200 + 60 - 40 = 220.\nA: 220", False),  # one short one
+    ],
+)
+def test_a_copy_of_the_reference_is_known_in_an_answer_of_another_form(correction, copied):
+    assert copies_reference(Query(SHOP, SHOP_SOLUTION, FREE), correction) == copied
+
+
+def test_eight_words_in_a_row_are_a_copy_unless_question_or_response_has_them():
+    reference = "Since every one of the six boxes holds ten pens there are 60.\n#### 60"
+    correction = "Well, every one of the six boxes holds ten, so 60.\nA: 60"
+    response = "Boxes: 6, pens: 10.\nThat makes 6 + 10 = 16.\nA: 16"
+    assert copies_reference(Query("How many pens?", reference, response), correction)
+    assert not copies_reference(Query("How many, if every one of the six boxes holds ten?", reference, response), correction)
+    assert not copies_reference(Query("How many pens?", reference.replace("ten", "10"), response), correction)
+
+
+def test_an_answer_in_the_references_own_form_copies_nothing():
+    assert not copies_reference(Query("q", TOTAL, "81-15=66\n66+7=72\n#### 72"), "66+7=73\n73-18=55\n#### 55")
+    assert copies_reference(Query("q", TOTAL, "First 81 less 15 is 66.\nThen 72."), "66+7=73\n73-18=55\n#### 55")
+
+
+@given(st.text(), st.text(), st.text(), st.text())
+def test_any_text_is_a_copy_or_none(question, reference, response, correction):
+    assert copies_reference(Query(question, reference, response), correction) in (True, False)
+
+
+@given(st.text("12+-=#. \na"), st.text("12+-=#. \na"))
+def test_whatever_the_answer_its_right_beginning_stays_and_the_end_is_the_references(reference, response):
+    found = corrected(response, ask_reference(response, reference))
+    if found is not None:
+        cut, rest = found
+        assert reference.rstrip().endswith(rest)
+        right = [step.text for step in split_steps(reference)]
+        assert [step.text for step in split_steps(response[:cut] + rest)] == right

@@ -10,6 +10,7 @@ from cal_grpo.oracles.types import Query, Verdict
 
 LONGEST = 20_000  # characters of a correction
 _WORDS = 8  # in a row that are nobody's by chance
+_MARKS = ".,;:!?\"'()"
 
 
 def corrected(response: str, verdict: Verdict) -> tuple[int, str] | None:
@@ -36,24 +37,26 @@ def step_start(response: str, segment: str, hint: str | None) -> int | None:
 def copies_reference(query: Query, correction: str) -> bool:
     """Whether a correction is the reference word for word, in a response of another form: not what the policy would have said.
 
-    That is a correction which is the end of the reference, not counting an answer alone, or which has two of its steps in a
-    row, or eight of its words in a row that neither question nor response has; white space does not count. Never in a
-    response that is itself written as the reference is: half of its steps or more are, but for their numbers and signs.
+    It is where it is the end of the reference, an answer alone not counted, or has two of its steps in a row, or eight of its
+    words that neither question nor response has so; white space does not count, nor capitals and punctuation between words.
+    In a response that is itself written as the reference is (half of its steps or more are, but for numbers and signs) it
+    never is.
     """
     ours, theirs = split_steps(correction), split_steps(query.reference)
-    said, reference = correction.split(), query.reference.split()
     if not any(says_something(step.text) for step in ours) or has_form(split_steps(query.response), theirs):
         return False
-    known = _runs(query.question.split(), _WORDS) | _runs(query.response.split(), _WORDS)
-    return (
-        reference[-len(said) :] == said
-        or bool((_runs(said, _WORDS) & _runs(reference, _WORDS)) - known)
-        or bool(_runs([_said(step) for step in ours], 2) & _runs([_said(step) for step in theirs], 2))
-    )
+    said = correction.split()
+    in_common = _phrases(correction) & _phrases(query.reference) - _phrases(query.question) - _phrases(query.response)
+    return query.reference.split()[-len(said) :] == said or bool(in_common or _pairs(ours) & _pairs(theirs))
 
 
-def _said(step: Step) -> str:
-    return " ".join(step.text.split())
+def _phrases(text: str) -> set[tuple[str, ...]]:
+    words = [word.strip(_MARKS).lower() for word in text.split()]
+    return _runs([word for word in words if word], _WORDS)
+
+
+def _pairs(steps: Sequence[Step]) -> set[tuple[str, ...]]:
+    return _runs([" ".join(step.text.split()) for step in steps], 2)
 
 
 def _runs(items: Sequence[str], size: int) -> set[tuple[str, ...]]:
