@@ -79,6 +79,7 @@ class OracleSection(Section):
     style: Literal["direct", "repair", "steps"] = Field(
         "direct", description="LLM: quote the error, repair and compare, or name the step's number."
     )
+    corrections: bool = Field(False, description="Ask an LLM for what should have stood there, too; costs tokens.")
     max_answer_tokens: int | None = Field(None, ge=1, description="An LLM's answer is cut off there, thinking included.")
     cache: bool | Path = Field(True, description="Keep an LLM's verdicts: true in the user's cache, false, or a file.")
     replay: Path | None = Field(None, description="A run's judge.jsonl to answer from; nothing is asked.")

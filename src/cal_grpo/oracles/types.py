@@ -75,13 +75,17 @@ class Verdict:
         segment: the exact quote from the response where it first goes wrong; "" unless ``FOUND``.
         hint: the text just before the quote, or the step's 0-based index as digits; decides between repetitions.
         confidence: 0 to 1 where the oracle has one.
-        correction: what should stand from the start of the quote's step on; "" where the oracle does not say.
         usage: calls, tokens, dollars, seconds; all attempts together.
         cached: True when the answer cost no call of its own: it came from a cache or a replay, or the same question was
             already in flight.
         detail: one line about a failure, or about a quote that is not in the response; never a key or a header.
         retry_after_s: how long a server that refused asked to wait.
         again: what asking once more may mend: the "settings", which were changed since, or the "quote".
+        correction: what should have stood in the response from the start of the quote's step to its end, in the response's own
+            words as far as possible; "" where the oracle does not say, and unless ``FOUND``. See ``corrected``.
+
+    Raises:
+        ValueError: it has a segment without being ``FOUND``, or is ``FOUND`` without one, or has a correction without being it.
     """
 
     tag: Tag
@@ -101,3 +105,5 @@ class Verdict:
             raise ValueError(
                 f"a verdict has a segment exactly when its tag is 'found'; got tag={self.tag!s}, segment={self.segment!r}"
             )
+        if self.correction and self.tag is not Tag.FOUND:
+            raise ValueError(f"a verdict has a correction only when its tag is 'found'; got tag={self.tag!s}")

@@ -30,6 +30,7 @@ from cal_grpo.alignment import Miss, TokenSpan
 from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
 from cal_grpo.files import write_whole
+from cal_grpo.oracles import Query, copies_reference
 from cal_grpo.pipeline import Credited, Judged
 from cal_grpo.runs.resume import DATA, Past, Row, claim, cut_off, read_rows
 
@@ -177,6 +178,10 @@ def sample_record(judged: Judged, advantages_T: np.ndarray) -> dict[str, Any]:
             "confidence": verdict.confidence,
             "missed": judged.miss,
         }
+        if verdict.correction:
+            query = Query(completion.question, completion.reference, judged.text)
+            record["verdict"]["correction"] = verdict.correction
+            record["verdict"]["copies_reference"] = copies_reference(query, verdict.correction)
     if isinstance(outcome, TokenSpan):
         record["span"] = {
             "tokens": [outcome.start, outcome.end],

@@ -15,6 +15,7 @@ Style = Annotated[
     Literal["direct", "repair", "steps"],
     typer.Option(help="LLM: quote the error, repair the response and compare, or name the step's number."),
 ]
+Corrections = Annotated[bool, typer.Option("--corrections", help="LLM: ask for what should have stood there, too.")]
 MaxAnswerTokens = Annotated[int | None, typer.Option(min=1, help="An LLM's answer is cut off there, thinking included.")]
 Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for an answer.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cal_grpo.cli.commands.options import AsJson, BaseUrl, FewShot, MaxAnswerTokens, Model, OracleName, Style, Timeout
+from cal_grpo.cli.commands.options import (
+    AsJson,
+    BaseUrl,
+    Corrections,
+    FewShot,
+    MaxAnswerTokens,
+    Model,
+    OracleName,
+    Style,
+    Timeout,
+)
 from cal_grpo.cli.screen import cost, printable
 
 if TYPE_CHECKING:
@@ -31,6 +41,7 @@ def ask_command(
     base_url: BaseUrl = None,
     few_shot: FewShot = None,
     style: Style = "direct",
+    corrections: Corrections = False,
     max_answer_tokens: MaxAnswerTokens = None,
     timeout: Timeout = 60.0,
     as_json: AsJson = False,
@@ -42,6 +53,7 @@ def ask_command(
 
     query = Query(question, reference, response)
     settings: dict[str, Any] = {"model": model, "base_url": base_url, "few_shot": few_shot, "style": style}
+    settings["corrections"] = corrections
     with CALOracle(oracle, **settings, max_answer_tokens=max_answer_tokens, timeout_s=timeout) as asked:
         verdict = asked.locate([query])[0]
     span = _span(query, verdict)
@@ -89,4 +101,7 @@ def _shown(query: "Query", verdict: "Verdict", span: tuple[int, int] | None, nam
     text.append_text(response)
     if verdict.segment and span is None:
         text.append(f"\nthe quote is not in the response: {printable(verdict.segment)!r}", style="yellow")
+    if verdict.correction:
+        text.append("\ncorrection, from the step of the quote on\n", style="dim")
+        text.append(printable(verdict.correction))
     return text

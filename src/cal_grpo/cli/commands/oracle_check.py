@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from cal_grpo.cli.commands.options import AsJson, BaseUrl, FewShot, MaxAnswerTokens, Model, Style, Timeout
+from cal_grpo.cli.commands.options import AsJson, BaseUrl, Corrections, FewShot, MaxAnswerTokens, Model, Style, Timeout
 from cal_grpo.cli.screen import cost, printable
 
 if TYPE_CHECKING:
@@ -34,18 +34,20 @@ def check_command(
     base_url: BaseUrl = None,
     few_shot: FewShot = None,
     style: Style = "direct",
+    corrections: Corrections = False,
     max_answer_tokens: MaxAnswerTokens = None,
     timeout: Timeout = 60.0,
     as_json: AsJson = False,
 ) -> None:
     """Ask one question as a training would, and say in a line whether key, endpoint and model work. Costs a call or two.
 
-    With the few-shot examples, style and length of answers that the training will have, it is the same prompt.
+    With the few-shot examples, style, corrections and length of answers that the training will have, it is the same prompt.
     """
     from cal_grpo.oracles import CALOracle, Query
     from cal_grpo.oracles.memory import verdict_record
 
     settings: dict[str, Any] = {"model": model, "base_url": base_url, "few_shot": few_shot, "style": style}
+    settings["corrections"] = corrections
     with CALOracle(oracle, **settings, max_answer_tokens=max_answer_tokens, timeout_s=timeout, attempts=1) as asked:
         verdict = asked.locate([Query(*_QUESTION)])[0]
         name = _described(asked.name, asked.model, asked.endpoint)
