@@ -26,8 +26,8 @@ def check_baseline(baseline: Baseline, num_generations: int, *, use_cal: bool = 
         raise UsageError(f"num_generations is {num_generations}; expected 1 or more")
     if not use_cal and (baseline != "group" or num_generations < 2):
         raise UsageError(
-            f"use_cal is false with baseline={baseline} and num_generations={num_generations}; the engine's own trainer has groups "
-            "of 2 or more answers to a question alone: set use_cal=true, or baseline=group and num_generations to 2 or more"
+            f"use_cal is false with baseline={baseline} and num_generations={num_generations}; the engine's own trainer has "
+            "groups of 2 or more answers to a question: set use_cal=true, or baseline=group and num_generations to 2 or more"
         )
     if baseline == "group" and num_generations < 2:
         raise UsageError(
