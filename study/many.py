@@ -17,9 +17,10 @@ Rows = list[dict[str, Any]]
 
 
 def train_many(one: Callable[[Any], Rows], trials: Sequence[Any], jobs: int, minutes: float) -> Iterator[tuple[Any, Rows]]:
-    """Trials and the rows that ``one``, which can be pickled, gives of each, as they finish. After ``minutes`` no other is begun.
+    """Trials and the rows that ``one`` gives of each, as they finish. After ``minutes`` no other is begun.
 
-    A small policy keeps one core busy and gains little from a second, so each of ``jobs`` processes computes on one thread.
+    ``one`` can be pickled. A small policy keeps one core busy and gains little from a second, so each of ``jobs`` processes
+    computes on one thread.
     """
     if jobs == 1:
         began = time.monotonic()

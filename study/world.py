@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cal_grpo.alignment import Aligner
-from cal_grpo.credit import OnTrouble, Weights
+from cal_grpo.credit import Formula, OnTrouble, Weights
 from cal_grpo.engines.reading import render
 from cal_grpo.engines.tunix.models import load_policy, make_mesh
 from cal_grpo.errors import UsageError
@@ -64,11 +64,16 @@ class World:
         self.aligner = Aligner(self.tokenizer)
         self.held_out = list(itertools.islice(self._questions("eval", 0), first, first + held_out))
 
-    def pipeline(self, credit: str, oracle: CALOracle | None, weights: Weights) -> CreditPipeline:
-        """The library's own way from graded rollouts to advantages."""
-        # Rows without a span as when the published trials ran; there is hardly one on these stories.
-        trouble: OnTrouble = "grpo"
-        return CreditPipeline(oracle, self.aligner, formula_of(credit), weights, self.group_size, trouble, trouble, trouble)
+    def pipeline(
+        self, credit: str | Formula, oracle: CALOracle | None, weights: Weights, trouble: OnTrouble = "grpo", **settings: Any
+    ) -> CreditPipeline:
+        """The library's own way from graded rollouts to advantages.
+
+        ``trouble`` is what rows without a span get, of which there is hardly one on these stories: by default as when the first
+        part's trials ran.
+        """
+        chosen = formula_of(credit) if isinstance(credit, str) else credit
+        return CreditPipeline(oracle, self.aligner, chosen, weights, self.group_size, trouble, trouble, trouble, **settings)
 
     def training(self, seed: int, batch_size: int) -> Iterator[list[Question]]:
         """Batches of training questions for ever; they depend on the seed alone."""

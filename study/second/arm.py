@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from cal_grpo.config import EMBEDDED
+from cal_grpo.credit import Baseline
 
-Baseline = Literal["group", "batch"]
 Teaching = Literal["off", "step", "rest", "other", "reference", "own"]
 WorldName = Literal["ledger", "terse", "answers"]
 

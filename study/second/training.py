@@ -1,16 +1,14 @@
 """One training of the second part."""
 
-import dataclasses
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from cal_grpo.credit import Formula, Weights
 from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import Completion, Corrector, Credited, CreditPipeline
-from study.formulas import formula_of
 from study.second.arm import Trial
 from study.second.judge import TruthfulJudge
 from study.simulator import Learner, LossSettings, Rows
@@ -59,14 +57,14 @@ def run(world: World, trial: Trial) -> Iterator[Row]:
 
 def _pipeline(world: World, trial: Trial, oracle: CALOracle) -> CreditPipeline:
     arm = trial.arm
-    group = arm.answers if arm.baseline == "group" else arm.questions * arm.answers
-    credit = Formula("none", lambda batch, weights: np.zeros((len(batch.spans), batch.width), np.float32), arm.rows != "own")
-    pipeline = world.pipeline("grpo", oracle, Weights(prefix_reward=arm.prefix_reward))
-    teaching = arm.rows in ("step", "rest", "other")
-    corrector = Corrector("step" if arm.rows == "step" else "rest", world.encode, world.end_id, world.sampler.max_tokens)
-    return dataclasses.replace(
-        pipeline, credit=credit if arm.credit == "none" else formula_of(arm.credit), group_size=group, on_miss="mean",
-        on_failure="mean", on_truncated="mean", corrector=corrector if teaching else None,
+    nothing = Formula("none", lambda batch, weights: np.zeros((len(batch.spans), batch.width), np.float32), arm.rows != "own")
+    corrector = None
+    if arm.rows in ("step", "rest", "other"):
+        mode: Literal["step", "rest"] = "step" if arm.rows == "step" else "rest"
+        corrector = Corrector(mode, world.encode, world.end_id, world.sampler.max_tokens)
+    return world.pipeline(
+        nothing if arm.credit == "none" else arm.credit, oracle, Weights(prefix_reward=arm.prefix_reward), "mean",
+        baseline=arm.baseline, corrector=corrector,
     )  # fmt: skip
 
 
@@ -87,15 +85,17 @@ def _by_answers(
     written = sum(
         len(world.encode(j.verdict.correction)) for j in credited.judged if j.verdict is not None and j.verdict.correction
     )
+    wrong_BT = credited.advantages_BT[~credited.batch.correct_B]
+    by_heart = 0 if rows is None else int((rows.weights_BT > 0).sum())
     return numbers | {
-        "trained_tokens": float((credited.advantages_BT != 0).sum()) + (0.0 if rows is None else float((rows.weights_BT > 0).sum())),
+        "trained_tokens": float((credited.advantages_BT != 0).sum() + by_heart),
         "tokens": float(credited.batch.lengths_B.sum()),
         "accuracy": float(credited.batch.correct_B.mean()),
         "length": float(credited.batch.lengths_B.mean()),
         "judged": credited.metrics["asked"],
         "judge_tokens": float(written) if pipeline.corrector is not None else 0.0,
         "corrections": credited.metrics.get("corrections", 0.0),
-        "credit_sum_wrong": float(credited.advantages_BT[~credited.batch.correct_B].sum() / max((~credited.batch.correct_B).sum(), 1)),
+        "credit_sum_wrong": float(wrong_BT.sum() / max(len(wrong_BT), 1)),
     }  # fmt: skip
 
 

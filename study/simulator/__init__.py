@@ -10,5 +10,6 @@ from study.simulator.qwen2 import Params, Shape, from_tunix
 from study.simulator.sample import Prompts, Rollouts, Sampler, pad_prompts
 
 __all__ = [
-    "Learner", "LossSettings", "Params", "Prompts", "Rollouts", "Rows", "Sampler", "Shape", "from_tunix", "pad_prompts", "policy_loss",
+    "Learner", "LossSettings", "Params", "Prompts", "Rollouts", "Rows", "Sampler", "Shape", "from_tunix", "pad_prompts",
+    "policy_loss",
 ]  # fmt: skip

@@ -140,7 +140,7 @@ def _fixed(rows: Rows | None) -> tuple[Tokens, jax.Array] | None:
     """In few shapes, so that few are compiled: a multiple of ``_CHUNK`` rows and of ``_BUCKET`` tokens."""
     if rows is None or not len(rows.ids_BT):
         return None
-    count, width = len(rows.ids_BT), int(rows.weights_BT.any(axis=0).nonzero()[0][-1]) + 1
+    count, width = len(rows.ids_BT), int(np.flatnonzero(rows.weights_BT.any(axis=0))[-1]) + 1
     high, wide = -count % (4 * _CHUNK), -(-width // _BUCKET) * _BUCKET
     ids_BT, weights_BT = (
         np.pad(a[:, :width], ((0, high), (0, wide - width))) for a in (rows.ids_BT, rows.weights_BT.astype(np.float32))

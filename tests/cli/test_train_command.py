@@ -52,7 +52,7 @@ def refused(result):
         (["--config", "none.yaml"], "none.yaml: cannot be read"),
         (["--engine", "tunx"], "engine is 'tunx'; expected one of tunix, trl; did you mean 'tunix'?"),
         (["--set", "tracker=tensorbord"], "did you mean 'tensorboard'?"),
-        (["--set", "num_generations=1"], "expected at least 2"),
+        (["--set", "num_generations=1"], "a group of one has no baseline"),
         (["--set", "negative_reward=1"], "expected a number below 0"),
     ],
 )

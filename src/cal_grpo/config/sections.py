@@ -21,6 +21,9 @@ class RolloutSection(Section):
 
     max_prompt_tokens: int | None = Field(None, ge=1, description="A longer prompt is skipped. Default: the task's.")
     max_new_tokens: int | None = Field(None, ge=1, description="Tokens of an answer at most. Default: the task's.")
+    micro_batch_size: int | None = Field(
+        None, ge=1, description="Questions sampled in one call; must divide batch_size. Default: all of an update."
+    )
     temperature: float = Field(1.0, gt=0, description="Sampling temperature in training.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling; 1 samples from the whole distribution.")
 

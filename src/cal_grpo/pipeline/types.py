@@ -74,7 +74,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Pending:
-    """Completions of whole groups whose verdicts are on their way.
+    """Completions whose verdicts are on their way: whole groups, or with ``baseline="batch"`` any rows of an update.
 
     Attributes:
         completions, decoded, verdicts: a row each; None for a row that no oracle is asked about.
@@ -87,8 +87,16 @@ class Pending:
     stream: tuple[int, ...] = (0,)
 
     def part(self, rows: slice, stream: tuple[int, ...]) -> "Pending":
-        """Some of the rows, whole groups."""
+        """Some of the rows, whole groups where these are the baseline."""
         return Pending(self.completions[rows], self.decoded[rows], self.verdicts[rows], stream)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Pending"]) -> "Pending":
+        """The rows of all parts, in their order, with the first one's stream."""
+        completions, decoded, verdicts = (
+            [row for part in parts for row in getattr(part, name)] for name in ("completions", "decoded", "verdicts")
+        )
+        return cls(completions, decoded, verdicts, parts[0].stream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +122,9 @@ class Credited:
 
     Attributes:
         advantages_BT: float32; T is the longest completion, its end token included where it is trained.
-        batch: what they were made from.
-        metrics: the batch's; one that has no value, such as a latency where nobody was asked, is not there.
+        batch: what they were made from: these rows, or those of the whole update where that is the baseline.
+        metrics: the batch's, but of these rows alone where they add up over the parts of an update (``SUMMED``); one that has
+            no value, such as a latency where nobody was asked, is not there.
         missed: how many wrong answers have no span, by reason.
         judged: a record a row.
         corrections: what some rows should have gone on with.
