@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer
 
 from cal_grpo.alignment import Aligner
 from cal_grpo.credit import Weights, check_corrections, formula
@@ -144,7 +144,7 @@ def test_what_ends_behind_the_longest_completion_is_left_out():
 
 
 def test_a_cut_within_a_token_goes_back_to_the_tokens_beginning():
-    text, right = ("It is 3+4=7. Then 7+2={0}.\n#### {0}".format(n) for n in (8, 9))
+    text, right = (f"It is 3+4=7. Then 7+2={n}.\n#### {n}" for n in (8, 9))
     row = completion(text)
     correction = one("Then 7+2=9.\n#### 9", row=row)
     assert TOKENIZER.decode(row.token_ids[: correction.kept]) == "It is 3+4=7."  # the space is of the token that is cut
@@ -269,40 +269,6 @@ def test_reasons_are_told_with_the_part_they_are_of():
     assert (first.left_out, second.left_out) == ({}, {0: "wrong"})
     assert "corrections_dropped/wrong" not in first.metrics
     assert second.metrics["corrections_dropped/wrong"] == second.metrics["corrections_dropped"] == 1
-
-
-def sentencepiece():
-    """A Llama 2 in small: a space in front of whatever is encoded, bytes for what it has no piece for."""
-    pieces = ["<unk>", "</s>", *(f"<0x{i:02X}>" for i in range(256)), *"▁0123456789+=#"]
-    tokenizer = Tokenizer(
-        models.BPE({piece: i for i, piece in enumerate(pieces)}, [], unk_token="<unk>", fuse_unk=True, byte_fallback=True)
-    )
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>", unk_token="<unk>")
-
-
-def test_sentencepiece_puts_no_space_in_front_of_a_correction():
-    tokenizer = sentencepiece()
-    inner = tokenizer.backend_tokenizer
-    row = completion(ids=inner.encode(WRONG).ids)
-    with CALOracle(Says("7+2=9\n#### 9"), cache=False) as asked:
-        corrector = Corrector("rest", PlainText(tokenizer).continuing, 64)
-        pipeline = CreditPipeline(asked, Aligner(inner), formula("prefix"), Weights(), 2, corrector=corrector)
-        (correction,) = pipeline.redeem(pipeline.submit([row, completion(REFERENCE, inner.encode(REFERENCE).ids)])).corrections
-    assert [*row.token_ids[: correction.kept], *correction.token_ids] == [*inner.encode(REFERENCE).ids, END]
-
-
-def test_added_tokens_that_are_white_space_are_text():
-    tokenizer = AutoTokenizer.from_pretrained(EMBEDDED)
-    tokenizer.add_tokens([AddedToken("\n\n", normalized=False), AddedToken("<b>", normalized=False)])
-    plain = PlainText(tokenizer)
-    assert plain.ids("1\n\n2") == tokenizer.encode("1\n\n2", add_special_tokens=False)
-    assert tokenizer.convert_tokens_to_ids("\n\n") in plain.ids("1\n\n2")
-    assert tokenizer.convert_tokens_to_ids("<b>") not in plain.ids("1<b>2")
-    assert plain.continuing("1<b>2") is None
 
 
 @pytest.mark.parametrize(

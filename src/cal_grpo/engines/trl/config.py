@@ -87,8 +87,8 @@ class CALGRPOConfig(GRPOConfig):
         check_corrections(self.corrections, self.correction_weight, self.correction_copies, use_cal=self.use_cal)
         if self.teaches and self.loss_type not in COUNTED:
             raise UsageError(
-                f"corrections is {self.corrections} with loss_type={self.loss_type}; expected one of {', '.join(COUNTED)}, as a "
-                "correction's tokens are counted as the sampled ones are"
+                f"corrections is {self.corrections} with loss_type={self.loss_type}; expected one of {', '.join(COUNTED)}, as "
+                "a correction's tokens are counted as the sampled ones are"
             )
         for name in ("on_miss", "on_failure", "on_truncated"):
             if getattr(self, name) not in get_args(OnTrouble):

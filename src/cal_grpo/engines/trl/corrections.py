@@ -21,8 +21,8 @@ def corrector_of(args: CALGRPOConfig, tokenizer: Any) -> Corrector | None:
     """Makes rows to learn from; None where none are learned."""
     if not args.teaches or args.corrections == "off":
         return None
-    encode = PlainText(tokenizer).continuing
-    return Corrector(args.corrections, encode, int(args.max_completion_length or 0), args.correction_copies)
+    longest = int(args.max_completion_length or 2**31)  # None: answers get as long as they get
+    return Corrector(args.corrections, PlainText(tokenizer).continuing, longest, args.correction_copies)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,9 @@ def corrected(example: Any, completions: Sequence[Completion], corrections: Sequ
         ids_BT[correction.row, :end] = [*kept, *correction.token_ids]
         weights_BT[correction.row, correction.kept : end] = correction.count
     fields = {field.name: getattr(example, field.name) for field in dataclasses.fields(example)}
-    return Corrected(**fields, correction_ids=jnp.asarray(ids_BT), correction_weights=jnp.asarray(weights_BT))
+    return Corrected(
+        **fields, weight=jnp.float32(1), correction_ids=jnp.asarray(ids_BT), correction_weights=jnp.asarray(weights_BT)
+    )
 
 
 def with_corrections(loss_fn: Loss, weight: float, pad_id: int, eos_id: int) -> Loss:
