@@ -99,10 +99,13 @@ def curves_table(found: Sequence[Trained], goal: float) -> str:
         there = reaches(one, goal)
         body.append(
             [
-                f"`{one.key.arm}`", f"{one.key.learning_rate:g}", str(len(one.rows)),
+                f"`{one.key.arm}`",
+                f"{one.key.learning_rate:g}",
+                str(len(one.rows)),
                 *(f"{by_update[u]:.3f}" if u in by_update else "" for u in longest.updates),
-                f"{one.sampled_S.mean():.3f}", "never" if there is None else str(there),
-            ]  # fmt: skip
+                f"{one.sampled_S.mean():.3f}",
+                "never" if there is None else str(there),
+            ]
         )
     return table(head, body)
 
@@ -119,10 +122,10 @@ def spent_table(found: Sequence[Trained]) -> str:
         def end(name: str, last: list[dict[str, float]] = last) -> float:
             return float(np.mean([row.get(name, 0.0) for row in last]))
 
-        body.append(
-            [f"`{one.key.arm}`", f"{one.key.learning_rate:g}", *(f"{one.spent(c)[-1] / 1000:.1f}" for c in columns)]
-            + [f"{end('length'):.1f}", f"{end('credit_sum_wrong'):.2f}", f"{end('kl'):.4f}", f"{one.spent('seconds')[-1]:.0f}"]
-        )
+        spent = [f"{one.spent(c)[-1] / 1000:.1f}" for c in columns]
+        went = [f"{end('length'):.1f}", f"{end('credit_sum_wrong'):.2f}", f"{end('kl'):.4f}"]
+        name = [f"`{one.key.arm}`", f"{one.key.learning_rate:g}"]
+        body.append([*name, *spent, *went, f"{one.spent('seconds')[-1]:.0f}"])
     return table(head, body)
 
 
