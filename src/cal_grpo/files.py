@@ -1,11 +1,36 @@
-"""Writing a file whole or not at all."""
+"""A file is written whole or not at all, and a path means what a shell would make of it."""
 
 import contextlib
 import os
+import re
 import secrets
 from pathlib import Path
 
 from cal_grpo.errors import UsageError
+
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{([^}]*)\})")
+
+
+def expanded_path(path: Path | str) -> Path:
+    """A path with ``~`` and ``$VARIABLES`` filled in, where a config or ``--option=~/file`` keeps the shell from it.
+
+    A path that is there as it is written is meant as it is written.
+
+    Raises:
+        UsageError: a variable is not set, or there is no such home.
+    """
+    text = str(path)
+    if not text.startswith("~") and "$" not in text:
+        return Path(path)
+    try:
+        if Path(text).exists():
+            return Path(path)
+        for match in _VARIABLE.finditer(text):
+            if (name := match[1] or match[2]) not in os.environ:
+                raise UsageError(f"path {text}: ${name} is not set; set it, or write the path out")
+        return Path(os.path.expandvars(text)).expanduser()
+    except (RuntimeError, OSError, ValueError) as e:  # RuntimeError: no home of that name
+        raise UsageError(f"path {text}: {e}; write the path out") from e
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

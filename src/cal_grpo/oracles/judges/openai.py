@@ -58,7 +58,9 @@ class OpenAIOracle:
         ask_again: int = 0,
     ) -> None:
         if not model:
-            raise UsageError("oracle 'openai' got no model; name one with --model, CAL_MODEL or --set cal_model=NAME")
+            raise UsageError(
+                "oracle 'openai' got no model; name one: --judge-model NAME, --oracle openai:NAME or the key cal_model"
+            )
         base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
         api_key = clean_key(api_key or os.environ.get("OPENAI_API_KEY"), "OPENAI_API_KEY")
         if api_key is None:
