@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import secrets
+import tempfile
 from pathlib import Path
 
 from cal_grpo.errors import UsageError
@@ -31,6 +32,24 @@ def expanded_path(path: Path | str) -> Path:
         return Path(os.path.expandvars(text)).expanduser()
     except (RuntimeError, OSError, ValueError) as e:  # RuntimeError: no home of that name
         raise UsageError(f"path {text}: {e}; write the path out") from e
+
+
+def require_writable(folder: Path) -> None:
+    """See that a folder is there to be written to, or can be made: by making one beside its place, and taking it away.
+
+    Raises:
+        UsageError: it is a file, or nothing can be written there.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    why = "is a file"
+    if there.is_dir():
+        try:
+            os.rmdir(tempfile.mkdtemp(prefix=".cal-grpo-", dir=there))
+        except OSError as e:  # os.access knows nothing of file systems that let nobody write
+            why = f"cannot be written to: {e.strerror or e}"
+        else:
+            return
+    raise UsageError(f"{folder}: cannot be created ({there} {why}); choose another --output")
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

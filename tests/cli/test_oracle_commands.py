@@ -115,6 +115,17 @@ def test_check_names_what_is_missing(run, monkeypatch):
     assert "not reached" in err
 
 
+@pytest.mark.parametrize("provider", ["openai", "gemini"])
+def test_a_server_without_a_scheme_is_told_without_its_secrets(run, monkeypatch, provider):
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    url = "me:hush@localhost:80/v1?key=hush"
+    status, _, err = run("oracle", "check", "--oracle", provider, "--judge-model", "m", "--base-url", url)
+    assert status == 2
+    assert err == (
+        "base URL 'localhost:80/v1' has no http:// or https:// before it; expected one, such as http://localhost:80/v1"
+    )
+
+
 def test_stats_export_and_prune(run, server, tmp_path):
     status, _, err = run("cache", "stats")
     assert status == 2

@@ -14,7 +14,7 @@ from typing import Any
 from cal_grpo.config import TrainConfig
 from cal_grpo.engines import Answer, Answers, Parts, engine_of, require_engine
 from cal_grpo.errors import UsageError
-from cal_grpo.files import write_whole
+from cal_grpo.files import require_writable, write_whole
 from cal_grpo.grading import majority, pass_at_k, powers_up_to
 from cal_grpo.intervals import mean_share
 from cal_grpo.policies import resolve_model
@@ -178,6 +178,7 @@ def _check(folder: Path, overwrite: bool) -> None:
         raise UsageError(
             f"{folder} already holds an evaluation ({held[0]}); choose another --output, or pass --overwrite to replace it"
         )
+    require_writable(folder)
 
 
 def _create(folder: Path) -> Any:
