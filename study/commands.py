@@ -1,5 +1,6 @@
 """``python -m study``: which credit teaches fastest?"""
 
+import functools
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,7 +30,7 @@ def train_command(
     """Run the trainings of a plan on the small engine. Stop it and start it again as you like: finished trials are kept."""
     from rich.console import Console
 
-    from study.many import train_many
+    from study.many import train_many, train_one
     from study.plan import load_plan
     from study.stored import Results
 
@@ -38,11 +39,35 @@ def train_command(
     waiting = [trial for trial in loaded.trials if trial not in results.done]
     console.print(f"{len(loaded.trials)} trials, {len(loaded.trials) - len(waiting)} done; results go to {results.file}")
     began = time.monotonic()
-    for number, (trial, rows) in enumerate(train_many(loaded, waiting, jobs, minutes, console.print), 1):
+    for number, (trial, rows) in enumerate(train_many(functools.partial(train_one, loaded), waiting, jobs, minutes), 1):
         results.append(trial, rows)
         left = (time.monotonic() - began) / number * (len(waiting) - number)
         final = rows[-1]["held_out"].mean()
         console.print(f"{number} of {len(waiting)}: {trial}: {final:.3f}; {left / 60:.0f} min left")
+
+
+@app.command("second")
+def second_command(
+    plan: Annotated[Path, typer.Argument(help="YAML file with the trials; study/second/plans/ has ours.")],
+    output: Annotated[Path, typer.Option("--output", help="Folder of the results.")] = Path("study/second/results"),
+    jobs: Annotated[int, typer.Option(min=1, help="Trials at a time, each on one thread if more than one.")] = 1,
+    minutes: Annotated[float, typer.Option(help="Begin no other trial after so many minutes.")] = float("inf"),
+) -> None:
+    """Run the trainings of a plan of the second part: layouts, corrections and worlds. Stop and start it as you like."""
+    from study.many import train_many
+    from study.second.plan import load_plan, train_one
+    from study.second.stored import Results
+
+    loaded, results = load_plan(plan), Results(output, plan.stem)
+    waiting = [trial for trial in loaded.trials if trial not in results.done]
+    typer.echo(f"{len(loaded.trials)} trials, {len(loaded.trials) - len(waiting)} done; results go to {results.file}", err=True)
+    began = time.monotonic()
+    for number, (trial, rows) in enumerate(train_many(functools.partial(train_one, loaded), waiting, jobs, minutes), 1):
+        results.append(trial, rows)
+        left = (time.monotonic() - began) / number * (len(waiting) - number)
+        typer.echo(
+            f"{number} of {len(waiting)}: {trial}: {rows[-1]['held_out'].mean():.3f}; {left / 60:.0f} min left", err=True
+        )
 
 
 @app.command("gradient")

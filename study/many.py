@@ -16,47 +16,47 @@ from study.world import World
 Rows = list[dict[str, Any]]
 
 
-def train_many(
-    plan: Plan, trials: Sequence[Trial], jobs: int, minutes: float, tell: Callable[[str], None]
-) -> Iterator[tuple[Trial, Rows]]:
-    """Trials and their rows, as they finish. After ``minutes`` no other trial is begun.
+def train_many(one: Callable[[Any], Rows], trials: Sequence[Any], jobs: int, minutes: float) -> Iterator[tuple[Any, Rows]]:
+    """Trials and the rows that ``one`` gives of each, as they finish. After ``minutes`` no other is begun.
 
-    A small policy keeps one core busy and gains little from a second, so each of ``jobs`` processes computes on one thread.
+    ``one`` can be pickled. A small policy keeps one core busy and gains little from a second, so each of ``jobs`` processes
+    computes on one thread.
     """
     if jobs == 1:
         began = time.monotonic()
         for trial in trials:
             if time.monotonic() - began > minutes * 60:
                 return
-            yield trial, train_one(trial, plan, tell)
+            yield trial, one(trial)
         return
     flags = os.environ.get("XLA_FLAGS", "")
     os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
     try:
-        yield from _in_processes(plan, trials, jobs, minutes)
+        yield from _in_processes(one, trials, jobs, minutes)
     finally:
         os.environ["XLA_FLAGS"] = flags
 
 
-def _in_processes(plan: Plan, trials: Sequence[Trial], jobs: int, minutes: float) -> Iterator[tuple[Trial, Rows]]:
+def _in_processes(one: Callable[[Any], Rows], trials: Sequence[Any], jobs: int, minutes: float) -> Iterator[tuple[Any, Rows]]:
     began = time.monotonic()
     waiting = iter(trials)
-    running: dict[Future[Rows], Trial] = {}
+    running: dict[Future[Rows], Any] = {}
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         while True:
             while len(running) < jobs and time.monotonic() - began < minutes * 60 and (trial := next(waiting, None)):
-                running[pool.submit(train_one, trial, plan)] = trial
+                running[pool.submit(one, trial)] = trial
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 yield running.pop(future), future.result()
 
 
-def _say(line: str) -> None:
+def tell(line: str) -> None:
+    """For the person who watches; from whatever process."""
     print(line, file=sys.stderr, flush=True)
 
 
-def train_one(trial: Trial, plan: Plan, tell: Callable[[str], None] = _say) -> Rows:
+def train_one(plan: Plan, trial: Trial) -> Rows:
     """One trial's rows."""
     rows: Rows = []
     for row in run(_world(*start_of(trial), plan.group_size, plan.held_out), trial):

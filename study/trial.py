@@ -61,7 +61,7 @@ class Trial:
 
 
 # The library's own, with the learning rate as a factor, so that every trial shares one compiled update.
-_OPTIMIZER = adam(load_config(overrides={"learning_rate": 1.0}))
+OPTIMIZER = adam(load_config(overrides={"learning_rate": 1.0}))
 _METRICS = ("asked", "found", "credit_share", "advantage_variance", "advantage_variance_grpo")
 
 
@@ -71,7 +71,7 @@ def run(world: World, trial: Trial) -> Iterator[dict[str, Any]]:
     ``held_out`` is a bool array, which questions were right. ``seconds`` and ``tokens`` are sums since the row before, the
     other numbers of the batches are means. The last row also has ``right_of_k``: right answers of k to each question.
     """
-    learner = Learner(world.params, world.shape, _OPTIMIZER, LossSettings(beta=trial.beta), trial.learning_rate)
+    learner = Learner(world.params, world.shape, OPTIMIZER, LossSettings(beta=trial.beta), trial.learning_rate)
     judge = Misjudging(ReferenceOracle(), trial.misjudged, trial.seed) if trial.misjudged else ReferenceOracle()
     batches = world.training(trial.seed, trial.batch_size)
     weights = Weights(trial.negative_reward, trial.prefix_reward)

@@ -3,18 +3,19 @@
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cal_grpo.alignment import Aligner
-from cal_grpo.credit import OnTrouble, Weights
+from cal_grpo.credit import Formula, OnTrouble, Weights
 from cal_grpo.engines.reading import render
 from cal_grpo.engines.tunix.models import load_policy, make_mesh
 from cal_grpo.errors import UsageError
-from cal_grpo.grading import grade_answer
+from cal_grpo.grading import Grade, grade_answer
 from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import Completion, CreditPipeline
 from cal_grpo.policies import resolve_model
@@ -24,7 +25,7 @@ from study.simulator import Prompts, Rollouts, Sampler, from_tunix, pad_prompts
 from study.simulator.sample import stream
 
 # Named streams of draws, see ``stream``.
-_TRAINING, _HELD_OUT, _PASS_AT_K = 0, 1, 2
+_TRAINING, _HELD_OUT, _PASS_AT_K, _PASSES = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -43,26 +44,36 @@ class World:
         steps: changes in a story.
         group_size: G, answers a question in training.
         held_out: questions for evaluation; the same for every run.
+        first: how many held-out questions are left to others before these.
+        reference_of: the worked solution that judges and learners see of an example.
 
     Raises:
         UsageError: the policy cannot be loaded, or a prompt of that many steps does not fit the padded length.
     """
 
-    def __init__(self, policy: str, steps: int, group_size: int, held_out: int) -> None:
-        self.steps, self.group_size = steps, group_size
+    def __init__(
+        self, policy: str, steps: int, group_size: int, held_out: int, first: int = 0,
+        reference_of: Callable[[Example], str] = operator.attrgetter("reference"),
+    ) -> None:  # fmt: skip
+        self.steps, self.group_size, self._reference_of = steps, group_size, reference_of
         loaded = load_policy(resolve_model(policy), make_mesh())
         self.tokenizer = loaded.tokenizer
         self.shape, self.params = from_tunix(loaded.model)
         self._prompt_tokens, answer_tokens = 48 + 9 * steps, 16 + 11 * steps
         self.sampler = Sampler(self.shape, answer_tokens, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id or 0)
         self.aligner = Aligner(self.tokenizer)
-        self.held_out = list(itertools.islice(self._questions("eval", 0), held_out))
+        self.held_out = list(itertools.islice(self._questions("eval", 0), first, first + held_out))
 
-    def pipeline(self, credit: str, oracle: CALOracle | None, weights: Weights) -> CreditPipeline:
-        """The library's own way from graded rollouts to advantages."""
-        # Rows without a span as when the published trials ran; there is hardly one on these stories.
-        trouble: OnTrouble = "grpo"
-        return CreditPipeline(oracle, self.aligner, formula_of(credit), weights, self.group_size, trouble, trouble, trouble)
+    def pipeline(
+        self, credit: str | Formula, oracle: CALOracle | None, weights: Weights, trouble: OnTrouble = "grpo", **settings: Any
+    ) -> CreditPipeline:
+        """The library's own way from graded rollouts to advantages.
+
+        ``trouble`` is what rows without a span get, of which there is hardly one on these stories: by default as when the first
+        part's trials ran.
+        """
+        chosen = formula_of(credit) if isinstance(credit, str) else credit
+        return CreditPipeline(oracle, self.aligner, chosen, weights, self.group_size, trouble, trouble, trouble, **settings)
 
     def training(self, seed: int, batch_size: int) -> Iterator[list[Question]]:
         """Batches of training questions for ever; they depend on the seed alone."""
@@ -70,9 +81,24 @@ class World:
         while True:
             yield list(itertools.islice(questions, batch_size))
 
+    def first_training(self, seed: int, count: int) -> list[Question]:
+        """The first training questions of a seed."""
+        return list(itertools.islice(self._questions("train", seed), count))
+
+    def passes(self, seed: int, batch_size: int, pool: int) -> Iterator[list[Question]]:
+        """Batches of the first ``pool`` training questions, again and again, each pass in an order of its own."""
+        questions = self.first_training(seed, pool)
+        rng = np.random.default_rng([_PASSES, seed])
+        waiting: list[Question] = []
+        while True:
+            while len(waiting) < batch_size:
+                waiting += [questions[i] for i in rng.permutation(pool)]
+            yield waiting[:batch_size]
+            waiting = waiting[batch_size:]
+
     def roll_out(self, params: Any, questions: Sequence[Question], seed: int, step: int) -> tuple[Prompts, Rollouts]:
         """``group_size`` answers to each question. The noise depends on seed and step alone."""
-        prompts = self._pad(questions)
+        prompts = self.pad(questions)
         return prompts, self.sampler(params, prompts, stream(_TRAINING, seed, step), self.group_size)
 
     def completions(
@@ -95,7 +121,7 @@ class World:
         for start in range(0, len(self.held_out), batch_size):
             batch = self.held_out[start : start + batch_size]
             padded = (batch * batch_size)[:batch_size]
-            rollouts = self.sampler(params, self._pad(padded), stream(_HELD_OUT, 0), 1, temperature=0.0)
+            rollouts = self.sampler(params, self.pad(padded), stream(_HELD_OUT, 0), 1, temperature=0.0)
             right += [c.grade.correct for c in self.completions(padded, rollouts, 1)][: len(batch)]
         return right
 
@@ -109,15 +135,34 @@ class World:
         rows = []
         for start in range(0, questions, batch_size):
             batch = self.held_out[start : min(start + batch_size, questions)]
-            rollouts = self.sampler(params, self._pad(batch), stream(_PASS_AT_K, seed, start), k)
+            rollouts = self.sampler(params, self.pad(batch), stream(_PASS_AT_K, seed, start), k)
             rows += [c.grade.correct for c in self.completions(batch, rollouts, k)]
         return np.array(rows).reshape(-1, k)
 
     def _completion(self, example: Example, token_ids: list[int], logprobs_T: np.ndarray) -> Completion:
-        grade = grade_answer(self.aligner.decode(token_ids).text, example.answer)
-        return Completion(example.question, example.reference, token_ids, grade, float(grade.correct), logprobs_T)
+        def graded(text: str) -> Grade:
+            return grade_answer(text, example.answer)
 
-    def _pad(self, questions: Sequence[Question]) -> Prompts:
+        grade = graded(self.aligner.decode(token_ids).text)
+        return Completion(
+            example.question, self._reference_of(example), token_ids, grade, float(grade.correct), logprobs_T, regrade=graded
+        )
+
+    @property
+    def end_id(self) -> int:
+        """The token that ends an answer."""
+        return int(self.tokenizer.eos_token_id)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text, nothing added."""
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def solution_ids(self, question: Question) -> list[int]:
+        """The reference as an answer of the policy's, its end included."""
+        return [*self.encode(self._reference_of(question.example)), self.end_id]
+
+    def pad(self, questions: Sequence[Question]) -> Prompts:
+        """The prompts of questions, of one width."""
         ids = [question.prompt_ids for question in questions]
         return pad_prompts(ids, self._prompt_tokens, self.tokenizer.pad_token_id or 0)
 

@@ -10,13 +10,13 @@ import cal_grpo
 from cal_grpo import engines, runs, tasks
 
 SIGNATURES = {
-    "CALOracle": "(provider, *, model, base_url, api_key, few_shot, style, timeout_s, concurrency, attempts, patience_s, "
-    "ask_again, rpm, tpm, max_calls, max_tokens, max_usd, prices, max_answer_tokens, breaker_failures, breaker_pause_s, cache, "
-    "log, replay, tell)",
+    "CALOracle": "(provider, *, model, base_url, api_key, few_shot, style, corrections, timeout_s, concurrency, attempts, "
+    "patience_s, ask_again, rpm, tpm, max_calls, max_tokens, max_usd, prices, max_answer_tokens, breaker_failures, "
+    "breaker_pause_s, cache, log, replay, tell)",
     "Grade": "(correct, extracted, expected, method)",
     "Query": "(question, reference, response)",
     "Usage": "(calls, prompt_tokens, completion_tokens, usd, latency_s)",
-    "Verdict": "(tag, critique, segment, hint, confidence, usage, cached, detail, retry_after_s, again)",
+    "Verdict": "(tag, critique, segment, hint, confidence, usage, cached, detail, retry_after_s, again, correction)",
     "assign_credit": "(credit, batch, weights, fallbacks, mean_found)",
     "construct_sparse_rewards": "(spans, lengths, negative_reward)",
     "evaluate": "(config, samples, output, *, overwrite, every, watcher, began)",

@@ -1,5 +1,6 @@
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,6 +46,16 @@ def test_a_sample_holds_all_that_led_to_its_advantages(tmp_path):
     assert row["span"] == {"tokens": [1, 3], "characters": [3, 5], "method": "exact", "score": 1.0}
     assert row["advantages"] == [[0.3, 1], [-1.0, 2]]
     assert row["advantage_characters"] == [3, 2]
+
+
+def test_a_sample_holds_what_should_have_stood_there_where_the_oracle_says_so():
+    judged = credited().judged[0]
+    told = replace(judged, verdict=replace(judged.verdict, correction="1+1=2\n#### 2"))
+    verdict = sample_record(told, np.zeros(3, np.float32))["verdict"]
+    assert (verdict["correction"], verdict["copies_reference"]) == ("1+1=2\n#### 2", False)  # 1+1=3 is written as 1+1=2 is
+    worded = replace(told, decoded=replace(judged.decoded, text="It is three"))
+    assert sample_record(worded, np.zeros(3, np.float32))["verdict"]["copies_reference"] is True
+    assert "correction" not in sample_record(judged, np.zeros(3, np.float32))["verdict"]
 
 
 def test_a_quote_that_could_not_be_mapped_says_why():

@@ -5,10 +5,11 @@ both). It is quicker on a CPU because a question's prompt is computed once for a
 laid out for the CPU, and it has none of what a long training needs: no meshes, no checkpoints.
 """
 
-from study.simulator.learn import Learner, LossSettings, policy_loss
+from study.simulator.learn import Learner, LossSettings, Rows, policy_loss
 from study.simulator.qwen2 import Params, Shape, from_tunix
 from study.simulator.sample import Prompts, Rollouts, Sampler, pad_prompts
 
 __all__ = [
-    "Learner", "LossSettings", "Params", "Prompts", "Rollouts", "Sampler", "Shape", "from_tunix", "pad_prompts", "policy_loss",
+    "Learner", "LossSettings", "Params", "Prompts", "Rollouts", "Rows", "Sampler", "Shape", "from_tunix", "pad_prompts",
+    "policy_loss",
 ]  # fmt: skip

@@ -67,7 +67,7 @@ def refused(result):
         (["--output", "/proc/x"], "/proc/x: cannot be created (/proc cannot be written to: "),
         (["--engine", "tunx"], "engine is 'tunx'; expected one of tunix, trl; did you mean 'tunix'?"),
         (["--set", "tracker=tensorbord"], "did you mean 'tensorboard'?"),
-        (["--set", "num_generations=1"], "expected at least 2"),
+        (["--set", "num_generations=1"], "a group of one has no baseline"),
         (["--set", "negative_reward=1"], "expected a number below 0"),
     ],
 )
@@ -122,7 +122,7 @@ def test_a_dotenv_file_in_utf_16_is_one_line(cal_grpo, tmp_path):
 
 
 def test_the_judges_options_are_the_same_in_training_and_for_oracles(cal_grpo):
-    options = ("--judge-model", "--base-url", "--few-shot", "--style", "--max-answer-tokens")
+    options = ("--judge-model", "--base-url", "--few-shot", "--style", "--corrections", "--max-answer-tokens")
     for command in (["train"], ["oracle", "ask"], ["oracle", "check"], ["oracle", "bench"]):
         status, out, _ = cal_grpo(*command, "-h")
         assert status == 0
@@ -130,10 +130,10 @@ def test_the_judges_options_are_the_same_in_training_and_for_oracles(cal_grpo):
 
 
 def test_the_judges_options_are_keys_of_the_config():
-    judge = Judge("m", "http://x", Path("shots.json"), "steps", 40)
+    judge = Judge("m", "http://x", Path("shots.json"), "steps", True, 40)
     assert load_config(overrides=judge.keys()) == load_config(
         overrides={"cal_model": "m", "cal_base_url": "http://x", "oracle.few_shot": "shots.json", "oracle.style": "steps",
-                   "oracle.max_answer_tokens": 40}
+                   "oracle.corrections": True, "oracle.max_answer_tokens": 40}
     )  # fmt: skip
     assert Judge().keys() == Judge().settings() == {}
 

@@ -484,7 +484,7 @@ def test_tunix_own_config_is_refused_in_one_line(build):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"num_generations": 1}, "at least 2"),
+        ({"num_generations": 1}, "a group of one has no baseline"),
         ({"credit": "balance"}, "did you mean 'balanced'"),
         ({"negative_reward": 1.0}, "below 0"),
         ({"on_miss": "ignore"}, "expected one of mean, drop, grpo, raise"),

@@ -1,10 +1,12 @@
 """A quote that is too long is cut to its step, not lost."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from cal_grpo.alignment import Aligner, Miss, TokenSpan
-from cal_grpo.oracles import Tag, Verdict, blamed
+from cal_grpo.oracles import Tag, Verdict, blamed, corrected, split_steps
 from cal_grpo.policies import EMBEDDED
 
 TOKENIZER = Tokenizer.from_file(str(EMBEDDED / "tokenizer.json"))
@@ -45,3 +47,24 @@ def test_the_step_of_the_place_that_was_meant():
 
 def test_what_is_not_there_is_still_a_miss():
     assert isinstance(blame("1+1=3", "9+9=19 and much more of the like", 64), Miss)
+
+
+ALIGNER = Aligner(TOKENIZER)
+LINES = st.lists(st.sampled_from([*STEPS, "1+1=3", "2. Then 4*3=13!", "- so:", "", "  And " * 40]), min_size=1, max_size=8)
+
+
+@given(LINES, st.sampled_from(["\n", " ", "\n\n"]), st.data())
+def test_a_correction_cuts_the_step_that_is_blamed(lines, join, data):
+    response = join.join(lines)
+    start = data.draw(st.integers(0, len(response)))
+    segment = response[start : start + data.draw(st.integers(1, 80))]
+    if not segment.strip():
+        return
+    verdict = Verdict(Tag.FOUND, "", segment, response[max(0, start - 40) : start], correction="right")
+    decoded = ALIGNER.decode(TOKENIZER.encode(response, add_special_tokens=False).ids)
+    assert decoded.text == response
+    span, place = blamed(ALIGNER, decoded, verdict), corrected(response, verdict)
+    if isinstance(span, TokenSpan):
+        quoted = [s.start for s in split_steps(response) if s.start < span.char_end and span.char_start < s.end]
+        worded = next(i for i in range(span.char_start, span.char_end) if response[i].isalnum())
+        assert place == (max(at for at in quoted if at <= worded), "right")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Query, Tag
-from cal_grpo.oracles.judges.repair import departure, style_of
+from cal_grpo.oracles.departure import departure
+from cal_grpo.oracles.judges import style_of
 
 RESPONSE = "Ann has 3 bags of 4 nuts.\nThat is 3 + 4 = 7 nuts.\nShe eats 2, so 7 - 2 = 5 are left.\nA: 5"
 
@@ -27,7 +28,7 @@ RESPONSE = "Ann has 3 bags of 4 nuts.\nThat is 3 + 4 = 7 nuts.\nShe eats 2, so 7
     ],
 )
 def test_the_first_step_that_the_correction_does_not_have(corrected, quoted):
-    quote, hint = departure(RESPONSE, corrected)
+    quote, hint, *_ = departure(RESPONSE, corrected)
     assert quoted in quote
     assert RESPONSE[RESPONSE.index(quote) - len(hint) : RESPONSE.index(quote)] == hint
 

@@ -57,6 +57,18 @@ def test_the_printed_form_shows_all_that_led_to_the_advantages(cal_grpo, make_ru
     assert "\x1b" not in out
 
 
+def test_what_should_have_stood_there_is_shown_beside_the_quote(cal_grpo, make_run, records):
+    verdict = {"tag": "found", "critique": "1+1 is 2", "segment": "=3", "correction": "1+1=2\n#### 2"}
+    copied = verdict | {"copies_reference": True}
+    run = make_run(samples=[records.rollout(verdict=verdict), records.rollout(2, verdict=copied), records.rollout(3)])
+    first, second, third = (cal_grpo("inspect", run, "--step", step)[1] for step in (1, 2, 3))
+    assert "quote  '=3'\n  correction  \n    1+1=2\n    #### 2\n  tokens" in first
+    assert "correction  the reference's own words\n    1+1=2" in second
+    assert "correction" not in third
+    rows = [json.loads(line)["verdict"] for line in cal_grpo("inspect", run, "--json")[1].splitlines()]
+    assert [row.get("correction") for row in rows] == ["1+1=2\n#### 2", "1+1=2\n#### 2", None]
+
+
 def test_printing_keeps_to_the_step_the_kind_and_the_text(cal_grpo, make_run):
     run = make_run()
     assert cal_grpo("inspect", run)[1].count("question\n") == 4
@@ -92,7 +104,7 @@ def test_a_run_that_wrote_no_samples_on_purpose_says_so(cal_grpo, make_run):
 
 def test_a_terminal_obeys_nothing_that_a_policy_or_a_judge_wrote(records):
     evil = "\x1b[2J\x1b]0;title\x07\u202e[bold]x[/bold]\r\x00"
-    verdict = {"tag": "found", "critique": evil, "segment": evil, "missed": None}
+    verdict = {"tag": "found", "critique": evil, "segment": evil, "missed": None, "correction": evil}
     record = records.rollout(
         question=evil, response=evil, extracted=evil, verdict=verdict, advantage_characters=[3, 2, 4],
         span={"tokens": [3, 5], "characters": [3, 5], "method": "\x1b", "score": None},

@@ -185,6 +185,17 @@ def test_a_browser_shows_the_chosen_rollout_with_its_advantages(browser, report,
     assert page.evaluate("document.querySelector('#detail').hidden")
 
 
+def test_a_browser_shows_what_should_have_stood_there(browser, report, make_run, records):
+    verdict = {"tag": "found", "critique": "1+1 is 2", "segment": "=3", "correction": "1+1=2\n#### 2"}
+    report(make_run(samples=[records.rollout(verdict=verdict | {"copies_reference": True}), records.rollout(2)]))
+    text = "document.querySelector('main').innerText"
+    shown = browser.open(report.path, "open=0").evaluate(text)
+    assert "Correction, from the step of the quote on\n" in shown
+    assert "1+1=2\n#### 2" in shown
+    assert "These are the reference's own words." in shown
+    assert "Correction" not in browser.open(report.path, "open=1").evaluate(text)
+
+
 def test_the_critique_shows_when_the_pointer_is_on_the_quote(browser, report, make_run):
     report(make_run())
     page = browser.open(report.path, "open=0")
@@ -244,6 +255,7 @@ def test_hostile_text_is_shown_and_never_run(browser, report, make_run, records)
     samples = []
     for text in [*HOSTILE, " ".join(HOSTILE)]:
         verdict = {"tag": text, "critique": text, "segment": text, "confidence": 0.5, "missed": None}
+        verdict |= {"correction": text, "copies_reference": True}
         spoken = {"question": text, "response": f"a{text}b", "extracted": text, "expected": text, "verdict": verdict}
         span = {"tokens": [1, 2], "characters": [1, 1 + len(text)], "method": text, "score": 0.5}
         advantages = {"advantages": [[0.3, 1], [-1.0, 1], [0.0, 1]], "advantage_characters": [1, len(text), 1]}

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cal_grpo.config import TrainConfig, load_config
+from cal_grpo.oracles.departure import departure
 from cal_grpo.oracles.judges.few_shot import load_few_shot
-from cal_grpo.oracles.judges.repair import departure
 
 RECIPE = Path(__file__).parents[2] / "examples" / "rl" / "cal_ppo"
 SCRIPT = runpy.run_path(str(RECIPE / "cal_gsm8k.py"), run_name="recipe")

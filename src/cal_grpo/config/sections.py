@@ -35,6 +35,9 @@ class RolloutSection(Section):
 
     max_prompt_tokens: int | None = Field(None, ge=1, description="A longer prompt is skipped. Default: the task's.")
     max_new_tokens: int | None = Field(None, ge=1, description="Tokens of an answer at most. Default: the task's.")
+    micro_batch_size: int | None = Field(
+        None, ge=1, description="Questions sampled in one call; must divide batch_size. Default: all of an update."
+    )
     temperature: float = Field(1.0, gt=0, description="Sampling temperature in training.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling; 1 samples from the whole distribution.")
 
@@ -93,6 +96,7 @@ class OracleSection(Section):
     style: Literal["direct", "repair", "steps"] = Field(
         "direct", description="LLM: quote the error, repair and compare, or name the step's number."
     )
+    corrections: bool = Field(False, description="Ask an LLM for what should have stood there, too; costs tokens.")
     max_answer_tokens: int | None = Field(None, ge=1, description="An LLM's answer is cut off there, thinking included.")
     cache: bool | ShellPath = Field(True, description="Keep an LLM's verdicts: true in the user's cache, false, or a file.")
     replay: ShellPath | None = Field(None, description="A run's judge.jsonl to answer from; nothing is asked.")

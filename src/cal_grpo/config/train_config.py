@@ -27,7 +27,7 @@ from cal_grpo.config.sections import (
     ShellPath,
     expanded,
 )
-from cal_grpo.credit import FORMULAS, OnTrouble, Weights, formula
+from cal_grpo.credit import FORMULAS, Baseline, OnTrouble, Weights, check_baseline, formula
 from cal_grpo.plugins import is_path
 
 _SECRET = re.compile(r"key|token|secret|pass|pwd|auth|sig|cred|subscription", re.IGNORECASE)
@@ -72,9 +72,14 @@ class TrainConfig(Section):
 
     reward: tuple[str, ...] = Field((), description="Reward functions of your own as module:name, instead of grading.")
 
-    num_generations: int = Field(8, description="Answers a question, the group.")
+    num_generations: int = Field(8, description="Answers a question, the group; 1 with baseline=batch.")
+    baseline: Baseline = Field(
+        "group", description="What an answer is compared with: the others to its question, or batch: all of its update."
+    )
     batch_size: int = Field(8, ge=1, description="Questions an update.")
-    micro_batch_size: int | None = Field(None, ge=1, description="Questions a forward pass; must divide batch_size.")
+    micro_batch_size: int | None = Field(
+        None, ge=1, description="Questions a forward pass of the training; must divide batch_size."
+    )
     remat: bool = Field(False, description="Recompute layers in the backward pass: less memory, more time.")
     num_train_steps: int = Field(30, ge=1, description="Optimizer updates.")
     learning_rate: float = Field(2e-4, gt=0, description="Adam's learning rate after warm-up.")
@@ -127,18 +132,20 @@ class TrainConfig(Section):
         if self.credit not in FORMULAS and not is_path(self.credit) and "credit" not in self.parts:
             formula(self.credit)  # a registered name; the module of a path is imported by the run that needs it
         self.weights()
-        if self.num_generations < 2:
-            raise ValueError(f"num_generations is {self.num_generations}; expected at least 2: credit is relative to a group")
-        if self.micro_batch_size and self.batch_size % self.micro_batch_size:
-            raise ValueError(
-                f"micro_batch_size {self.micro_batch_size} does not divide batch_size {self.batch_size}; choose a divisor"
-            )
-        rows = (self.micro_batch_size or self.batch_size) * self.num_generations
-        if rows % self.mesh.fsdp:
-            raise ValueError(
-                f"mesh.fsdp {self.mesh.fsdp} does not divide the {rows} answers of a forward pass (questions x "
-                "num_generations); choose a divisor"
-            )
+        answers = self.batch_size * self.num_generations
+        check_baseline(self.baseline, self.num_generations, use_cal=self.use_cal, rows=answers)
+        for key, questions in (
+            ("micro_batch_size", self.micro_batch_size),
+            ("rollout.micro_batch_size", self.rollout.micro_batch_size),
+        ):
+            if self.batch_size % (questions or 1):
+                raise ValueError(f"{key} {questions} does not divide batch_size {self.batch_size}; choose a divisor")
+            if (rows := (questions or self.batch_size) * self.num_generations) % self.mesh.fsdp:
+                what = "call of the sampler" if key.startswith("rollout") else "forward pass"
+                raise ValueError(
+                    f"mesh.fsdp {self.mesh.fsdp} does not divide the {rows} answers of a {what} (questions x num_generations); "
+                    "choose a divisor"
+                )
         if self.trl and self.engine != "trl":
             raise ValueError(
                 f"trl.{next(iter(self.trl))} is set and the engine is {self.engine}; set engine=trl, or leave it out"

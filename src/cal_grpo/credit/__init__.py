@@ -1,13 +1,15 @@
 """What is each token's advantage? Pure functions on numpy arrays."""
 
+from cal_grpo.credit.baseline import Baseline, check_baseline
 from cal_grpo.credit.formulas import FORMULAS, Fallback, OnTrouble, assign_credit, formula
 from cal_grpo.credit.group import dr_grpo, group_relative, grpo, rloo, token_mask
-from cal_grpo.credit.span import balanced, prefix
+from cal_grpo.credit.span import balanced, even, prefix
 from cal_grpo.credit.sparse import construct_sparse_rewards, sparse
 from cal_grpo.credit.types import Batch, Compute, Formula, Weights, declares
 
 __all__ = [
     "FORMULAS",
+    "Baseline",
     "Batch",
     "Compute",
     "Fallback",
@@ -16,9 +18,11 @@ __all__ = [
     "Weights",
     "assign_credit",
     "balanced",
+    "check_baseline",
     "construct_sparse_rewards",
     "declares",
     "dr_grpo",
+    "even",
     "formula",
     "group_relative",
     "grpo",

@@ -14,7 +14,7 @@ from cal_grpo.credit.capo import capo
 from cal_grpo.credit.group import dr_grpo, grpo, rloo
 from cal_grpo.credit.nsr import nsr, w_reinforce
 from cal_grpo.credit.probability_mask import probability_mask
-from cal_grpo.credit.span import balanced, prefix, prefix_shortened
+from cal_grpo.credit.span import balanced, even, prefix, prefix_shortened
 from cal_grpo.credit.sparse import sparse
 from cal_grpo.credit.types import Batch, Compute, Formula, Weights
 from cal_grpo.credit.vppo import vppo
@@ -25,6 +25,7 @@ FORMULAS: dict[str, Compute] = {
     "sparse": sparse,
     "balanced": balanced,
     "prefix": prefix,
+    "even": even,
     "prefix_shortened": prefix_shortened,
     "capo": capo,
     "vppo": vppo,

@@ -30,19 +30,31 @@ def prefix_shortened(batch: Batch, weights: Weights) -> np.ndarray:
     return _blame(batch, weights, prefix=weights.prefix_reward, right=_lifted(batch, weights), share=weights.prefix_share)
 
 
+def even(batch: Batch, weights: Weights) -> np.ndarray:
+    """``prefix`` that never pays a wrong answer: where the correct work would earn more than the span costs, it earns as much.
+
+    The reward before the span is ``min(prefix_reward, cost / tokens before it)``, the cost being the span's in all, so that a
+    wrong row sums to at most 0, and to 0 where its correct part is long. ``prefix`` pays a wrong answer for its length.
+    """
+    return _blame(batch, weights, prefix=weights.prefix_reward, right=_lifted(batch, weights), even=True)
+
+
 def _lifted(batch: Batch, weights: Weights) -> np.ndarray:
     """Group-relative advantages, at least ``prefix_reward`` but where the answer did worse than its group."""
     plain_BT = grpo(batch, weights)
     return np.where(plain_BT < 0, plain_BT, np.maximum(plain_BT, np.float32(weights.prefix_reward)))
 
 
-def _blame(batch: Batch, weights: Weights, prefix: float, right: np.ndarray, share: float = 1.0) -> np.ndarray:
+def _blame(
+    batch: Batch, weights: Weights, prefix: float, right: np.ndarray, share: float = 1.0, even: bool = False
+) -> np.ndarray:
     group_B = group_relative(batch.rewards_B, batch.group_size)
     advantages_BT = np.zeros((len(batch.spans), batch.width), dtype=np.float32)
     for row, (is_right, length, span) in enumerate(zip(batch.correct_B, batch.lengths_B, batch.spans, strict=True)):
         if is_right:
             advantages_BT[row, :length] = right[row, :length]
         elif span is not None:
-            advantages_BT[row, : int(share * span.start)] = prefix
-            advantages_BT[row, span.start : span.end] = min(group_B[row], weights.negative_reward)
+            blame, paid = min(group_B[row], weights.negative_reward), int(share * span.start)
+            advantages_BT[row, :paid] = min(prefix, -blame * len(span) / max(paid, 1)) if even else prefix
+            advantages_BT[row, span.start : span.end] = blame
     return advantages_BT

@@ -12,14 +12,14 @@ from cal_grpo.errors import UsageError
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Graded and judged completions, group after group: rows ``[g * G, (g + 1) * G)`` answer one question.
+    """Graded and judged completions, group after group: rows ``[g * G, (g + 1) * G)`` are compared with each other.
 
     Attributes:
         rewards_B: float32 (B,), the grade of each row (1 right, 0 wrong, or what a user's reward functions gave).
         correct_B: bool (B,), rows that need no blame. An oracle is never asked about them.
         lengths_B: int (B,), sampled completion tokens of each row, padding excluded.
         spans: for each row the blamed tokens; None for a right row, and for a wrong one without a mapped quote.
-        group_size: G, completions a question.
+        group_size: G, completions a group: those to one question, or with ``baseline="batch"`` all of an update.
         step_ends: for each row the token index at which each of its steps ends, increasing, the last one its length;
             None where steps are not known. Read by ``survival``.
         logprobs: for each row float32 (T,), the sampler's log-probability of each token; None where the engine does not

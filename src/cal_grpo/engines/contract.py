@@ -33,7 +33,8 @@ METRICS = (
 def cal_metrics(credited: Credited) -> dict[str, tuple[float, Literal["sum", "mean"]]]:
     """A micro-batch's ``cal/...`` metrics, each with how an update's is made of its micro-batches'."""
     metrics: dict[str, tuple[float, Literal["sum", "mean"]]] = {
-        f"cal/{name}": (value, "sum" if name in SUMMED else "mean") for name, value in credited.metrics.items()
+        f"cal/{name}": (value, "sum" if name.partition("/")[0] in SUMMED else "mean")
+        for name, value in credited.metrics.items()
     }
     return metrics | {f"cal/missed/{reason}": (count, "sum") for reason, count in credited.missed.items()}
 

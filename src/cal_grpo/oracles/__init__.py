@@ -1,6 +1,7 @@
 """Where is the first error?"""
 
 from cal_grpo.oracles.cal_oracle import CALOracle
+from cal_grpo.oracles.corrections import copies_reference, corrected
 from cal_grpo.oracles.free import ArithmeticOracle, ReferenceOracle
 from cal_grpo.oracles.mapping import blamed
 from cal_grpo.oracles.protocol import Oracle, is_oracle
@@ -19,6 +20,8 @@ __all__ = [
     "Usage",
     "Verdict",
     "blamed",
+    "copies_reference",
+    "corrected",
     "hint_for",
     "is_oracle",
     "split_steps",

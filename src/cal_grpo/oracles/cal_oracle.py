@@ -36,6 +36,8 @@ class CALOracle:
         few_shot: JSON file of examples for an LLM.
         style: how an LLM is asked: ``"direct"`` for the quote, ``"repair"`` for the corrected response, which is then
             compared, ``"steps"`` for the number of the step.
+        corrections: ask an LLM for what should have stood there, too (``Verdict.correction``), which costs tokens. Verdicts
+            that were asked for without are not taken for such.
         timeout_s: time limit of one call, in seconds, whoever is asked.
         concurrency: calls in flight at most.
         attempts: calls for one query at most. Rate limits, unavailable servers, dropped connections and time-outs are
@@ -78,6 +80,7 @@ class CALOracle:
         api_key: str | None = None,
         few_shot: Path | str | None = None,
         style: str = "direct",
+        corrections: bool = False,
         timeout_s: float = 60.0,
         concurrency: int = 16,
         attempts: int | None = None,
@@ -112,7 +115,7 @@ class CALOracle:
         else:
             settings = {
                 "model": model, "base_url": base_url, "api_key": api_key, "few_shot": few_shot, "style": style,
-                "prices": prices, "max_answer_tokens": max_answer_tokens, "timeout_s": timeout_s,
+                "corrections": corrections, "prices": prices, "max_answer_tokens": max_answer_tokens, "timeout_s": timeout_s,
                 "ask_again": ask_again,
             }  # fmt: skip
             self._oracle = make_oracle(provider, settings, max_usd)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, _ProtocolMeta, runtime_checkable
 
 from cal_grpo.errors import UsageError
+from cal_grpo.oracles.corrections import bounded
 from cal_grpo.oracles.types import Query, Tag, Verdict
 
 _EXPECTED = "expected a name or an object with async locate(query) -> Verdict"
@@ -72,7 +73,8 @@ async def ask(oracle: Any, query: Query, before: Verdict | None = None) -> Verdi
         before: its earlier answer, whose quote is of no use; it is asked once more.
 
     Raises:
-        UsageError: it is something else than a ``Verdict``. Whatever the oracle itself raises passes through.
+        UsageError: it is something else than a ``Verdict``, or one whose correction is no text. Whatever the oracle itself
+            raises passes through.
     """
     answer = oracle.locate(query) if before is None else oracle.locate_again(query, before)
     if inspect.isawaitable(answer):
@@ -84,7 +86,12 @@ async def ask(oracle: Any, query: Query, before: Verdict | None = None) -> Verdi
         )
     if not isinstance(answer.tag, Tag):
         raise UsageError(f"oracle {name_of(oracle)!r} answered with a Verdict whose tag is {answer.tag!r}; expected a Tag")
-    return answer
+    if not isinstance(answer.correction, str):
+        raise UsageError(
+            f"oracle {name_of(oracle)!r} answered with a Verdict whose correction is {_shown(answer.correction)}; expected "
+            "text, empty where there is none"
+        )
+    return bounded(answer)
 
 
 def _complaint(candidate: object) -> str | None:

@@ -11,19 +11,20 @@ from cal_grpo.oracles.protocol import Oracle, check_oracle, name_of
 from cal_grpo.oracles.several import compose, is_composite, leaves, named_in
 
 _VARIED = 0.7  # temperature of critiques that are to differ
-_JUDGE = frozenset({"ask_again", "few_shot", "max_answer_tokens", "model", "style"})
+_JUDGE = frozenset({"ask_again", "corrections", "few_shot", "max_answer_tokens", "model", "style"})
 _PAID = _JUDGE | {"api_key", "base_url", "max_usd", "prices"}
 
 # What each takes of the settings that are about who is asked; how often and how fast is the same for all.
 TAKES: Mapping[str, frozenset[str]] = {
-    "reference": frozenset(),
+    "reference": frozenset({"corrections"}),  # it has them in any case
     "arithmetic": frozenset(),
     "openai": _PAID,
     "gemini": _PAID,
     "local": _JUDGE,
 }
 PROVIDERS = tuple(TAKES)
-_OF_ONES_OWN = frozenset({"max_usd"})  # it was told all else when it was made
+_FREE_OF_ONES_OWN = frozenset({"corrections"})  # it was told all else when it was made
+_OF_ONES_OWN = _FREE_OF_ONES_OWN | {"max_usd"}
 
 
 def make_oracle(provider: str | Oracle, settings: Mapping[str, Any], max_usd: float | None) -> Oracle:
@@ -31,8 +32,8 @@ def make_oracle(provider: str | Oracle, settings: Mapping[str, Any], max_usd: fl
 
     Args:
         provider: see ``CALOracle``.
-        settings: ``model``, ``base_url``, ``api_key``, ``few_shot``, ``style``, ``timeout_s``, ``prices``, ``ask_again`` and
-            ``max_answer_tokens``.
+        settings: ``model``, ``base_url``, ``api_key``, ``few_shot``, ``style``, ``corrections``, ``timeout_s``, ``prices``,
+            ``ask_again`` and ``max_answer_tokens``.
         max_usd: a limit that needs prices.
 
     Raises:
@@ -40,13 +41,14 @@ def make_oracle(provider: str | Oracle, settings: Mapping[str, Any], max_usd: fl
     """
     given = {name for name, value in {**settings, "max_usd": max_usd}.items() if value is not None}
     given -= {"timeout_s", "ask_again"} | ({"style"} if settings["style"] == "direct" else set())
+    given -= set() if settings["corrections"] else {"corrections"}
     if isinstance(provider, str):
         _check_settings(f"oracle {provider!r}", frozenset().union(*map(_takes, named_in(provider))), given)
         oracle = _build(provider, settings)
     else:
         check_oracle(provider)
         oracle = provider
-        _check_settings(f"oracle object {name_of(oracle)!r}", frozenset() if is_free(oracle) else _OF_ONES_OWN, given)
+        _check_settings(f"oracle object {name_of(oracle)!r}", _FREE_OF_ONES_OWN if is_free(oracle) else _OF_ONES_OWN, given)
     unpriced = [leaf for leaf in leaves(oracle) if getattr(leaf, "price", 0) is None]
     if max_usd is not None and unpriced:
         raise UsageError(
@@ -79,7 +81,8 @@ def _check_settings(name: str, known: Collection[str], given: Collection[str]) -
 def _build(provider: str, settings: Mapping[str, Any]) -> Oracle:
     """The oracle of a name, a ``name:model``, a ``module:name``, or a line of several."""
     examples = load_few_shot(settings["few_shot"]) if settings["few_shot"] is not None else ()
-    told = {**settings, "few_shot": examples, "style": style_of(settings["style"])}
+    told = {**settings, "few_shot": examples, "style": style_of(settings["style"], settings["corrections"])}
+    del told["corrections"]  # they are asked for by the style
     if not is_composite(provider):
         return _build_one(provider, told)
     made: dict[tuple[str, bool], Oracle] = {}

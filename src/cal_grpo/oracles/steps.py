@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(])")
-_SAYS = re.compile(r"[^\W\d_]{2,}|=")  # a word or an equation; what has neither is a label, such as "2."
+_SAYS = re.compile(r"[^\W\d_]{2,}|=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ def split_steps(response: str) -> list[Step]:
     for line in response.split("\n"):
         cuts, looked_at = [0], 0
         for match in _SENTENCE_END.finditer(line):
-            if _SAYS.search(line, looked_at, match.start()):
+            if says_something(line[looked_at : match.start()]):
                 cuts.append(match.end())
             looked_at = match.end()
         for begin, end in zip(cuts, [*cuts[1:], len(line)], strict=True):
@@ -33,6 +33,11 @@ def split_steps(response: str) -> list[Step]:
                 steps.append(Step(text.strip(), start, start + len(text.strip())))
         position += len(line) + 1
     return steps
+
+
+def says_something(text: str) -> bool:
+    """Whether a text has a word or an equation; a label, such as "2.", or an answer alone, such as "#### 2", has neither."""
+    return _SAYS.search(text) is not None
 
 
 def hint_for(response: str, step: Step) -> str:

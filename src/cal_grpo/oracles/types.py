@@ -81,6 +81,11 @@ class Verdict:
         detail: one line about a failure, or about a quote that is not in the response; never a key or a header.
         retry_after_s: how long a server that refused asked to wait.
         again: what asking once more may mend: the "settings", which were changed since, or the "quote".
+        correction: what should have stood in the response from the start of the quote's step to its end, in the response's own
+            words as far as possible; "" where the oracle does not say, and unless ``FOUND``. See ``corrected``.
+
+    Raises:
+        ValueError: it has a segment without being ``FOUND``, or is ``FOUND`` without one, or has a correction without being it.
     """
 
     tag: Tag
@@ -93,9 +98,12 @@ class Verdict:
     detail: str = ""
     retry_after_s: float | None = None
     again: Again = ""
+    correction: str = ""
 
     def __post_init__(self) -> None:
         if (self.tag is Tag.FOUND) != bool(self.segment):
             raise ValueError(
                 f"a verdict has a segment exactly when its tag is 'found'; got tag={self.tag!s}, segment={self.segment!r}"
             )
+        if self.correction and self.tag is not Tag.FOUND:
+            raise ValueError(f"a verdict has a correction only when its tag is 'found'; got tag={self.tag!s}")

@@ -12,10 +12,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from cal_grpo.alignment import Aligner, Decoded, TokenSpan
-from cal_grpo.credit import Batch, Fallback, Formula, OnTrouble, Weights, assign_credit, group_relative
+from cal_grpo.credit import (
+    Baseline,
+    Batch,
+    Fallback,
+    Formula,
+    OnTrouble,
+    Weights,
+    assign_credit,
+    check_baseline,
+    group_relative,
+)
 from cal_grpo.oracles import CALOracle, Query, Tag, Verdict, blamed, split_steps
-from cal_grpo.pipeline.metrics import metrics_of
-from cal_grpo.pipeline.types import Completion, Credited, Judged, OracleFailed, Pending
+from cal_grpo.pipeline.corrections import Corrector
+from cal_grpo.pipeline.metrics import correction_metrics, metrics_of
+from cal_grpo.pipeline.types import Completion, Correction, Credited, Judged, OracleFailed, Pending
 
 
 @dataclass(frozen=True)
@@ -27,13 +38,19 @@ class CreditPipeline:
         aligner: maps quotes to the policy's tokens.
         credit: the formula.
         weights: its numbers.
-        group_size: completions a question.
+        group_size: completions a question, 1 or more.
         on_miss: what a wrong row gets when no error was named or the quote cannot be mapped. ``mean``: over its tokens, the
             mean row sum of the update's wrong rows that have a span, never above 0, so that not being found does not pay;
             where none has one, as ``grpo`` and never above 0. ``grpo``: its group-relative advantage. ``drop``: zeros.
             ``raise``: the run stops.
         on_failure: the same when the call failed.
         on_truncated: the same for an answer that was cut off, which is not asked about.
+        corrector: makes rows to learn from of what verdicts say should have stood there; None makes none.
+        baseline: what an answer is compared with: the others of its ``group``, or with ``batch`` all of its update, which is
+            credited as one group.
+
+    Raises:
+        UsageError: a group of one is its own baseline.
     """
 
     oracle: CALOracle | None
@@ -44,6 +61,11 @@ class CreditPipeline:
     on_miss: OnTrouble = "mean"
     on_failure: OnTrouble = "mean"
     on_truncated: OnTrouble = "mean"
+    corrector: Corrector | None = None
+    baseline: Baseline = "group"
+
+    def __post_init__(self) -> None:
+        check_baseline(self.baseline, self.group_size)
 
     def submit(self, completions: Sequence[Completion], stream: tuple[int, ...] = (0,)) -> Pending:
         """Ask about the wrong answers, without waiting. ``stream`` names the draws of formulas that draw."""
@@ -66,10 +88,11 @@ class CreditPipeline:
         Args:
             pending: what ``submit`` gave.
             mean_found: gives that of the whole update, and may wait for it; asked only where a row's credit depends on it.
-                None: ``pending`` is all of the update.
+                None: ``pending`` is all of the update, as it always is where that is the baseline.
 
         Raises:
-            UsageError: the judge rejects its first question, see ``CALOracle.submit_all``.
+            UsageError: the judge rejects its first question, see ``CALOracle.submit_all``; or the update is the baseline and
+                has one row.
             OracleFailed: a verdict or its quote is unusable and ``on_failure``, ``on_miss`` or ``on_truncated`` says ``raise``.
             Exception: whatever an oracle object of the caller's own raised.
         """
@@ -84,7 +107,11 @@ class CreditPipeline:
         metrics = metrics_of(batch, advantages_BT, judged)
         if self.credit.needs_oracle and (wrong := int((~batch.correct_B).sum())):
             metrics["missed_share"] = missed.total() / wrong
-        return Credited(self._with_end_tokens(advantages_BT, batch, pending), batch, metrics, missed, judged)
+        corrections: list[Correction] = []
+        if self.corrector is not None:
+            corrections, dropped = self.corrector.rows(judged)
+            metrics |= correction_metrics(corrections, dropped)
+        return Credited(self._with_end_tokens(advantages_BT, batch, pending), batch, metrics, missed, judged, corrections)
 
     def _judge(self, pending: Pending) -> list[Judged]:
         judged = []
@@ -96,12 +123,14 @@ class CreditPipeline:
         return judged
 
     def _batch(self, pending: Pending, judged: Sequence[Judged]) -> Batch:
+        rows = len(pending.completions)
+        check_baseline(self.baseline, self.group_size, rows=rows)
         return Batch(
             rewards_B=np.array([c.reward for c in pending.completions], dtype=np.float32),
             correct_B=np.array([c.grade.correct for c in pending.completions], dtype=bool),
             lengths_B=np.array([len(c.token_ids) for c in pending.completions], dtype=np.int64),
             spans=[j.outcome if isinstance(j.outcome, TokenSpan) else None for j in judged],
-            group_size=self.group_size,
+            group_size=self.group_size if self.baseline == "group" else rows,
             step_ends=[step_ends(d) for d in pending.decoded],
             logprobs=_logprobs(pending.completions),
             rng=np.random.default_rng(pending.stream),
@@ -110,7 +139,7 @@ class CreditPipeline:
     def mean_found(self, update: Sequence[Pending]) -> float | None:
         """The mean row sum of an update's wrong rows that have a span; None where none has one. Waits for its verdicts."""
         sums: list[float] = []
-        for pending in update:
+        for pending in update if self.baseline == "group" else [Pending.joined(update)]:
             batch = self._batch(pending, self._judge(pending))
             if any(span is not None for span in batch.spans):
                 advantages_BT = assign_credit(self.credit, batch, self.weights, ["drop"] * len(batch.spans))

@@ -1,7 +1,7 @@
 """What an engine hands over, and what it gets back."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -31,6 +31,7 @@ class Completion:
         logprobs: (T,) of the sampler, where the engine gives them.
         truncated: it was cut off at the longest length that is sampled. A wrong one is not asked about.
         end_token: the token that ended it follows in the ids that the loss sees; it gets the last token's credit.
+        regrade: grades another answer to the same question; needed where corrections are trained.
     """
 
     question: str
@@ -41,6 +42,7 @@ class Completion:
     logprobs: np.ndarray | None = None
     truncated: bool = False
     end_token: bool = False
+    regrade: Callable[[str], Grade] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Pending:
-    """Completions of whole groups whose verdicts are on their way.
+    """Completions whose verdicts are on their way: whole groups, or with ``baseline="batch"`` any rows of an update.
 
     Attributes:
         completions, decoded, verdicts: a row each; None for a row that no oracle is asked about.
@@ -85,8 +87,33 @@ class Pending:
     stream: tuple[int, ...] = (0,)
 
     def part(self, rows: slice, stream: tuple[int, ...]) -> "Pending":
-        """Some of the rows, whole groups."""
+        """Some of the rows, whole groups where these are the baseline."""
         return Pending(self.completions[rows], self.decoded[rows], self.verdicts[rows], stream)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Pending"]) -> "Pending":
+        """The rows of all parts, in their order, with the first one's stream."""
+        completions, decoded, verdicts = (
+            [row for part in parts for row in getattr(part, name)] for name in ("completions", "decoded", "verdicts")
+        )
+        return cls(completions, decoded, verdicts, parts[0].stream)
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What an answer should have gone on with: the policy learns ``token_ids`` behind the prompt and the tokens kept.
+
+    Attributes:
+        row: of the batch; of equal rows the first.
+        kept: sampled tokens before it.
+        token_ids: C ids, the end token included where the answer ends with them.
+        count: rows that it stands for.
+    """
+
+    row: int
+    kept: int
+    token_ids: tuple[int, ...]
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -95,10 +122,12 @@ class Credited:
 
     Attributes:
         advantages_BT: float32; T is the longest completion, its end token included where it is trained.
-        batch: what they were made from.
-        metrics: the batch's; one that has no value, such as a latency where nobody was asked, is not there.
+        batch: what they were made from: these rows, or those of the whole update where that is the baseline.
+        metrics: the batch's, but of these rows alone where they add up over the parts of an update (``SUMMED``); one that has
+            no value, such as a latency where nobody was asked, is not there.
         missed: how many wrong answers have no span, by reason.
         judged: a record a row.
+        corrections: what some rows should have gone on with.
     """
 
     advantages_BT: np.ndarray
@@ -106,3 +135,4 @@ class Credited:
     metrics: dict[str, float]
     missed: Counter[str]
     judged: Sequence[Judged]
+    corrections: Sequence[Correction] = ()

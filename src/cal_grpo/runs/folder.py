@@ -29,6 +29,7 @@ from cal_grpo.alignment import Miss, TokenSpan
 from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
 from cal_grpo.files import require_writable, write_whole
+from cal_grpo.oracles import Query, copies_reference
 from cal_grpo.pipeline import Credited, Judged
 from cal_grpo.runs.resume import DATA, Past, Row, claim, cut_off, read_rows
 
@@ -154,6 +155,7 @@ def sample_record(judged: Judged, advantages_T: np.ndarray) -> dict[str, Any]:
     advantages = run_lengths(advantages_T[: len(completion.token_ids)])
     record: dict[str, Any] = {
         "question": completion.question,
+        "reference": completion.reference,
         "response": judged.text,
         "tokens": len(completion.token_ids),
         "truncated": completion.truncated,
@@ -172,6 +174,10 @@ def sample_record(judged: Judged, advantages_T: np.ndarray) -> dict[str, Any]:
             "confidence": verdict.confidence,
             "missed": judged.miss,
         }
+        if verdict.correction:
+            query = Query(completion.question, completion.reference, judged.text)
+            record["verdict"]["correction"] = verdict.correction
+            record["verdict"]["copies_reference"] = copies_reference(query, verdict.correction)
     if isinstance(outcome, TokenSpan):
         record["span"] = {
             "tokens": [outcome.start, outcome.end],

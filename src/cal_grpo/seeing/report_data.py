@@ -78,6 +78,8 @@ def _record(number: int, rollout: Rollout, question: int) -> dict[str, Any]:
             "segment": _cut(verdict.segment, "critique"),
             "confidence": finite(verdict.confidence),
             "missed": verdict.missed and _cut(verdict.missed, "short"),
+            "correction": verdict.correction and _cut(verdict.correction, "response"),
+            "copied": bool(verdict.copies_reference),
         },
     }
 

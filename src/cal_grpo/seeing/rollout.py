@@ -12,13 +12,18 @@ class _Seen(BaseModel):
 
 
 class VerdictSeen(_Seen):
-    """What the oracle said, and why it came to nothing (``missed``) where it did."""
+    """What the oracle said, and why it came to nothing (``missed``) where it did.
+
+    ``copies_reference``: the correction is the reference's own words, in a response that is not written as the reference is.
+    """
 
     tag: str
     critique: str = ""
     segment: str = ""
     confidence: float | None = None
     missed: str | None = None
+    correction: str | None = None
+    copies_reference: bool | None = None
 
 
 class SpanSeen(_Seen):

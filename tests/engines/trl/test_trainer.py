@@ -131,6 +131,25 @@ def test_a_formula_that_reads_log_probs_gets_those_of_the_policy_that_sampled(ma
         make(CALGRPOTrainer, CALGRPOConfig, oracle=oracle, credit="probability_mask", temperature=0.7)
 
 
+def test_with_the_update_as_baseline_an_answer_is_compared_with_all_of_it(make, oracle):
+    def vowels(completions, **columns):
+        return [sum(message[0]["content"].count(vowel) for vowel in "aeiou") / 4 for message in completions]
+
+    trainer = make(
+        Kept, CALGRPOConfig, oracle=oracle, max_steps=1, credit="grpo", baseline="batch", reward_funcs=vowels,
+        gradient_accumulation_steps=2, per_device_train_batch_size=4,
+    )  # fmt: skip
+    trainer.train()
+    assert len(trainer.parts) == 2
+    rewards_B = np.array([j.completion.reward for _, c in trainer.parts for j in c.judged])
+    assert len(set(rewards_B)) > 1
+    expected_B = (rewards_B - rewards_B.mean()) / (rewards_B.std(ddof=1) + 1e-6)
+    rows = [row_T for _, c in trainer.parts for row_T in c.advantages_BT]
+    np.testing.assert_allclose([row_T[0] for row_T in rows], expected_B, rtol=1e-4)
+    reached = [row_T[0] for row_T in by_ids(trainer.seen).values()]
+    np.testing.assert_allclose(sorted(set(np.round(reached, 3))), sorted(set(np.round(expected_B, 3))), atol=2e-3)
+
+
 def test_rows_are_updated_on_as_often_as_iterations_say(make, oracle):
     trainer = make(Kept, CALGRPOConfig, oracle=oracle, max_steps=4, num_iterations=2, credit="prefix")
     trainer.train()
@@ -154,6 +173,8 @@ def test_every_other_loss_takes_an_advantage_a_token(make, oracle, loss_type):
         ({"scale_rewards": "none"}, "scale_rewards is 'none'"),
         ({"multi_objective_aggregation": "normalize_then_sum"}, "multi_objective_aggregation"),
         ({"num_generations": 1}, "num_generations is 1"),
+        ({"baseline": "all"}, "baseline is 'all'; expected one of group, batch"),
+        ({"baseline": "batch", "use_cal": False}, "use_cal is false with baseline=batch"),
         ({"credit": "prefx"}, "prefx"),
         ({"on_miss": "ignore"}, "on_miss is 'ignore'"),
         ({"negative_reward": 1.0}, "negative_reward"),

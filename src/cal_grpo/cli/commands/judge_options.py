@@ -32,14 +32,18 @@ class Judge:
             show_default="direct",
         ),
     ] = None
+    corrections: Annotated[
+        bool | None, typer.Option("--corrections", help="The judge says what should have stood there, too.")
+    ] = None
     max_answer_tokens: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="The judge's answer is cut off there, thinking included.")
     ] = None
 
     def settings(self) -> dict[str, Any]:
         """For a ``CALOracle``: what was given."""
-        named = {"model": self.judge_model, "base_url": self.base_url, "few_shot": self.few_shot}
-        return _given(named | {"style": self.style, "max_answer_tokens": self.max_answer_tokens})
+        named: dict[str, Any] = {"model": self.judge_model, "base_url": self.base_url, "few_shot": self.few_shot}
+        named |= {"style": self.style, "corrections": self.corrections, "max_answer_tokens": self.max_answer_tokens}
+        return _given(named)
 
     def keys(self) -> dict[str, Any]:
         """For a config: the keys of what was given."""

@@ -87,4 +87,7 @@ def _shown(query: "Query", verdict: "Verdict", span: tuple[int, int] | None, nam
     text.append_text(response)
     if verdict.segment and span is None:
         text.append(f"\nthe quote is not in the response: {printable(verdict.segment)!r}", style="yellow")
+    if verdict.correction:
+        text.append("\ncorrection, from the step of the quote on\n", style="dim")
+        text.append(printable(verdict.correction))
     return text

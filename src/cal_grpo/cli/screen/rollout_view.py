@@ -1,5 +1,6 @@
 """A rollout as a person reads it in a terminal."""
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from cal_grpo.cli.screen.words import printable
@@ -8,6 +9,7 @@ from cal_grpo.seeing import Rollout
 if TYPE_CHECKING:
     from rich.text import Text
 
+_COPIED = "the reference's own words"
 _MARKED_END = "⟧"
 _LONGEST = 50_000  # characters shown; a terminal chokes on more
 
@@ -69,6 +71,10 @@ def verdict_text(rollout: Rollout) -> "Text":
     if verdict.segment:
         text.append("\n  quote  ", style="dim")
         text.append(repr(printable(verdict.segment)[:_LONGEST]))
+    if verdict.correction:
+        text.append("\n  correction  ", style="dim")
+        text.append(_COPIED if verdict.copies_reference else "", style="yellow")
+        text.append(textwrap.indent(f"\n{printable(verdict.correction)[:_LONGEST]}", "    "))
     if span is not None:
         start, end = span.tokens
         score = "" if span.score in (None, 1.0) else f" at similarity {span.score:.2f}"

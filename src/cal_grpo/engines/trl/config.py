@@ -6,7 +6,7 @@ from typing import Any, get_args
 from trl import GRPOConfig
 
 from cal_grpo.alignment import OnAmbiguous
-from cal_grpo.credit import OnTrouble, Weights, formula
+from cal_grpo.credit import Baseline, OnTrouble, Weights, check_baseline, formula
 from cal_grpo.errors import UsageError
 
 # What would not be right with an advantage of its own for every token, and why.
@@ -24,6 +24,8 @@ class CALGRPOConfig(GRPOConfig):
 
     Attributes:
         use_cal: False is TRL's own GRPO, bit for bit; nothing below applies to it but ``loss_type``.
+        baseline: what an answer is compared with: ``group``, the others to its question, or ``batch``, all that were sampled
+            with it: those of an update, unless ``steps_per_generation`` says otherwise.
         credit: the formula: a name or ``module:name``, see ``cal_grpo.credit.formula``.
         negative_reward: advantage of a blamed token, < 0.
         prefix_reward: advantage of the tokens before the error, >= 0 (``prefix`` only).
@@ -38,8 +40,8 @@ class CALGRPOConfig(GRPOConfig):
         max_span_tokens: a longer span is refused.
         on_ambiguous: a quote that occurs more than once and whose hint does not decide is its "first" occurrence, or a
             "miss".
-        loss_type: how the tokens' losses become one number. ``bnpo``, the mean over the tokens of a forward pass, is Tunix's
-            ``token-mean``; TRL's own default is ``dapo``.
+        loss_type: how the tokens' losses become one number. ``bnpo`` is the mean over the tokens of a forward pass; ``dapo``,
+            TRL's own default, that over the tokens of the update, whatever its forward passes.
 
     Raises:
         UsageError: unknown credit or fallback, a number of the wrong sign, fewer than two generations, or a setting of TRL's
@@ -47,6 +49,7 @@ class CALGRPOConfig(GRPOConfig):
     """
 
     use_cal: bool = field(default=True, metadata={"help": "False: TRL's own GRPO."})
+    baseline: Baseline = field(default="group", metadata={"help": "What an answer is compared with: group, or batch."})
     credit: str = field(default="prefix", metadata={"help": "Formula that turns error spans into advantages."})
     negative_reward: float = field(default=-1.0, metadata={"help": "Advantage of a blamed token."})
     prefix_reward: float = field(default=0.3, metadata={"help": "Advantage of the tokens before the error."})
@@ -63,8 +66,10 @@ class CALGRPOConfig(GRPOConfig):
     def __post_init__(self) -> None:
         if (self.num_generations or 0) < 2:
             raise UsageError(
-                f"num_generations is {self.num_generations}; expected at least 2, as credit is relative to a group"
+                f"num_generations is {self.num_generations}; TRL makes advantages of its own from groups of 2 or more: set "
+                "2 or more, or train on Tunix"
             )
+        check_baseline(self.baseline, self.num_generations, use_cal=self.use_cal)
         super().__post_init__()
         formula(self.credit)
         self.weights()
@@ -95,5 +100,5 @@ class CALGRPOConfig(GRPOConfig):
 
     def pipeline_settings(self) -> dict[str, Any]:
         """What a ``CreditPipeline`` takes of these by its own names."""
-        names = ("on_miss", "on_failure", "on_truncated")
+        names = ("baseline", "on_miss", "on_failure", "on_truncated")
         return {"weights": self.weights(), "group_size": self.num_generations, **{name: getattr(self, name) for name in names}}

@@ -23,7 +23,7 @@ from cal_grpo.engines.trl.processes import gathered, on_main
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle, Oracle
-from cal_grpo.pipeline import Credited, CreditPipeline
+from cal_grpo.pipeline import Credited, CreditPipeline, Update
 from cal_grpo.tasks import Example, Grader, grade_by_answer, graded
 
 OnCredit = Callable[[int, Credited], None]
@@ -156,10 +156,13 @@ class CALGRPOTrainer(GRPOTrainer):
         given: Sequence[np.ndarray | None] = [None] * len(self._answered) if logprobs is None else logprobs
         rows = zip(self._answered, self._grades, self._rewards_B, given, strict=True)
         pending = self._pipeline.submit([a.completion(g, float(r), p, self._end_tokens) for a, g, r, p in rows])
-        step, credited = self.state.global_step, []
+        step, credited, update = self.state.global_step, [], Update(self._pipeline)
         parts = [pending.part(part, (self.args.seed, step, i)) for i, part in enumerate(self._parts(len(self._answered)))]
         for part in parts:
-            credited.append(self._pipeline.redeem(part, lambda: self._pipeline.mean_found(parts)))
+            update.add(part)
+        update.close()
+        for part in parts:
+            credited.append(update.redeem(part))
             if self._on_credit is not None:
                 self._on_credit(step, credited[-1])
         self._log_credit(credited)

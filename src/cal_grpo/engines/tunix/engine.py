@@ -151,6 +151,7 @@ def algorithm(config: TrainConfig, credit: Formula) -> CALGRPOConfig:
     """The algorithm's part of a run's config."""
     return CALGRPOConfig(
         num_generations=config.num_generations,
+        baseline=config.baseline,
         beta=config.beta,
         epsilon=config.epsilon,
         use_cal=config.use_cal,

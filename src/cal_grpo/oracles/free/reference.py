@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from cal_grpo.grading import extract_answer, parse_number
+from cal_grpo.oracles.corrections import with_correction
+from cal_grpo.oracles.free.continuation import continuation
 from cal_grpo.oracles.free.worked import Evidence, gather, is_gibberish, is_off, reference_graph, states_answer, written_out
 from cal_grpo.oracles.quote import quote
 from cal_grpo.oracles.steps import Step, hint_for, split_steps
@@ -37,7 +39,8 @@ class ReferenceOracle:
             the first error.
 
     It abstains, too, on a response without numbers, on one that never diverges, be it cut off before its answer, and on one
-    that is not about the question.
+    that is not about the question. Where a response is written as the reference is, the verdict's correction is the rest of
+    the reference; else it has none.
     """
 
     name = "reference"
@@ -73,7 +76,9 @@ class ReferenceOracle:
         if confidence < self.min_confidence:
             return Verdict(Tag.ABSTAINED, critique=critique, confidence=confidence)
         part = quote(steps[blamed], _focus(found[blamed]))
-        return Verdict(Tag.FOUND, critique, part.text, hint_for(query.response, part), confidence)
+        verdict = Verdict(Tag.FOUND, critique, part.text, hint_for(query.response, part), confidence)
+        rest = continuation(query.reference, steps, blamed)
+        return with_correction(verdict, query.response, rest, steps[blamed].start)
 
 
 def _read(query: Query, response: str, unfinished: bool) -> tuple[list[Step], list[Evidence]]:

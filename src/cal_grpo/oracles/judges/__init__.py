@@ -5,8 +5,8 @@ from cal_grpo.oracles.judges.gemini import GeminiOracle
 from cal_grpo.oracles.judges.openai import OpenAIOracle
 from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, static_prompt
 from cal_grpo.oracles.judges.reading import read_answer
-from cal_grpo.oracles.judges.repair import style_of
 from cal_grpo.oracles.judges.replies import cut_off, identity
+from cal_grpo.oracles.judges.styles import style_of
 
 __all__ = [
     "DIRECT",

@@ -73,8 +73,10 @@ def cleared(verdict: Verdict, secrets: Iterable[str]) -> Verdict:
     """A verdict whose texts hold no secret, and whose detail is one line that a terminal can show."""
     segment = without_secrets(verdict.segment, secrets)
     hint = verdict.hint and without_secrets(verdict.hint, secrets)
-    critique, detail = (without_secrets(text, secrets) for text in (verdict.critique, verdict.detail))
-    return replace(verdict, critique=critique, segment=segment, hint=hint, detail=one_line(detail)[:_LONGEST_DETAIL])
+    told = (verdict.critique, verdict.correction, verdict.detail)
+    critique, correction, detail = (without_secrets(text, secrets) for text in told)
+    detail = one_line(detail)[:_LONGEST_DETAIL]
+    return replace(verdict, critique=critique, segment=segment, hint=hint, correction=correction, detail=detail)
 
 
 def new_client(httpx: Any, timeout_s: float) -> Any:

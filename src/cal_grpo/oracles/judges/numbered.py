@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cal_grpo.oracles.judges.few_shot import FewShot
-from cal_grpo.oracles.judges.prompt import PromptStyle
+from cal_grpo.oracles.judges.prompt import PromptStyle, Reading
 from cal_grpo.oracles.steps import hint_for, split_steps
 from cal_grpo.oracles.types import Query
 
@@ -36,15 +36,15 @@ def _show(shot: FewShot) -> dict[str, Any]:
     return {"critique": shot.critique, "step": 1 + sum(end <= at for end in ends)}
 
 
-def _read(answer: Mapping[str, Any], query: Query) -> tuple[str, str, str | None]:
+def _read(answer: Mapping[str, Any], query: Query) -> Reading:
     steps, said = split_steps(query.response), answer["step"]
     figures = re.fullmatch(r"[^\d-]{0,12}(\d{1,6})(?:\.0*)?\D{0,4}", str(said).strip())
     if figures is None or int(figures[1]) > len(steps):
         raise ValueError(f"the answer names step {str(said)[:40]!r}; expected 0 to {len(steps)}")
     if int(figures[1]) == 0:
-        return answer["critique"] or "", "", None
+        return Reading(answer["critique"] or "", "", None)
     step = steps[int(figures[1]) - 1]
-    return answer["critique"] or "", step.text, hint_for(query.response, step)
+    return Reading(answer["critique"] or "", step.text, hint_for(query.response, step))
 
 
 STEPS = PromptStyle(

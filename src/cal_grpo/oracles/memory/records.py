@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
+from cal_grpo.oracles.corrections import bounded
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
 
@@ -19,7 +21,7 @@ def digest(value: Any) -> str:
 
 
 def verdict_record(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as a flat JSON object."""
+    """A verdict as a flat JSON object; ``correction`` is there where it has one."""
     usage = verdict.usage
     return {
         "tag": str(verdict.tag),
@@ -33,7 +35,7 @@ def verdict_record(verdict: Verdict) -> dict[str, Any]:
         "completion_tokens": usage.completion_tokens,
         "usd": usage.usd,
         "latency_s": round(usage.latency_s, 4),
-    }
+    } | ({"correction": verdict.correction} if verdict.correction else {})
 
 
 def read_verdict(record: Any) -> Verdict:
@@ -44,12 +46,11 @@ def read_verdict(record: Any) -> Verdict:
     """
     try:
         usage = Usage(record["calls"], record["prompt_tokens"], record["completion_tokens"], record["usd"], record["latency_s"])
-        texts = [record[name] for name in ("critique", "segment", "detail")]
+        texts = [record[name] for name in ("critique", "segment", "detail")] + [record.get("correction", "")]
         if not all(isinstance(text, str) for text in texts) or not isinstance(record["hint"], str | None):
-            raise ValueError("critique, segment, hint and detail must be text")
-        critique, segment, detail = texts
-        return Verdict(
-            Tag(record["tag"]), critique, segment, record["hint"], record["confidence"], usage, cached=True, detail=detail
-        )
+            raise ValueError("critique, segment, hint, detail and correction must be text")
+        critique, segment, detail, correction = texts
+        told = Verdict(Tag(record["tag"]), critique, segment, record["hint"], record["confidence"], usage, cached=True)
+        return bounded(replace(told, detail=detail, correction=correction))
     except (KeyError, TypeError) as e:
         raise ValueError(f"not a verdict: {type(e).__name__} {e}") from e

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Literal, get_args
 
 from cal_grpo.errors import UsageError
+from cal_grpo.oracles.corrections import corrected, with_correction
 from cal_grpo.oracles.protocol import Oracle
 from cal_grpo.oracles.several.composite import Composite, place_of, together
 from cal_grpo.oracles.types import Query, Tag, Verdict
@@ -23,7 +24,7 @@ class Vote(Composite):
 
     A critique that finds no error or abstains counts against every place. A failed call does not count, nor does a quote that
     is not in the response; when fewer than half of the calls bring an answer, the first of these stands. The confidence is
-    the share of all critiques that are behind the place.
+    the share of all critiques that are behind the place; a correction is that of a critique which blames the same step.
 
     Raises:
         UsageError: no oracle, something that is none, or an unknown rule.
@@ -68,7 +69,12 @@ class Vote(Composite):
         _, best = max(spans, key=lambda pair: min(end, pair[0][1]) - max(start, pair[0][0]))
         segment = response[start:end]
         start += len(segment) - len(segment.lstrip())
-        return Verdict(Tag.FOUND, best.critique, segment.strip(), response[max(0, start - 80) : start], confidence)
+        elected = Verdict(Tag.FOUND, best.critique, segment.strip(), response[max(0, start - 80) : start], confidence)
+        for voter in (best, *(verdict for _, verdict in spans)):  # the first who corrects the step that is blamed
+            place = corrected(response, voter)
+            if place is not None and (told := with_correction(elected, response, place[1], place[0])).correction:
+                return told
+        return elected
 
     @property
     def identity(self) -> Mapping[str, str] | None:

@@ -59,6 +59,11 @@ function verdictNodes(rollout) {
   } else if (verdict.missed) nodes[0].append(put(make("span", { className: "note" }), `; no span: ${verdict.missed}`));
   if (verdict.critique) nodes.push(put(make("p", { className: "text" }), verdict.critique));
   if (verdict.segment) nodes.push(make("h3", {}, "Quote"), put(make("pre", { className: "text response" }), verdict.segment));
+  if (verdict.correction) {
+    nodes.push(make("h3", {}, "Correction, from the step of the quote on"));
+    if (verdict.copied) nodes.push(make("p", { className: "note" }, "These are the reference's own words."));
+    nodes.push(put(make("pre", { className: "text response" }), verdict.correction));
+  }
   return nodes;
 }
 

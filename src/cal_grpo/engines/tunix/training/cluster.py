@@ -37,6 +37,8 @@ def build_cluster(
         actor_optimizer=adam(config),
         mini_batch_size=config.batch_size,
         train_micro_batch_size=config.micro_batch_size or config.batch_size,
+        # Tunix's default is the training's: then each division of an update would have samples of its own.
+        rollout_micro_batch_size=config.rollout.micro_batch_size or config.batch_size,
         eval_every_n_steps=config.num_train_steps + 1,  # evaluation is ours: Tunix's sees one batch only
         max_steps=config.num_train_steps,
         checkpoint_root_directory=None if run_dir is None else str((run_dir / "checkpoints").resolve()),

@@ -4,11 +4,23 @@ import dataclasses
 import warnings
 from typing import get_args
 
+import numpy as np
+from tunix.rl import function_registry
 from tunix.rl.grpo.grpo_learner import GRPOConfig
 
 from cal_grpo.alignment import OnAmbiguous
-from cal_grpo.credit import Compute, Formula, OnTrouble, Weights, formula
+from cal_grpo.credit import Baseline, Compute, Formula, OnTrouble, Weights, check_baseline, formula, group_relative
 from cal_grpo.errors import UsageError
+
+_OVER_THE_BATCH = "cal_grpo_batch"
+
+
+def _over_the_batch(rewards: np.ndarray, num_generations: int) -> np.ndarray:
+    """What Tunix's metric functions and evaluation see: its own estimator gives NaN where a question has one answer."""
+    return group_relative(rewards, len(rewards)) if len(rewards) > 1 else np.zeros_like(rewards)
+
+
+function_registry.register_advantage_estimator(_OVER_THE_BATCH)(_over_the_batch)
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -17,6 +29,8 @@ class CALGRPOConfig(GRPOConfig):
 
     Attributes:
         use_cal: False is Tunix's own GRPO, bit for bit; nothing below applies to it but ``seed`` and the loss's modes.
+        baseline: what an answer is compared with: ``group``, the others to its question, or ``batch``, all of its update. With
+            ``batch``, ``num_generations`` may be 1.
         credit: the formula: a name, ``module:name`` or a function, see ``cal_grpo.credit.formula``.
         negative_reward: advantage of a blamed token, < 0.
         prefix_reward: advantage of the tokens before the error, >= 0 (``prefix`` only).
@@ -31,16 +45,19 @@ class CALGRPOConfig(GRPOConfig):
         on_ambiguous: a quote that occurs more than once and whose hint does not decide is its "first" occurrence, or a
             "miss".
         seed: of the rollouts' noise and of formulas that draw.
-        loss_agg_mode: the only place where credit is scaled.
+        loss_agg_mode: the only place where credit is scaled: a mean over the update, whatever its micro-batches.
         kl_loss_mode: estimator of the KL term. The default is GRPO's own (arXiv 2402.03300, equation 4). Tunix's default,
             ``kl``, is ``logp - ref_logp``: as a loss its gradient is that of ``logp`` alone, which is zero in expectation
             however far the policy has moved, so that it holds nothing.
 
     Raises:
-        UsageError: unknown credit or fallback, a number of the wrong sign, fewer than two generations.
+        UsageError: unknown credit or fallback, a number of the wrong sign, an answer that is compared with no other.
     """
 
+    num_generations: int = 2
+    advantage_estimator: str = "grpo"
     use_cal: bool = True
+    baseline: Baseline = "group"
     credit: str | Compute | Formula = "prefix"
     negative_reward: float = -1.0
     prefix_reward: float = 0.3
@@ -57,11 +74,15 @@ class CALGRPOConfig(GRPOConfig):
     kl_loss_mode: str = "low_var_kl"
 
     def __post_init__(self) -> None:
-        if self.num_generations < 2:
-            raise UsageError(
-                f"num_generations is {self.num_generations}; expected at least 2, as credit is relative to a group"
-            )
+        check_baseline(self.baseline, self.num_generations, use_cal=self.use_cal)
+        given = self.num_generations
+        self.num_generations = max(
+            given, 2
+        )  # Tunix refuses 1, for the sake of its own advantages (tunix 0.1.7, ``GRPOConfig``)
         super().__post_init__()
+        self.num_generations = given
+        if self.baseline == "batch" and self.advantage_estimator == "grpo":
+            self.advantage_estimator = _OVER_THE_BATCH
         formula(self.credit)
         self.weights()
         for name in ("on_miss", "on_failure", "on_truncated"):

@@ -25,6 +25,7 @@ from cal_grpo.engines.tunix.training.config import CALGRPOConfig
 from cal_grpo.engines.tunix.training.finite import stop_when_not_finite
 from cal_grpo.engines.tunix.training.guard import UpdateGuard, check_hooks
 from cal_grpo.engines.tunix.training.overlap import PendingExample, Redeemer
+from cal_grpo.engines.tunix.training.shares import Shares, by_share
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle, Oracle
@@ -94,7 +95,10 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         self._ends = end_ids(self.rl_cluster)
         self._end_tokens = algo_config.use_cal and algo_config.train_end_token and keep_end_tokens(self.rl_cluster)
         seed_rollouts(self.rl_cluster, algo_config.seed)
-        self._guard = UpdateGuard(self.rl_cluster, algo_config.num_iterations) if algo_config.use_cal else None
+        self._guard = None
+        if algo_config.use_cal:
+            self._guard = UpdateGuard(self.rl_cluster, algo_config.num_iterations)
+            rl_cluster.actor_trainer.with_loss_fn(by_share(rl_cluster.actor_trainer.loss_fn), has_aux=True)
         stop_when_not_finite(rl_cluster.actor_trainer)
         # Evaluation can run on the main thread while training data is prepared on another.
         self._last = threading.local()
@@ -130,6 +134,7 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
             on_miss=config.on_miss,
             on_failure=config.on_failure,
             on_truncated=config.on_truncated,
+            baseline=config.baseline,
         )
 
     def _compute_rewards(self, prompts: Any, completions: Any, mode: Any, step: Any = None, **columns: Any) -> np.ndarray:
@@ -161,10 +166,11 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
             return examples
         step, ends = self.rl_cluster.global_steps, np.cumsum(micro_batch_sizes)
         parts = [self._last.pending.part(rows, self._next_stream()) for rows in map(slice, ends - micro_batch_sizes, ends)]
-        for part in parts:
+        for example, part in zip(examples, parts, strict=True):
             self._update.add(part)
+            self._shares.add(example)
         return [
-            PendingExample(functools.partial(self._redeem, example, self._update, part, step))
+            PendingExample(functools.partial(self._redeem, example, self._update, self._shares, part, step))
             for example, part in zip(examples, parts, strict=True)
         ]
 
@@ -177,22 +183,24 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         except UsageError:
             data_queue.put(None)  # the end, without which the main thread would wait for ever
             raise
-        self._update = Update(self._pipeline)
+        self._update, self._shares = Update(self._pipeline), Shares(self.algo_config.loss_agg_mode)
         redeemer = Redeemer(data_queue)
         try:
             super()._prepare_data(iterator, *args, data_queue=redeemer.pending, mode=mode, **kwargs)
         finally:
             self._update.close()
+            self._shares.close()
             redeemer.join()
 
-    def _redeem(self, example: Any, update: Update, part: Pending, step: int) -> Any:
+    def _redeem(self, example: Any, update: Update, shares: Shares, part: Pending, step: int) -> Any:
         """The example with its credit, once the verdicts are there. Runs beside rollouts and updates."""
         credited = update.redeem(part)
         self._log(step, credited)
         if self._guard is None:
             return example
         self._guard.credited += len(part.completions)
-        return example.replace(advantages=self._on_grid(credited.advantages_BT, np.asarray(example.completion_mask)))
+        advantages_BT = self._on_grid(credited.advantages_BT, np.asarray(example.completion_mask))
+        return shares.weighed(example.replace(advantages=advantages_BT))
 
     def _next_stream(self) -> tuple[int, ...]:
         """For formulas that draw: keyed by step and micro-batch within it, as the rollouts' noise is."""

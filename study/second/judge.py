@@ -1,0 +1,78 @@
+"""A judge that knows the truth of a `ledger` story, and errs as often as one likes."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+
+from cal_grpo.oracles import Query, ReferenceOracle, Tag, Verdict, corrected, hint_for, split_steps
+from study.second.arm import Judge
+
+
+class TruthfulJudge:
+    """Names the first wrong line, and writes the rest in the answer's own form: one equation a line, then ``#### answer``.
+
+    Its draws depend on the seed and the query alone, so that a run can be repeated.
+
+    Args:
+        truths: the whole solution to each question, whatever reference the query shows.
+        judge: how it errs.
+        seed: of its draws.
+    """
+
+    name = "truthful"
+
+    def __init__(self, truths: Mapping[str, str], judge: Judge, seed: int) -> None:
+        self._truths, self._judge, self._seed = truths, judge, seed
+        self._reference = ReferenceOracle()
+
+    async def locate(self, query: Query) -> Verdict:
+        if self._judge.reads:
+            return await self._reference.locate(query)
+        draw = random.Random(f"judge/{self._seed}/{query.question}/{query.response}")
+        silent, misplaced = draw.random() < self._judge.silent, draw.random() < self._judge.misplaced
+        truth = self._truths[query.question]
+        verdict = await self._reference.locate(replace(query, reference=truth))
+        if verdict.tag is not Tag.FOUND:
+            return verdict
+        if silent:
+            return Verdict(Tag.ABSTAINED)
+        if misplaced:
+            verdict = _moved(verdict, query.response, draw)
+        return replace(verdict, correction=self._rest(truth, query.response, verdict, draw))
+
+    def _rest(self, truth: str, response: str, verdict: Verdict, draw: random.Random) -> str:
+        """The truth from the blamed line on. An answer that had left its form before that line gets none."""
+        found = corrected(response, replace(verdict, correction="."))
+        if found is None:
+            return ""
+        at, lines = response.count("\n", 0, found[0]), truth.split("\n")
+        rest = lines[at:]
+        if not rest or [line.count("=") for line in response.split("\n")[:at]] != [1] * at:
+            return ""
+        return "\n".join(slipped(rest, draw) if draw.random() < self._judge.slips else rest)
+
+
+def slipped(rest: list[str], draw: random.Random) -> list[str]:
+    """The lines with one wrong result, which in half of the cases is carried on to the final answer."""
+    at, by, carried = draw.randrange(len(rest)), draw.choice((-10, -1, 1, 10)), draw.random() < 0.5
+    lines = list(rest)
+    for i in range(at, len(lines)):
+        left, equals, result = lines[i].partition("=")
+        if not equals:  # the final answer
+            lines[i] = f"#### {int(lines[i].split()[-1]) + by}" if carried or i == at else lines[i]
+        elif i == at:
+            lines[i] = f"{left}={int(result) + by}"
+        elif carried:
+            sign = "+" if "+" in left else "-"
+            total, amount = left.split(sign)
+            lines[i] = f"{int(total) + by}{sign}{amount}={int(result) + by}"
+    return lines
+
+
+def _moved(verdict: Verdict, response: str, draw: random.Random) -> Verdict:
+    found = corrected(response, replace(verdict, correction="."))
+    others = [step for step in split_steps(response) if found is None or step.start != found[0]]
+    if not others:
+        return verdict
+    step = draw.choice(others)
+    return replace(verdict, segment=step.text, hint=hint_for(response, step))
