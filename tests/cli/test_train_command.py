@@ -230,3 +230,36 @@ def test_version_is_a_version(cal_grpo):
     status, out, _ = cal_grpo("--version")
     assert status == 0
     assert out.strip().count(".") == 2
+
+
+def test_a_dry_run_prints_a_config_that_is_one_and_writes_nothing(cal_grpo, tmp_path):
+    status, out, err = cal_grpo("train", "--dry-run", "--seed", 3, "--set", "num_train_steps=10")
+    assert (status, err) == (0, "")
+    assert out.startswith("# a dry run: 4,096 training and 256 held-out questions, 640 sampled answers\nengine: tunix\n")
+    (tmp_path / "mine.yaml").write_text(out)
+    config = load_config(tmp_path / "mine.yaml")
+    assert (config.seed, config.rollout.max_new_tokens) == (3, 104)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+def test_a_dry_run_says_what_a_priced_judge_may_cost_without_a_key(cal_grpo):
+    judge = ("--oracle", "openai", "--judge-model", "gpt-5-mini", "--dry-run")
+    _, out, _ = cal_grpo("train", *judge)
+    line = out.splitlines()[1]
+    assert line.startswith("# judge gpt-5-mini: about $0.")
+    assert " per 1,000 verdicts (about " in line
+    assert "at $0.25 and $2 a million); $0." in line
+    _, out, _ = cal_grpo("train", *judge, "--json")
+    record = json.loads(out)
+    assert (record["answers"], record["judges"][0]["model"]) == (1920, "gpt-5-mini")
+    assert f"about ${record['judges'][0]['usd_per_1000']:.2f} per" in line
+    assert "price unknown" in cal_grpo("train", "--oracle", "openai:mine", "--dry-run")[1]
+    assert "# judge" not in cal_grpo("train", *judge, "--set", "credit=grpo")[1]  # asks nobody
+
+
+def test_a_dry_run_refuses_what_a_run_would(cal_grpo, stopped_run):
+    assert "already holds a run" in refused(cal_grpo("train", "--dry-run", "--output", "run"))
+    assert "did you mean 'ledger'" in refused(cal_grpo("train", "--dry-run", "--task", "ledgr"))
+    status, out, _ = cal_grpo("train", "--dry-run", "--resume", "run")
+    assert status == 0
+    assert "num_train_steps: 3\n" in out

@@ -9,6 +9,7 @@ import typer
 
 from cal_grpo.cli import BEGAN
 from cal_grpo.cli.commands.arguments import expanded
+from cal_grpo.cli.commands.dry_run import dry_run
 from cal_grpo.cli.commands.judge_options import Judge, takes_judge
 from cal_grpo.cli.commands.options import Config, Data, Engine, Model, Set, Task, oracles
 from cal_grpo.cli.screen import quiet_third_parties
@@ -37,6 +38,8 @@ Without options: a small policy, a made-up task and a free oracle; minutes on tw
   cal-grpo train --resume runs/first            go on where it was stopped
 
   cal-grpo train --resume runs/first --set num_train_steps=200
+
+  cal-grpo train --oracle gemini --dry-run      the config, and what verdicts may cost
 
   cal-grpo train --keys                         what can be --set
 """
@@ -72,6 +75,9 @@ def train_command(
         typer.Option(metavar="RUN", help="Go on with a run that was stopped, as if it had not been.", callback=expanded),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that the output folder holds.")] = False,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Print the resolved config and what a judge may cost; write nothing.")
+    ] = False,
     keys: Annotated[bool, typer.Option("--keys", help="List every config key and exit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the live panel.")] = False,
 ) -> None:
@@ -100,6 +106,9 @@ def train_command(
     else:
         resolved = load_config(config, overrides)
     quiet_third_parties()
+    if dry:
+        dry_run(resolved, resume is not None, as_json)
+        return
 
     from cal_grpo.cli.screen import Panel, print_summary
     from cal_grpo.runs import train
