@@ -2,7 +2,7 @@
 
 from cal_grpo.seeing.compare_svg import compare_svg, in_words
 from cal_grpo.seeing.comparison import Comparison, Paired, compare
-from cal_grpo.seeing.line_chart import Chart, Line, chart_svg
+from cal_grpo.seeing.drawing import Chart, Line, chart_svg
 from cal_grpo.seeing.pages import write_page
 from cal_grpo.seeing.report import report_page
 from cal_grpo.seeing.rollout import Rollout
