@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from pydantic import ValidationError
 from cal_grpo.config.keys import is_text, known_keys, nearest, takes
 from cal_grpo.config.train_config import TrainConfig
 from cal_grpo.errors import UsageError, one_line
+
+_PRESETS = Path(__file__).with_name("presets")
 
 
 class _Loader(yaml.SafeLoader):
@@ -22,13 +25,21 @@ class _Loader(yaml.SafeLoader):
     }
 
 
-def load_config(file: Path | None = None, overrides: dict[str, Any] | None = None) -> TrainConfig:
+def load_config(file: Path | None = None, overrides: dict[str, Any] | None = None, preset: str | None = None) -> TrainConfig:
     """A config from a YAML file and dotted overrides (``{"rollout.temperature": 0.7}``), which win.
 
+    Args:
+        file: of keys.
+        overrides: win over the file.
+        preset: a name of ``presets()``, whose keys the file and the overrides win over.
+
     Raises:
-        UsageError: unreadable file, unknown key (the nearest is named) or bad value; one line.
+        UsageError: unreadable file, unknown preset or key (the nearest is named) or bad value; one line.
     """
-    values: dict[str, Any] = {} if file is None else _read(Path(file))
+    values: dict[str, Any] = {} if preset is None else _read(_preset(preset))
+    for key, value in ({} if file is None else _read(Path(file))).items():
+        below = values.get(key)
+        values[key] = below | value if isinstance(below, dict) and isinstance(value, dict) else value
     for dotted, value in (overrides or {}).items():
         *sections, key = dotted.split(".")
         target = values
@@ -41,6 +52,25 @@ def load_config(file: Path | None = None, overrides: dict[str, Any] | None = Non
         return TrainConfig.model_validate(values)
     except ValidationError as e:
         raise UsageError(_one_line(e)) from e
+
+
+def presets() -> dict[str, str]:
+    """The names of the settings that come with the package, each with what it is for."""
+    files = sorted(_PRESETS.glob("*.yaml"), key=lambda file: file.stem)
+    return {file.stem: _comment(file) for file in files}
+
+
+def _comment(file: Path) -> str:
+    lines = takewhile(lambda line: line.startswith("#"), file.read_text(encoding="utf-8").splitlines())
+    return " ".join(line.removeprefix("#").strip() for line in lines)
+
+
+def _preset(name: str) -> Path:
+    if name not in presets():
+        near = difflib.get_close_matches(name, presets(), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"preset is {name!r}; expected one of {', '.join(presets())}{hint}")
+    return _PRESETS / f"{name}.yaml"
 
 
 def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:

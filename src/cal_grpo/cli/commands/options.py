@@ -26,6 +26,12 @@ def oracles() -> list[str]:
     return list(PROVIDERS)
 
 
+def _presets() -> list[str]:
+    from cal_grpo.config import presets
+
+    return list(presets())
+
+
 def _keys() -> list[str]:
     from cal_grpo.config import known_keys
 
@@ -47,6 +53,13 @@ Engine = Annotated[
 ]
 Config = Annotated[
     Path | None, typer.Option(help="YAML file of the keys that train --keys lists, such as a run's.", callback=expanded)
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        help="Settings that come with the package; any other option wins: demo, demo-grpo, language-model.",
+        autocompletion=_presets,
+    ),
 ]
 Set = Annotated[
     list[str] | None,

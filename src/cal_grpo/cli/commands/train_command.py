@@ -11,7 +11,7 @@ from cal_grpo.cli import BEGAN
 from cal_grpo.cli.commands.arguments import expanded
 from cal_grpo.cli.commands.dry_run import dry_run
 from cal_grpo.cli.commands.judge_options import Judge, takes_judge
-from cal_grpo.cli.commands.options import Config, Data, Engine, Model, Set, Task, oracles
+from cal_grpo.cli.commands.options import Config, Data, Engine, Model, Preset, Set, Task, oracles
 from cal_grpo.cli.screen import quiet_third_parties
 from cal_grpo.errors import UsageError
 from cal_grpo.processes import leads
@@ -25,9 +25,11 @@ Without options: a small policy, a made-up task and a free oracle; minutes on tw
 
   cal-grpo train --set credit=grpo --seed 1     plain group credit
 
-  cal-grpo train --model ./SmolLM2 --task gsm8k --data train.jsonl
+  cal-grpo train --preset demo                  12 steps, and corrections; demo-grpo beside it
 
-  cal-grpo train --model ./SmolLM2 --task gsm8k --set lora.rank=16
+  cal-grpo train --preset language-model --model ./SmolLM2 --task gsm8k --data train.jsonl
+
+  cal-grpo train --preset language-model --model ./SmolLM2 --task gsm8k --set lora.rank=16
 
   cal-grpo train --oracle gemini --set oracle.max_usd=5
 
@@ -65,6 +67,7 @@ def train_command(
         Path | None, typer.Option(help="Run folder.", show_default="a fresh one under runs/", callback=expanded)
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same numbers.", show_default="0")] = None,
+    preset: Preset = None,
     config: Config = None,
     replay: Annotated[
         Path | None, typer.Option(help="Answer from a run's judge.jsonl; ask nothing.", callback=expanded)
@@ -96,6 +99,8 @@ def train_command(
 
         if config is not None:
             raise UsageError(f"--resume goes on with {resume / 'config.yaml'}; got --config {config} too: leave it out")
+        if preset is not None:
+            raise UsageError(f"--resume goes on with {resume / 'config.yaml'}; got --preset {preset} too: leave it out")
         resolved = resumed_config(resume, overrides)
         if is_finished(resolved):
             updates = f"{resolved.num_train_steps} updates"
@@ -104,7 +109,7 @@ def train_command(
                 typer.echo(json.dumps(read_summary(resume) | {"output": str(resume)}, indent=2))
             return
     else:
-        resolved = load_config(config, overrides)
+        resolved = load_config(config, overrides, preset)
     quiet_third_parties()
     if dry:
         dry_run(resolved, resume is not None, as_json)
