@@ -38,7 +38,8 @@ class Tokens:
     def fitted(self, values_BT: np.ndarray) -> jax.Array:
         """Values of the completion tokens, float32, with zeros up to this width."""
         padded_BT = np.zeros(self.ids_BT.shape, np.float32)
-        padded_BT[:, : values_BT.shape[1]] = values_BT
+        width = min(values_BT.shape[1], padded_BT.shape[1])  # one more where a cut-off answer stands beside one that ended
+        padded_BT[:, :width] = values_BT[:, :width]
         return jnp.asarray(padded_BT)
 
 

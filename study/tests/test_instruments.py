@@ -29,7 +29,7 @@ def test_a_training_depends_on_its_trial_alone(toy_folder):
     make = functools.partial(
         Trial, "grpo", 1, 1e-3, policy=str(toy_folder), updates=3, evaluate_every=2, batch_size=2, pass_questions=2, pass_k=4
     )
-    first, again, other = (train_one(make(seed=seed), plan, lambda line: None) for seed in (0, 0, 1))
+    first, again, other = (train_one(plan, make(seed=seed)) for seed in (0, 0, 1))
     assert [row["update"] for row in first] == [0, 2, 3]
     assert [row["tokens"] for row in first[1:]] == [row["tokens"] for row in again[1:]]
     assert [row["entropy"] for row in first[1:]] == [row["entropy"] for row in again[1:]]

@@ -90,6 +90,25 @@ def test_prefix_lifts_right_answers_of_an_all_right_group():
     assert not assign_credit("balanced", easy, Weights(), [None] * 2).any()
 
 
+def test_even_pays_correct_work_as_prefix_does_up_to_what_the_error_costs():
+    # Two tokens at 0.3 earn less than the span of two costs; forty before a span of one share the 1 that it costs.
+    rows = batch([1, 0, 0], [3, 5, 42], [None, span(2, 4), span(40, 41)], 3)
+    even_BT = assign_credit("even", rows, Weights(), [None] * 3)
+    np.testing.assert_allclose(even_BT[1, :6], [0.3, 0.3, -1, -1, 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(even_BT[2], [*[0.025] * 40, -1, 0], rtol=1e-6)
+    np.testing.assert_allclose(even_BT[0], assign_credit("prefix", rows, Weights(), [None] * 3)[0], rtol=1e-6)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 300), st.integers(1, 40), st.integers(0, 40)), min_size=2, max_size=6), st.floats(0, 5)
+)
+def test_even_never_pays_a_wrong_answer(shapes, prefix_reward):
+    spans = [span(before, before + blamed) for before, blamed, _ in shapes]
+    rows = batch([0] * len(shapes), [sum(shape) for shape in shapes], spans, len(shapes))
+    even_BT = assign_credit("even", rows, Weights(prefix_reward=prefix_reward), [None] * len(shapes))
+    assert (even_BT.sum(axis=1, dtype=np.float64) <= 1e-4).all()
+
+
 def test_tunix_and_we_agree_on_group_relative_advantages():
     from tunix.rl.algo_core import compute_advantages
 

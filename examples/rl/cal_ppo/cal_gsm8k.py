@@ -33,6 +33,7 @@ DEFAULTS = {
     "num_generations": 4,
     "batch_size": 4,
     "micro_batch_size": 1,  # logits are (answers, tokens, vocabulary): one question at a time
+    "rollout.micro_batch_size": 1,
     "remat": True,
     "num_train_steps": 100,
     "learning_rate": 1e-6,

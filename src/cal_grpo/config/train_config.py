@@ -27,7 +27,7 @@ from cal_grpo.config.sections import (
     ShellPath,
     expanded,
 )
-from cal_grpo.credit import FORMULAS, Baseline, OnTrouble, Weights, check_baseline, formula
+from cal_grpo.credit import FORMULAS, Baseline, Corrections, OnTrouble, Weights, check_baseline, check_corrections, formula
 from cal_grpo.plugins import is_path
 
 _SECRET = re.compile(r"key|token|secret|pass|pwd|auth|sig|cred|subscription", re.IGNORECASE)
@@ -62,6 +62,10 @@ class TrainConfig(Section):
     on_failure: OnTrouble = Field("mean", description="The same for a failed call.")
     on_truncated: OnTrouble = Field("mean", description="The same for an answer that was cut off; nobody is asked about it.")
     train_end_token: bool = Field(True, description="Train the token that ended an answer, with the last token's credit.")
+    corrections: Corrections = Field(
+        "off", description="Learn what the oracle says should have stood there: its first step, or the rest if it ends right."
+    )
+    correction_weight: float = Field(1.0, description="Weight of a correction's tokens; 0 learns nothing.")
     max_span_tokens: int = Field(64, ge=1, description="A longer span is refused.")
     on_ambiguous: Literal["first", "miss"] = Field("first", description="A quote that occurs twice and no hint decides.")
     cal_provider: str = Field(
@@ -132,6 +136,7 @@ class TrainConfig(Section):
         if self.credit not in FORMULAS and not is_path(self.credit) and "credit" not in self.parts:
             formula(self.credit)  # a registered name; the module of a path is imported by the run that needs it
         self.weights()
+        check_corrections(self.corrections, self.correction_weight, use_cal=self.use_cal)
         answers = self.batch_size * self.num_generations
         check_baseline(self.baseline, self.num_generations, use_cal=self.use_cal, rows=answers)
         for key, questions in (
@@ -160,6 +165,11 @@ class TrainConfig(Section):
     def method(self) -> str:
         """What a run is called: its credit, or ``tunix-grpo`` where it is the engine's own trainer."""
         return self.credit if self.use_cal else f"{self.engine}-grpo"
+
+    @property
+    def teaches(self) -> bool:
+        """Whether corrections are learned."""
+        return self.use_cal and self.corrections != "off" and self.correction_weight > 0
 
     def weights(self) -> Weights:
         """The numbers of the credit formula."""

@@ -1,6 +1,6 @@
 """How do grades, verdicts, spans and a formula become one array for an engine?"""
 
-from cal_grpo.pipeline.corrections import Corrections, Corrector
+from cal_grpo.pipeline.corrections import Corrector
 from cal_grpo.pipeline.metrics import SUMMED
 from cal_grpo.pipeline.pipeline import CreditPipeline
 from cal_grpo.pipeline.types import TRUNCATED, Completion, Correction, Credited, Judged, OracleFailed, Pending
@@ -11,7 +11,6 @@ __all__ = [
     "TRUNCATED",
     "Completion",
     "Correction",
-    "Corrections",
     "Corrector",
     "CreditPipeline",
     "Credited",

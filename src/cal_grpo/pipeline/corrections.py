@@ -10,8 +10,6 @@ from cal_grpo.grading import marked_answer
 from cal_grpo.oracles import corrected, split_steps
 from cal_grpo.pipeline.types import Correction, Judged
 
-Corrections = Literal["off", "step", "rest"]
-
 
 @dataclass(frozen=True)
 class Corrector:
@@ -55,11 +53,10 @@ class Corrector:
         steps = split_steps(text)
         if not steps:
             return "empty"
-        grade = (
-            judged.completion.grade
-            if judged.completion.regrade is None
-            else judged.completion.regrade(judged.text[:cut] + text)
-        )
+        regrade = judged.completion.regrade
+        if regrade is None:
+            raise ValueError("a completion has no regrade; corrections are trained only where they can be graded")
+        grade = regrade(judged.text[:cut] + text)
         if not grade.correct and marked_answer(text) is not None:
             return "wrong"
         if self.corrections == "rest" and not grade.correct:

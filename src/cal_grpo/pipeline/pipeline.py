@@ -74,7 +74,7 @@ class CreditPipeline:
 
     def _ask(self, completions: Sequence[Completion], decoded: Sequence[Decoded]) -> list[Future[Verdict] | None]:
         verdicts: list[Future[Verdict] | None] = [None] * len(completions)
-        if self.oracle is None or not self.credit.needs_oracle:
+        if self.oracle is None or not (self.credit.needs_oracle or self.corrector):
             return verdicts
         rows = [row for row, c in enumerate(completions) if not c.grade.correct and not c.truncated]
         queries = [Query(completions[row].question, completions[row].reference, decoded[row].text) for row in rows]

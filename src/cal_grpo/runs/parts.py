@@ -81,7 +81,8 @@ def parts_of(config: TrainConfig, given: Given, tell: Callable[[str], None]) -> 
     """
     chosen = formula(given.credit or config.credit)
     rewards = tuple(_checked(reward) for reward in _rewards(config, given))
-    oracle = _oracle(config, given, tell) if config.use_cal and chosen.needs_oracle else None
+    asks = config.use_cal and (chosen.needs_oracle or config.teaches)
+    oracle = _oracle(config, given, tell) if asks else None
     return Parts(load_task(config, task=given.task), chosen, oracle, rewards)
 
 
@@ -89,6 +90,7 @@ def _oracle(config: TrainConfig, given: Given, tell: Callable[[str], None]) -> C
     if isinstance(given.oracle, CALOracle):
         return given.oracle
     limits = {name: getattr(config.oracle, name) for name in OracleSection.model_fields if name != "on_budget"}
+    limits["corrections"] |= config.teaches
     if given.oracle is not None:
         return CALOracle(given.oracle, tell=tell, **limits)
     return CALOracle(config.cal_provider, model=config.cal_model, base_url=config.cal_base_url, tell=tell, **limits)

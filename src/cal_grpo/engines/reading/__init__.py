@@ -2,11 +2,13 @@
 
 from cal_grpo.engines.reading.chat import prompt_ids, render
 from cal_grpo.engines.reading.folder import INDEX, read_json, travelling, weight_files
+from cal_grpo.engines.reading.plain_text import PlainText
 from cal_grpo.engines.reading.prompts import batches, fitting, passes, prompts_of
 from cal_grpo.engines.reading.tokenizer import load_tokenizer
 
 __all__ = [
     "INDEX",
+    "PlainText",
     "batches",
     "fitting",
     "load_tokenizer",

@@ -164,6 +164,8 @@ def algorithm(config: TrainConfig, credit: Formula) -> CALGRPOConfig:
         on_failure=config.on_failure,
         on_truncated=config.on_truncated,
         train_end_token=config.train_end_token,
+        corrections=config.corrections,
+        correction_weight=config.correction_weight,
         max_span_tokens=config.max_span_tokens,
         on_ambiguous=config.on_ambiguous,
         seed=config.seed,

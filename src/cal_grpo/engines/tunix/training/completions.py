@@ -1,6 +1,6 @@
 """From Tunix's arrays to graded completions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ def completions_of(
     logprobs_BT: np.ndarray | None,
     ends: frozenset[int],
     end_tokens: bool,
+    regrades: Sequence[Callable[[str], Grade]],
 ) -> list[Completion]:
     """The completions of a batch.
 
@@ -27,6 +28,7 @@ def completions_of(
         logprobs_BT: of the sampler, or None.
         ends: ids that end an answer.
         end_tokens: whether the tokens that ended answers are to get credit.
+        regrades: a row each: grades another answer to its question.
     """
     ids_BT, mask_BT = np.asarray(example.completion_ids), np.asarray(example.completion_mask)
     rows = zip(ids_BT, mask_BT, columns["question"], columns["reference"], grades, rewards_B, strict=True)
@@ -46,6 +48,7 @@ def completions_of(
                 logprobs=None if logprobs_BT is None else logprobs_BT[row, :own],
                 truncated=not ended and length == len(ids_T),
                 end_token=ended and end_tokens,
+                regrade=regrades[row],
             )
         )
     return made

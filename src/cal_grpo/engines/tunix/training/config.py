@@ -9,7 +9,18 @@ from tunix.rl import function_registry
 from tunix.rl.grpo.grpo_learner import GRPOConfig
 
 from cal_grpo.alignment import OnAmbiguous
-from cal_grpo.credit import Baseline, Compute, Formula, OnTrouble, Weights, check_baseline, formula, group_relative
+from cal_grpo.credit import (
+    Baseline,
+    Compute,
+    Corrections,
+    Formula,
+    OnTrouble,
+    Weights,
+    check_baseline,
+    check_corrections,
+    formula,
+    group_relative,
+)
 from cal_grpo.errors import UsageError
 
 _OVER_THE_BATCH = "cal_grpo_batch"
@@ -41,6 +52,9 @@ class CALGRPOConfig(GRPOConfig):
         on_failure: the same for a call that failed.
         on_truncated: the same for an answer that was cut off, about which nobody is asked.
         train_end_token: the token that ended an answer is trained too, with the last token's credit.
+        corrections: what is learned by heart of the text that a verdict says should have stood there: nothing (``off``), its
+            first ``step``, or all the ``rest``, whose final answer must be graded right. See ``cal_grpo.pipeline.Corrector``.
+        correction_weight: c in ``-c * log p`` of its tokens, over the count of sampled tokens; 0 learns nothing.
         max_span_tokens: a longer span is refused.
         on_ambiguous: a quote that occurs more than once and whose hint does not decide is its "first" occurrence, or a
             "miss".
@@ -67,6 +81,8 @@ class CALGRPOConfig(GRPOConfig):
     on_failure: OnTrouble = "mean"
     on_truncated: OnTrouble = "mean"
     train_end_token: bool = True
+    corrections: Corrections = "off"
+    correction_weight: float = 1.0
     max_span_tokens: int = 64
     on_ambiguous: OnAmbiguous = "first"
     seed: int = 0
@@ -85,6 +101,12 @@ class CALGRPOConfig(GRPOConfig):
             self.advantage_estimator = _OVER_THE_BATCH
         formula(self.credit)
         self.weights()
+        check_corrections(self.corrections, self.correction_weight, use_cal=self.use_cal)
+        if self.teaches and self.loss_agg_mode != "token-mean":
+            raise UsageError(
+                f"corrections is {self.corrections} with loss_agg_mode={self.loss_agg_mode}; expected token-mean, as a "
+                "correction's tokens are counted as the sampled ones are"
+            )
         for name in ("on_miss", "on_failure", "on_truncated"):
             if getattr(self, name) not in get_args(OnTrouble):
                 raise UsageError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(get_args(OnTrouble))}")
@@ -94,6 +116,11 @@ class CALGRPOConfig(GRPOConfig):
                 "Set beta > 0 or choose another credit.",
                 stacklevel=3,
             )
+
+    @property
+    def teaches(self) -> bool:
+        """Whether corrections are learned."""
+        return self.use_cal and self.corrections != "off" and self.correction_weight > 0
 
     def weights(self) -> Weights:
         """The credit formula's numbers."""

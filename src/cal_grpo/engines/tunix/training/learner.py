@@ -18,10 +18,12 @@ from tunix.rl.rl_cluster import Mode, RLCluster
 from cal_grpo.alignment import Aligner
 from cal_grpo.credit import formula
 from cal_grpo.engines import cal_metrics
+from cal_grpo.engines.reading import PlainText
 from cal_grpo.engines.tunix.rollouts import end_ids, keep_end_tokens, seed_rollouts
 from cal_grpo.engines.tunix.training.columns import COLUMNS, with_columns
 from cal_grpo.engines.tunix.training.completions import completions_of
 from cal_grpo.engines.tunix.training.config import CALGRPOConfig
+from cal_grpo.engines.tunix.training.corrections import METRIC, corrected, with_corrections
 from cal_grpo.engines.tunix.training.finite import stop_when_not_finite
 from cal_grpo.engines.tunix.training.guard import UpdateGuard, check_hooks
 from cal_grpo.engines.tunix.training.overlap import PendingExample, Redeemer
@@ -29,7 +31,7 @@ from cal_grpo.engines.tunix.training.shares import Shares, by_share
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle, Oracle
-from cal_grpo.pipeline import Credited, CreditPipeline, Pending, Update
+from cal_grpo.pipeline import Corrector, Credited, CreditPipeline, Pending, Update
 from cal_grpo.tasks import Example, Grader, grade_by_answer, graded
 
 OnCredit = Callable[[int, Credited], None]
@@ -98,7 +100,7 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         self._guard = None
         if algo_config.use_cal:
             self._guard = UpdateGuard(self.rl_cluster, algo_config.num_iterations)
-            rl_cluster.actor_trainer.with_loss_fn(by_share(rl_cluster.actor_trainer.loss_fn), has_aux=True)
+            rl_cluster.actor_trainer.with_loss_fn(by_share(self._loss(algo_config)), has_aux=True)
         stop_when_not_finite(rl_cluster.actor_trainer)
         # Evaluation can run on the main thread while training data is prepared on another.
         self._last = threading.local()
@@ -116,11 +118,19 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         if self._guard is not None:
             self._guard.check()
 
+    def _loss(self, config: CALGRPOConfig) -> Any:
+        trainer, rollout = self.rl_cluster.actor_trainer, self.rl_cluster.rollout
+        if not config.teaches:
+            return trainer.loss_fn
+        trainer.with_rl_metrics_to_log({METRIC: np.mean})
+        return with_corrections(trainer.loss_fn, config.correction_weight, rollout.pad_id(), rollout.eos_id())
+
     def _build_pipeline(self, config: CALGRPOConfig, oracle: CALOracle | Oracle | None) -> CreditPipeline:
         # Plain GRPO goes through the pipeline too, for its records; it asks nothing and its advantages stay Tunix's.
         credit = formula(config.credit if config.use_cal else "grpo")
-        if oracle is None and credit.needs_oracle:
-            raise UsageError(f"credit={credit.name!r} needs an oracle; pass oracle=CALOracle(...) or set use_cal=False")
+        if oracle is None and (credit.needs_oracle or config.teaches):
+            what = f"credit={credit.name!r}" if credit.needs_oracle else f"corrections={config.corrections!r}"
+            raise UsageError(f"{what} needs an oracle; pass oracle=CALOracle(...) or set use_cal=False")
         return CreditPipeline(
             oracle=oracle if oracle is None or isinstance(oracle, CALOracle) else CALOracle(oracle),
             aligner=Aligner(
@@ -135,6 +145,18 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
             on_failure=config.on_failure,
             on_truncated=config.on_truncated,
             baseline=config.baseline,
+            corrector=self._corrector(config),
+        )
+
+    def _corrector(self, config: CALGRPOConfig) -> Corrector | None:
+        if not config.teaches or config.corrections == "off":
+            return None
+        end = self.rl_cluster.rollout.eos_id()
+        return Corrector(
+            config.corrections,
+            encode=PlainText(self.rl_cluster.tokenizer.tokenizer).ids,
+            end_id=(end if end in self._ends else min(self._ends)) if self._end_tokens else None,
+            max_tokens=self.rl_cluster.get_rollout_config(mode=Mode.TRAIN).max_tokens_to_generate,
         )
 
     def _compute_rewards(self, prompts: Any, completions: Any, mode: Any, step: Any = None, **columns: Any) -> np.ndarray:
@@ -142,9 +164,13 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         if examples is None:
             rows = zip(*(map(str, columns[name]) for name in COLUMNS[1:]), strict=True)
             examples = [Example(question, answer, reference) for question, answer, reference in rows]
-        self._last.grades = [graded(self._grader, text, example) for text, example in zip(completions, examples, strict=True)]
+        self._last.regrades = [functools.partial(self._graded, example) for example in examples]
+        self._last.grades = [grade(text) for grade, text in zip(self._last.regrades, completions, strict=True)]
         self._last.rewards_B = super()._compute_rewards(prompts, completions, mode, step, **columns)
         return self._last.rewards_B
+
+    def _graded(self, example: Example, text: str) -> Grade:
+        return graded(self._grader, text, example)
 
     def _grade(self, prompts: Any, completions: Any, **_: Any) -> list[float]:
         grades: list[Grade] = self._last.grades
@@ -155,7 +181,7 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         if mode == Mode.TRAIN:
             completions = completions_of(
                 example, training_input, self._last.grades, self._last.rewards_B, self._logprobs(example), self._ends,
-                self._end_tokens,
+                self._end_tokens, self._last.regrades,
             )  # fmt: skip
             self._last.pending = self._pipeline.submit(completions)
         return example
@@ -200,7 +226,10 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
             return example
         self._guard.credited += len(part.completions)
         advantages_BT = self._on_grid(credited.advantages_BT, np.asarray(example.completion_mask))
-        return shares.weighed(example.replace(advantages=advantages_BT))
+        example = example.replace(advantages=advantages_BT)
+        if self._pipeline.corrector is not None:
+            example = corrected(example, part.completions, credited.corrections, self.rl_cluster.rollout.pad_id())
+        return shares.weighed(example)
 
     def _next_stream(self) -> tuple[int, ...]:
         """For formulas that draw: keyed by step and micro-batch within it, as the rollouts' noise is."""

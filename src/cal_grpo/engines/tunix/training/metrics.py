@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 _RENAMED = {"actor/loss": "loss", "actor/kl": "kl", "actor/grad_norm": "grad_norm", "actor/pg_clipfrac": "clip_share",
-            "actor/entropy": "entropy", "rewards/score/mean": "reward", "completions/mean_length": "tokens_mean",
+            "actor/entropy": "entropy", "actor/correction_loss": "correction_loss",
+            "rewards/score/mean": "reward", "completions/mean_length": "tokens_mean",
             "completions/max_length": "tokens_max", "completions/min_length": "tokens_min"}  # fmt: skip
 
 

@@ -54,6 +54,8 @@ class Shares:
         if len(self._sizes) == 1:
             return example
         weight = len(self._sizes) * self._size(example) / max(sum(self._sizes), 1)
+        if isinstance(example, Share):
+            return dataclasses.replace(example, weight=jnp.float32(weight))
         fields = {field.name: getattr(example, field.name) for field in dataclasses.fields(example)}
         return Share(**fields, weight=jnp.float32(weight))
 
