@@ -1,6 +1,7 @@
 """What a person sees of a run, drawn into a console that keeps it."""
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from rich.text import Text
 from cal_grpo.cli.screen import Panel, print_summary
 from cal_grpo.config import TrainConfig
 from cal_grpo.engines import UpdateTally
+from cal_grpo.intervals import paired_difference
 from cal_grpo.runs import Trained
 
 
@@ -124,6 +126,26 @@ def test_the_result_so_far_is_shown_below_a_headline_of_ones_own():
     assert drawn(panel).splitlines()[0].strip() == "evaluating"
     assert "28.1% of 32" in drawn(panel)
     assert "31.2%" not in drawn(panel)
+
+
+def test_notes_stay_when_the_panel_goes_each_once():
+    screen = console(terminal=True)
+    with Panel(TrainConfig(), screen) as panel:
+        for number in (1, 2, 3, 4, 4):
+            panel.note(f"note {number}")
+        assert drawn(panel).count("! note") == 3
+    ending = screen.file.getvalue().rpartition("\x1b[2K")[2]
+    assert [line for line in ending.splitlines() if line.startswith("! ")] == [f"! note {n}" for n in (1, 2, 3, 4)]
+
+
+def test_the_gain_has_its_interval(tmp_path):
+    held_out = [("before", 0), ("before", 0), ("after", 1), ("after", 0)]
+    rows = [{"when": when, "question": f"q{i % 2}", "correct": bool(right)} for i, (when, right) in enumerate(held_out)]
+    (tmp_path / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    target = console(terminal=False)
+    print_summary(Trained(summary(eval={"before": 0.0, "after": 0.5, "n": 2}), tmp_path), target)
+    low, high = paired_difference(0, 1, 0, 1)[1:]
+    assert f"0.0% -> 50.0% (+50.0 points, 95 % interval {100 * low:+.1f} to {100 * high:+.1f}) on 2" in target.file.getvalue()
 
 
 def test_a_log_gets_lines_instead_of_a_panel():

@@ -7,8 +7,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from cal_grpo.errors import one_line
+from cal_grpo.errors import UsageError, one_line
 from cal_grpo.runs import Trained
+from cal_grpo.seeing import Run, outcome
 
 
 def print_summary(trained: Trained, console: Console | None = None) -> None:
@@ -21,7 +22,7 @@ def print_summary(trained: Trained, console: Console | None = None) -> None:
         before, after = accuracy["before"], accuracy["after"]
         change = f"{after if before is None else before:.1%}"
         if before is not None and after is not None:
-            change = f"{before:.1%} -> [bold]{after:.1%}[/bold] ({(after - before) * 100:+.1f} points)"
+            change = f"{before:.1%} -> [bold]{after:.1%}[/bold] ({(after - before) * 100:+.1f} points{_interval(trained)})"
         table.add_row("held-out accuracy", f"{change} on {accuracy['n']} questions, greedy")
     table.add_row("updates", f"{summary['steps']} with credit '{summary['credit']}', seed {summary['seed']}")
     if oracle["asked"]:
@@ -44,6 +45,15 @@ def print_summary(trained: Trained, console: Console | None = None) -> None:
     if stopped := summary.get("stopped"):
         more = " --set oracle.max_usd=MORE (or max_calls, max_tokens)" if stopped == "budget" else ""
         table.add_row("to go on", Text(f"cal-grpo train --resume {shlex.quote(run)}{more}"))
-    table.add_row("to see it", Text(f"cal-grpo report {shlex.quote(run)}    curves and rollouts as a page"))
-    table.add_row("", Text(f"cal-grpo inspect {shlex.quote(run)}   answers with the blamed tokens, here"))
+    table.add_row("to see it", Text(f"cal-grpo report {shlex.quote(run)}   # curves and rollouts as a page"))
+    table.add_row("", Text(f"cal-grpo inspect {shlex.quote(run)}  # answers with the blamed tokens, here"))
     console.print(table)
+
+
+def _interval(trained: Trained) -> str:
+    """Of the gain, over the questions that were asked before and after; nothing where they cannot be read."""
+    try:
+        gain = outcome(Run(trained.run)).gain
+    except UsageError:
+        return ""
+    return "" if gain is None else f", 95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}"

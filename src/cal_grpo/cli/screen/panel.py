@@ -19,6 +19,7 @@ from cal_grpo.errors import one_line
 from cal_grpo.runs import Watcher
 
 _BARS = "▁▂▃▄▅▆▇█"
+_NOTES = 20  # kept for the end; three are in the panel
 _RECENT = 8  # updates or batches over which speed and time left are taken
 
 
@@ -52,6 +53,8 @@ class Panel(Watcher):
     def __exit__(self, *_: object) -> None:
         if self._live.is_started:
             self._live.stop()
+            for note in self._notes:  # the panel is gone; what nobody should miss stays
+                self.console.print(Text(f"! {note}", style="yellow"), soft_wrap=True)
 
     def stage(self, name: str, total: int = 0) -> None:
         self._stage, self._total, self._done = one_line(name), total, 0
@@ -91,7 +94,7 @@ class Panel(Watcher):
         self._line(self._standing, every_s=10)
 
     def note(self, text: str) -> None:
-        self._notes = [*self._notes[-2:], one_line(text)]
+        self._notes = list(dict.fromkeys([*self._notes, one_line(text)]))[-_NOTES:]
         self._line(self._notes[-1])
 
     def __rich__(self) -> Group:
@@ -113,7 +116,7 @@ class Panel(Watcher):
             parts.append(self._figures(self._last))
         if self._standing:
             parts.append(Text(self._standing, style="bold"))
-        parts += [Text(f"! {note}", style="yellow") for note in self._notes]
+        parts += [Text(f"! {note}", style="yellow") for note in self._notes[-3:]]
         return Group(*parts)
 
     def _figures(self, tally: UpdateTally) -> Table:
