@@ -13,7 +13,7 @@ from typing import Any
 
 from dotenv import load_dotenv
 
-from cal_grpo.cli.screen.panel import Panel, print_summary
+from cal_grpo.cli.screen import Panel, print_summary
 from cal_grpo.config import load_config, parse_override
 from cal_grpo.errors import RunFailed, UsageError
 from cal_grpo.oracles import takes
