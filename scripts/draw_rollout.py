@@ -98,7 +98,7 @@ def picture() -> str:
     legend = (
         ("g", "pushed down"),
         ("p", "rewarded"),
-        ("m", "blamed: the oracle's quote, mapped to tokens"),
+        ("m", "blamed: the tokens of the oracle's quote"),
         ("z", "left alone"),
         ("b", "learned"),
     )
@@ -106,12 +106,13 @@ def picture() -> str:
     for kind, text in legend:
         parts.append(f'<rect class="{kind}" x="{x:.0f}" y="{height - 30}" width="14" height="14" rx="3"/>')
         parts.append(f'<text class="n" x="{x + 20:.0f}" y="{height - 18}">{escape(text)}</text>')
-        x += 40 + 7.3 * len(text)
+        x += 38 + 7 * len(text)
     label = (
         "A wrong answer three times: pushed down everywhere by GRPO, on its slip alone by CAL-GRPO, and corrected from there."
     )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img" aria-label="{label}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img" '
+        f'aria-label="{label}">'
         f"<style>{STYLE}</style>{''.join(parts)}</svg>\n"
     )
 
