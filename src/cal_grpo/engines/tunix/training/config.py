@@ -92,9 +92,8 @@ class CALGRPOConfig(GRPOConfig):
     def __post_init__(self) -> None:
         check_baseline(self.baseline, self.num_generations, use_cal=self.use_cal)
         given = self.num_generations
-        self.num_generations = max(
-            given, 2
-        )  # Tunix refuses 1, for the sake of its own advantages (tunix 0.1.7, ``GRPOConfig``)
+        # Tunix refuses 1, for the sake of its own advantages (tunix 0.1.7, rl/grpo/grpo_learner.py, ``GRPOConfig``).
+        self.num_generations = max(given, 2)
         super().__post_init__()
         self.num_generations = given
         if self.baseline == "batch" and self.advantage_estimator == "grpo":
