@@ -5,7 +5,7 @@ import os
 
 def pytest_configure(config):
     """Compile each program once: many tests train the same toy policy, and children train the embedded one."""
-    if config.cache is not None:
+    if getattr(config, "cache", None) is not None:  # pytest's can be switched off
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(config.cache.mkdir("compiled"))
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"

@@ -111,6 +111,7 @@ class World:
                 self._completion(questions[row // group_size].example, ids_T[:length].tolist(), logprobs_T[:length]),
                 truncated=end_tokens and not ended,
                 end_token=end_tokens and bool(ended),
+                end_id=self.end_id,
             )
             for row, (ids_T, logprobs_T, length, ended) in enumerate(rows)
         ]

@@ -62,7 +62,7 @@ def _pipeline(world: World, trial: Trial, oracle: CALOracle) -> CreditPipeline:
     corrector = None
     if arm.rows in ("step", "rest", "other"):
         mode: Literal["step", "rest"] = "step" if arm.rows == "step" else "rest"
-        corrector = Corrector(mode, world.encode, world.end_id, world.sampler.max_tokens)
+        corrector = Corrector(mode, world.encode, world.sampler.max_tokens)
     return world.pipeline(
         nothing if arm.credit == "none" else arm.credit, oracle, Weights(prefix_reward=arm.prefix_reward), "mean",
         baseline=arm.baseline, corrector=corrector,

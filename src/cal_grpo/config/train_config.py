@@ -27,7 +27,17 @@ from cal_grpo.config.sections import (
     ShellPath,
     expanded,
 )
-from cal_grpo.credit import FORMULAS, Baseline, Corrections, OnTrouble, Weights, check_baseline, check_corrections, formula
+from cal_grpo.credit import (
+    FORMULAS,
+    Baseline,
+    Copies,
+    Corrections,
+    OnTrouble,
+    Weights,
+    check_baseline,
+    check_corrections,
+    formula,
+)
 from cal_grpo.plugins import is_path
 
 _SECRET = re.compile(r"key|token|secret|pass|pwd|auth|sig|cred|subscription", re.IGNORECASE)
@@ -66,6 +76,9 @@ class TrainConfig(Section):
         "off", description="Learn what the oracle says should have stood there: its first step, or the rest if it ends right."
     )
     correction_weight: float = Field(1.0, description="Weight of a correction's tokens; 0 learns nothing.")
+    correction_copies: Copies = Field(
+        "keep", description="A correction in the reference's own words, in an answer of another form: keep or drop."
+    )
     max_span_tokens: int = Field(64, ge=1, description="A longer span is refused.")
     on_ambiguous: Literal["first", "miss"] = Field("first", description="A quote that occurs twice and no hint decides.")
     cal_provider: str = Field(
@@ -136,7 +149,7 @@ class TrainConfig(Section):
         if self.credit not in FORMULAS and not is_path(self.credit) and "credit" not in self.parts:
             formula(self.credit)  # a registered name; the module of a path is imported by the run that needs it
         self.weights()
-        check_corrections(self.corrections, self.correction_weight, use_cal=self.use_cal)
+        check_corrections(self.corrections, self.correction_weight, self.correction_copies, use_cal=self.use_cal)
         answers = self.batch_size * self.num_generations
         check_baseline(self.baseline, self.num_generations, use_cal=self.use_cal, rows=answers)
         for key, questions in (

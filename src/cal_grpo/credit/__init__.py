@@ -1,7 +1,7 @@
 """What is each token's advantage? Pure functions on numpy arrays."""
 
 from cal_grpo.credit.baseline import Baseline, check_baseline
-from cal_grpo.credit.corrections import Corrections, check_corrections
+from cal_grpo.credit.corrections import Copies, Corrections, check_corrections
 from cal_grpo.credit.formulas import FORMULAS, Fallback, OnTrouble, assign_credit, formula
 from cal_grpo.credit.group import dr_grpo, group_relative, grpo, rloo, token_mask
 from cal_grpo.credit.span import balanced, even, prefix
@@ -13,6 +13,7 @@ __all__ = [
     "Baseline",
     "Batch",
     "Compute",
+    "Copies",
     "Corrections",
     "Fallback",
     "Formula",

@@ -112,7 +112,8 @@ class Parts:
     Attributes:
         task: its questions, its grader and its prompts.
         credit: the formula.
-        oracle: asked about wrong answers of the training; None where the credit needs none. The caller closes it.
+        oracle: asked about wrong answers of the training; None where neither credit nor
+            corrections need one. The caller closes it.
         reward_fns: their sum is the reward; without any, grading is: 1 for a right answer, 0 for a wrong one.
     """
 

@@ -1,5 +1,6 @@
 """What should have stood there: a verdict's correction, and the place of the response from which on it stands."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from cal_grpo.oracles.types import Query, Verdict
 LONGEST = 20_000  # characters of a correction
 _WORDS = 8  # in a row that are nobody's by chance
 _MARKS = ".,;:!?\"'()"
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def corrected(response: str, verdict: Verdict) -> tuple[int, str] | None:
@@ -84,9 +86,12 @@ def with_correction(verdict: Verdict, response: str, correction: str, cut: int |
 
 
 def bounded(verdict: Verdict) -> Verdict:
-    """The verdict, whose correction is left out where it is too long to be kept; ``detail`` says so."""
+    """The verdict, whose correction is left out where it cannot be kept: too long, or no text; ``detail`` says so."""
     size = len(verdict.correction)
-    if size <= LONGEST:
+    if size > LONGEST:
+        told = f"its correction has {size:,} characters; at most {LONGEST:,} are kept"
+    elif _HALF_PAIR.search(verdict.correction):  # JSON can spell one; no tokenizer takes it, and UTF-8 cannot write it
+        told = "its correction holds half of a surrogate pair, which is no character"
+    else:
         return verdict
-    told = f"its correction has {size:,} characters; at most {LONGEST:,} are kept"
     return replace(verdict, correction="", detail=f"{verdict.detail}; {told}" if verdict.detail else told)

@@ -1,7 +1,7 @@
 """What a batch of credited completions comes to in numbers."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,7 +10,9 @@ from cal_grpo.credit import Batch, group_relative, token_mask
 from cal_grpo.pipeline.types import Correction, Judged
 
 # Metrics that add up over the parts of an update; the others are means.
-SUMMED = frozenset({"asked", "found", "cached", "usd", "corrections", "correction_tokens", "corrections_dropped"})
+SUMMED = frozenset(
+    {"asked", "found", "cached", "usd", "corrections", "correction_tokens", "corrections_copied", "corrections_dropped"}
+)
 
 
 def sums_of(judged: Sequence[Judged]) -> dict[str, float]:
@@ -46,10 +48,12 @@ def metrics_of(batch: Batch, advantages_BT: np.ndarray, judged: Sequence[Judged]
     return metrics
 
 
-def correction_metrics(corrections: Sequence[Correction], dropped: Counter[str]) -> dict[str, float]:
-    """Answers that are corrected, the tokens trained for it, and corrections that were left out, in all and by reason."""
+def correction_metrics(corrections: Sequence[Correction], left_out: Mapping[int, str]) -> dict[str, float]:
+    """Answers that are corrected, the tokens trained for it, copies of the reference, and what was left out, by reason too."""
+    reasons = Counter(left_out.values())
     return {
         "corrections": float(sum(c.count for c in corrections)),
         "correction_tokens": float(sum(len(c.token_ids) for c in corrections)),
-        "corrections_dropped": float(dropped.total()),
-    } | {f"corrections_dropped/{reason}": float(count) for reason, count in dropped.items()}
+        "corrections_copied": float(sum(c.count for c in corrections if c.copied) + reasons["copied"]),
+        "corrections_dropped": float(len(left_out)),
+    } | {f"corrections_dropped/{reason}": float(count) for reason, count in reasons.items() if count}

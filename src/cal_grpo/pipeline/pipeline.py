@@ -108,10 +108,12 @@ class CreditPipeline:
         if self.credit.needs_oracle and (wrong := int((~batch.correct_B).sum())):
             metrics["missed_share"] = missed.total() / wrong
         corrections: list[Correction] = []
+        left_out: dict[int, str] = {}
         if self.corrector is not None:
-            corrections, dropped = self.corrector.rows(judged)
-            metrics |= correction_metrics(corrections, dropped)
-        return Credited(self._with_end_tokens(advantages_BT, batch, pending), batch, metrics, missed, judged, corrections)
+            corrections, left_out = self.corrector.rows(judged, self.aligner, self.group_size)
+            metrics |= correction_metrics(corrections, left_out)
+        wide_BT = self._with_end_tokens(advantages_BT, batch, pending)
+        return Credited(wide_BT, batch, metrics, missed, judged, corrections, left_out)
 
     def _judge(self, pending: Pending) -> list[Judged]:
         judged = []

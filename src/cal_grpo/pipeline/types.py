@@ -1,9 +1,9 @@
 """What an engine hands over, and what it gets back."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,6 +31,7 @@ class Completion:
         logprobs: (T,) of the sampler, where the engine gives them.
         truncated: it was cut off at the longest length that is sampled. A wrong one is not asked about.
         end_token: the token that ended it follows in the ids that the loss sees; it gets the last token's credit.
+        end_id: that token; a correction up to its final answer ends with it. Not needed where none is trained.
         regrade: grades another answer to the same question; needed where corrections are trained.
     """
 
@@ -42,6 +43,7 @@ class Completion:
     logprobs: np.ndarray | None = None
     truncated: bool = False
     end_token: bool = False
+    end_id: int | None = None
     regrade: Callable[[str], Grade] | None = None
 
 
@@ -108,12 +110,14 @@ class Correction:
         kept: sampled tokens before it.
         token_ids: C ids, the end token included where the answer ends with them.
         count: rows that it stands for.
+        copied: it is the reference's own words in an answer of another form.
     """
 
     row: int
     kept: int
     token_ids: tuple[int, ...]
     count: int = 1
+    copied: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,7 @@ class Credited:
         missed: how many wrong answers have no span, by reason.
         judged: a record a row.
         corrections: what some rows should have gone on with.
+        left_out: rows whose correction is not learned, with the reason.
     """
 
     advantages_BT: np.ndarray
@@ -136,3 +141,4 @@ class Credited:
     missed: Counter[str]
     judged: Sequence[Judged]
     corrections: Sequence[Correction] = ()
+    left_out: Mapping[int, str] = field(default_factory=dict)

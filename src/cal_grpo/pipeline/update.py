@@ -62,10 +62,9 @@ def _rows(whole: Credited, rows: slice) -> Credited:
     width = max((len(j.completion.token_ids) for j in judged), default=0) + any(j.completion.end_token for j in judged)
     missed = Counter(j.miss for j in judged if j.miss is not None) if whole.missed else Counter[str]()
     corrections = [replace(c, row=c.row - rows.start) for c in whole.corrections if rows.start <= c.row < rows.stop]
-    metrics = whole.metrics | sums_of(judged)
+    left_out = {row - rows.start: reason for row, reason in whole.left_out.items() if rows.start <= row < rows.stop}
+    of_all = {name: value for name, value in whole.metrics.items() if not name.startswith("corrections_dropped/")}
+    metrics = of_all | sums_of(judged)
     if "corrections" in metrics:
-        dropped = {
-            name: value if rows.start == 0 else 0.0 for name, value in metrics.items() if name.startswith("corrections_")
-        }
-        metrics |= correction_metrics(corrections, Counter()) | dropped  # those left out are told with the first part
-    return Credited(whole.advantages_BT[rows, :width], whole.batch, metrics, missed, judged, corrections)
+        metrics |= correction_metrics(corrections, left_out)
+    return Credited(whole.advantages_BT[rows, :width], whole.batch, metrics, missed, judged, corrections, left_out)

@@ -15,15 +15,18 @@ from cal_grpo.oracles import Tag, Verdict
 from cal_grpo.tasks import stories
 
 
-class BlamesStarts:
-    name = "blames-starts"
+class BlamesEnds:
+    """Blames the last line, and says the reference's instead."""
+
+    name = "blames-ends"
 
     def __init__(self):
         self.asked = []
 
     async def locate(self, query):
         self.asked.append(query.response)
-        return Verdict(Tag.FOUND, segment=query.response[:4])
+        line, right = (text.splitlines()[-1] for text in (query.response, query.reference))
+        return Verdict(Tag.FOUND, segment=line, correction=right)
 
 
 class Handed(CALGRPOTrainer):
@@ -43,7 +46,7 @@ class Handed(CALGRPOTrainer):
     def _handed(self, row):
         draw = random.Random(f"{self.calls}/{row}")
         words = " ".join(draw.choice(["apples", "plus", "eggs", "minus", "boxes"]) for _ in range(draw.randint(3, 9)))
-        ids = self._tokenizer.encode(f"{words} #### {draw.randint(1, 9)}", add_special_tokens=False)
+        ids = self._tokenizer.encode(f"{words}\n#### {draw.randint(1, 9)}", add_special_tokens=False)
         return [*ids, self._tokenizer.eos_token_id] if draw.random() < 0.8 else ids
 
     def _compute_loss(self, model, inputs):
@@ -56,16 +59,18 @@ class Handed(CALGRPOTrainer):
 def main(out, folder, rows, group):
     questions = [next(stories(seed=seed, steps=2, split="train")) for seed in range(4)]
     dataset = Dataset.from_list([{"prompt": e.question, "answer": e.answer, "reference": e.reference} for e in questions])
-    oracle = BlamesStarts()
+    oracle = BlamesEnds()
     args = CALGRPOConfig(
         output_dir=str(out / "trained"), per_device_train_batch_size=int(rows), num_generations=int(group), max_steps=2,
         learning_rate=1e-3, report_to="none", bf16=False, use_cpu=True, save_strategy="no", gradient_checkpointing=False,
         disable_tqdm=True, logging_steps=1, loss_type="dapo", beta=0.1, shuffle_dataset=False, ddp_find_unused_parameters=False,
+        corrections="rest",
     )  # fmt: skip
     trainer = Handed(model=str(folder), args=args, train_dataset=dataset, oracle=oracle)
     trainer.train()
     losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
-    told = {"rows": trainer.kept, "losses": losses, "asked": oracle.asked}
+    corrected = [row["correction_loss"] for row in trainer.state.log_history if "loss" in row]
+    told = {"rows": trainer.kept, "losses": losses, "asked": oracle.asked, "corrected": corrected}
     (out / f"{trainer.accelerator.process_index}.json").write_text(json.dumps(told))
 
 

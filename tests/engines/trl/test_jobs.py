@@ -58,7 +58,9 @@ def test_handed_the_same_completions_one_two_and_three_processes_credit_and_lose
             assert ids == expected_ids
             assert advantages == pytest.approx(expected, abs=1e-4)
         assert told[processes][0]["losses"] == pytest.approx(alone["losses"], abs=1e-4)
+        assert told[processes][0]["corrected"] == pytest.approx(alone["corrected"], abs=1e-4)
         assert sorted(told[processes][0]["asked"]) == sorted(alone["asked"])
+    assert min(alone["corrected"]) > 0.01
     assert len(alone["asked"]) == len(set(alone["asked"])) > 8
 
 

@@ -1,6 +1,6 @@
 """From a dataset's row and TRL's ids to a graded completion."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,20 +61,28 @@ class Answered:
     Attributes:
         example: what was asked.
         token_ids: as sampled, without the token that ended it.
-        ended: whether one did.
+        end_id: that token; None where it was cut off.
     """
 
     example: Example
     token_ids: Sequence[int]
-    ended: bool
+    end_id: int | None
 
     @classmethod
     def of(cls, example: Example, token_ids: Sequence[int], ends: frozenset[int]) -> "Answered":
         """One of TRL's answers: an end token is its last id; one without was cut off."""
-        ended = bool(token_ids) and token_ids[-1] in ends
-        return cls(example, list(token_ids[:-1] if ended else token_ids), ended)
+        if token_ids and token_ids[-1] in ends:
+            return cls(example, list(token_ids[:-1]), int(token_ids[-1]))
+        return cls(example, list(token_ids), None)
 
-    def completion(self, grade: Grade, reward: float, logprobs_T: np.ndarray | None, end_tokens: bool) -> Completion:
+    def completion(
+        self,
+        grade: Grade,
+        reward: float,
+        logprobs_T: np.ndarray | None,
+        end_tokens: bool,
+        regrade: Callable[[str], Grade],
+    ) -> Completion:
         """With what the main process knows of it."""
         return Completion(
             question=self.example.question,
@@ -83,6 +91,8 @@ class Answered:
             grade=grade,
             reward=reward,
             logprobs=None if logprobs_T is None else logprobs_T[: len(self.token_ids)],
-            truncated=not self.ended,
-            end_token=self.ended and end_tokens,
+            truncated=self.end_id is None,
+            end_token=self.end_id is not None and end_tokens,
+            end_id=self.end_id,
+            regrade=regrade,
         )

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from trl import GRPOConfig
 
 from cal_grpo.alignment import OnAmbiguous
-from cal_grpo.credit import Baseline, OnTrouble, Weights, check_baseline, formula
+from cal_grpo.credit import Baseline, Copies, Corrections, OnTrouble, Weights, check_baseline, check_corrections, formula
 from cal_grpo.errors import UsageError
 
 # What would not be right with an advantage of its own for every token, and why.
@@ -14,6 +14,8 @@ _ONE_A_ROW = {
     "loss_type": ("vespo", "weighs a row by the sign of its one advantage"),
     "importance_sampling_level": ("sequence", "gives every token the gradient of its row's mean advantage"),
 }
+# Losses that are a mean over tokens: of a forward pass, or of the update.
+COUNTED = ("bnpo", "dapo", "cispo")
 # What TRL's own advantages are made with, and these are not.
 _BASELINE = {"scale_rewards": "group", "multi_objective_aggregation": "sum_then_normalize"}
 
@@ -37,6 +39,12 @@ class CALGRPOConfig(GRPOConfig):
         on_truncated: the same for an answer that was cut off, about which nobody is asked.
         train_end_token: the token that ended an answer is trained too, with the last token's credit. It stands in TRL's loss
             either way; without credit its advantage is 0.
+        corrections: what is learned by heart of the text that a verdict says should have stood there: nothing (``off``), its
+            first ``step``, or all the ``rest``, whose final answer must be graded right. See ``cal_grpo.pipeline.Corrector``.
+        correction_weight: c in ``-c * log p`` of its tokens; 0 learns nothing. They are counted as ``loss_type`` counts the
+            sampled ones, see ``corrections``.
+        correction_copies: what becomes of a correction in the reference's own words, in an answer of another form: ``keep`` or
+            ``drop``.
         max_span_tokens: a longer span is refused.
         on_ambiguous: a quote that occurs more than once and whose hint does not decide is its "first" occurrence, or a
             "miss".
@@ -59,6 +67,9 @@ class CALGRPOConfig(GRPOConfig):
     on_failure: OnTrouble = field(default="mean", metadata={"help": "The same for a failed call."})
     on_truncated: OnTrouble = field(default="mean", metadata={"help": "The same for an answer that was cut off."})
     train_end_token: bool = field(default=True, metadata={"help": "Train the token that ended an answer."})
+    corrections: Corrections = field(default="off", metadata={"help": "Learn corrections: off, step, or rest."})
+    correction_weight: float = field(default=1.0, metadata={"help": "Weight of a correction's tokens."})
+    correction_copies: Copies = field(default="keep", metadata={"help": "Corrections copied from the reference."})
     max_span_tokens: int = field(default=64, metadata={"help": "A longer span is refused."})
     on_ambiguous: OnAmbiguous = field(default="first", metadata={"help": "A quote that occurs twice: first, or miss."})
     loss_type: str = field(default="bnpo", metadata={"help": "Aggregation of the tokens' losses; see GRPOConfig."})
@@ -73,6 +84,12 @@ class CALGRPOConfig(GRPOConfig):
         super().__post_init__()
         formula(self.credit)
         self.weights()
+        check_corrections(self.corrections, self.correction_weight, self.correction_copies, use_cal=self.use_cal)
+        if self.teaches and self.loss_type not in COUNTED:
+            raise UsageError(
+                f"corrections is {self.corrections} with loss_type={self.loss_type}; expected one of {', '.join(COUNTED)}, as "
+                "a correction's tokens are counted as the sampled ones are"
+            )
         for name in ("on_miss", "on_failure", "on_truncated"):
             if getattr(self, name) not in get_args(OnTrouble):
                 raise UsageError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(get_args(OnTrouble))}")
@@ -93,6 +110,11 @@ class CALGRPOConfig(GRPOConfig):
                 raise UsageError(
                     f"{name} is {getattr(self, name)!r}, but credit has its own baseline; leave it {value!r}, or use_cal=False"
                 )
+
+    @property
+    def teaches(self) -> bool:
+        """Whether corrections are learned."""
+        return self.use_cal and self.corrections != "off" and self.correction_weight > 0
 
     def weights(self) -> Weights:
         """The credit formula's numbers."""

@@ -17,7 +17,7 @@ HOOKS = {
     "_calculate_rewards": ("inputs", "prompts", "completions", "completion_ids_list"),  # 1579, overridden: grades are taken
     "_generate_and_score_completions": ("inputs",),  # 2324, overridden: its ``advantages`` are swapped
     "_compute_loss": ("model", "inputs"),  # 3020, overridden: what it is given is looked at; (B, T) advantages since 3058
-    "_get_per_token_logps_and_entropies": (  # 1419, called for formulas that read log-probs
+    "_get_per_token_logps_and_entropies": (  # 1419, called for formulas that read log-probs, and for corrections
         "model", "input_ids", "attention_mask", "logits_to_keep", "batch_size",
     ),
 }  # fmt: skip

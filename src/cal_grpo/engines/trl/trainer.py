@@ -18,6 +18,7 @@ from cal_grpo.credit import Compute, Formula, formula
 from cal_grpo.engines import cal_metrics
 from cal_grpo.engines.trl.completions import Answered, check_columns, example_of
 from cal_grpo.engines.trl.config import CALGRPOConfig
+from cal_grpo.engines.trl.corrections import Taught, corrector_of, taught_loss
 from cal_grpo.engines.trl.guard import UpdateGuard, check_hooks
 from cal_grpo.engines.trl.processes import gathered, on_main
 from cal_grpo.errors import UsageError
@@ -79,8 +80,9 @@ class CALGRPOTrainer(GRPOTrainer):
                 raise UsageError(f"{name} is set; credit reads what the policy alone has written: use TRL's own GRPOTrainer")
         check_columns(trl[0] if trl else named.get("train_dataset"))
         chosen = formula(credit or args.credit) if args.use_cal else formula("grpo")
-        if oracle is None and chosen.needs_oracle:
-            raise UsageError(f"credit={chosen.name!r} needs an oracle; pass oracle=CALOracle(...) or set use_cal=False")
+        if oracle is None and (chosen.needs_oracle or args.teaches):
+            what = f"credit={chosen.name!r}" if chosen.needs_oracle else f"corrections={args.corrections!r}"
+            raise UsageError(f"{what} needs an oracle; pass oracle=CALOracle(...) or set use_cal=False")
         if chosen.reads_logprobs and args.temperature != 1.0:
             raise UsageError(
                 f"credit={chosen.name!r} reads probabilities at temperature 1, TRL's are at {args.temperature:g}; set it to 1"
@@ -106,6 +108,7 @@ class CALGRPOTrainer(GRPOTrainer):
             oracle=oracle if oracle is None or isinstance(oracle, CALOracle) else CALOracle(oracle),
             aligner=Aligner(self._tokenizer, max_span_tokens=args.max_span_tokens, on_ambiguous=args.on_ambiguous),
             credit=chosen,
+            corrector=corrector_of(args, self._tokenizer),
             **args.pipeline_settings(),
         )
 
@@ -140,22 +143,29 @@ class CALGRPOTrainer(GRPOTrainer):
         texts = self._tokenizer.batch_decode([a.token_ids for a in self._answered], skip_special_tokens=True)
         return [graded(self._grader, text, a.example) for text, a in zip(texts, self._answered, strict=True)]
 
+    def _regrade(self, example: Example) -> Callable[[str], Grade]:
+        return lambda text: graded(self._grader, text, example)
+
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if not self.model.training:
             return output
         logprobs = self._logprobs(output)
-        advantages_BT = on_main(lambda: self._credited(logprobs))
+        advantages_BT, taught = on_main(lambda: self._credited(logprobs))
         if self._use_cal:
             self._guard.credit(len(inputs))
-            output["advantages"] = self._on_grid(advantages_BT[self._mine(len(inputs))], output["completion_mask"])
+            mine = self._mine(len(inputs))
+            output["advantages"] = self._on_grid(advantages_BT[mine], output["completion_mask"])
+            output |= taught.rows(mine, output["prompt_ids"].device) if self.args.teaches else {}
         return output
 
-    def _credited(self, logprobs: Sequence[np.ndarray] | None) -> np.ndarray:
-        """(B, T) of the rows of all processes. Runs on the main one, and waits for the verdicts."""
+    def _credited(self, logprobs: Sequence[np.ndarray] | None) -> tuple[np.ndarray, Taught]:
+        """(B, T) of the rows of all processes, and their corrections. Runs on the main one, and waits for the verdicts."""
         given: Sequence[np.ndarray | None] = [None] * len(self._answered) if logprobs is None else logprobs
         rows = zip(self._answered, self._grades, self._rewards_B, given, strict=True)
-        pending = self._pipeline.submit([a.completion(g, float(r), p, self._end_tokens) for a, g, r, p in rows])
+        pending = self._pipeline.submit(
+            [a.completion(g, float(r), p, self._end_tokens, self._regrade(a.example)) for a, g, r, p in rows]
+        )
         step, credited, update = self.state.global_step, [], Update(self._pipeline)
         parts = [pending.part(part, (self.args.seed, step, i)) for i, part in enumerate(self._parts(len(self._answered)))]
         for part in parts:
@@ -167,7 +177,8 @@ class CALGRPOTrainer(GRPOTrainer):
                 self._on_credit(step, credited[-1])
         self._log_credit(credited)
         width = max(c.advantages_BT.shape[1] for c in credited)
-        return np.concatenate([np.pad(c.advantages_BT, ((0, 0), (0, width - c.advantages_BT.shape[1]))) for c in credited])
+        padded = [np.pad(c.advantages_BT, ((0, 0), (0, width - c.advantages_BT.shape[1]))) for c in credited]
+        return np.concatenate(padded), Taught.of(parts, credited, self._tokenizer.pad_token_id)
 
     def _parts(self, rows: int) -> list[slice]:
         """A part for each forward pass where that holds whole groups; else one. TRL shuffles the rows afterwards."""
@@ -210,4 +221,6 @@ class CALGRPOTrainer(GRPOTrainer):
         if self._use_cal and self.model.training:
             self._guard.look_at(inputs)
         loss: torch.Tensor = super()._compute_loss(model, inputs)
+        if self.args.teaches and self.model.training:
+            loss = loss + taught_loss(self, model, inputs)
         return loss

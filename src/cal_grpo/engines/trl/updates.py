@@ -14,6 +14,7 @@ from cal_grpo.engines.trl.processes import gathered, on_main
 from cal_grpo.errors import RunFailed
 
 _RENAMED = {"loss": "loss", "grad_norm": "grad_norm", "kl": "kl", "entropy": "entropy", "reward": "reward",
+            "correction_loss": "correction_loss",
             "clip_ratio/region_mean": "clip_share", "completions/mean_length": "tokens_mean",
             "completions/min_length": "tokens_min", "completions/max_length": "tokens_max"}  # fmt: skip
 

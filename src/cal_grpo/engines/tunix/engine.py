@@ -166,6 +166,7 @@ def algorithm(config: TrainConfig, credit: Formula) -> CALGRPOConfig:
         train_end_token=config.train_end_token,
         corrections=config.corrections,
         correction_weight=config.correction_weight,
+        correction_copies=config.correction_copies,
         max_span_tokens=config.max_span_tokens,
         on_ambiguous=config.on_ambiguous,
         seed=config.seed,

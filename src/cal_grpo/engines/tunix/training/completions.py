@@ -48,6 +48,7 @@ def completions_of(
                 logprobs=None if logprobs_BT is None else logprobs_BT[row, :own],
                 truncated=not ended and length == len(ids_T),
                 end_token=ended and end_tokens,
+                end_id=int(ids_T[own]) if ended else None,
                 regrade=regrades[row],
             )
         )

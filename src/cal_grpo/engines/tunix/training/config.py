@@ -12,6 +12,7 @@ from cal_grpo.alignment import OnAmbiguous
 from cal_grpo.credit import (
     Baseline,
     Compute,
+    Copies,
     Corrections,
     Formula,
     OnTrouble,
@@ -55,6 +56,8 @@ class CALGRPOConfig(GRPOConfig):
         corrections: what is learned by heart of the text that a verdict says should have stood there: nothing (``off``), its
             first ``step``, or all the ``rest``, whose final answer must be graded right. See ``cal_grpo.pipeline.Corrector``.
         correction_weight: c in ``-c * log p`` of its tokens, over the count of sampled tokens; 0 learns nothing.
+        correction_copies: what becomes of a correction in the reference's own words, in an answer of another form: ``keep`` or
+            ``drop``.
         max_span_tokens: a longer span is refused.
         on_ambiguous: a quote that occurs more than once and whose hint does not decide is its "first" occurrence, or a
             "miss".
@@ -83,6 +86,7 @@ class CALGRPOConfig(GRPOConfig):
     train_end_token: bool = True
     corrections: Corrections = "off"
     correction_weight: float = 1.0
+    correction_copies: Copies = "keep"
     max_span_tokens: int = 64
     on_ambiguous: OnAmbiguous = "first"
     seed: int = 0
@@ -100,7 +104,7 @@ class CALGRPOConfig(GRPOConfig):
             self.advantage_estimator = _OVER_THE_BATCH
         formula(self.credit)
         self.weights()
-        check_corrections(self.corrections, self.correction_weight, use_cal=self.use_cal)
+        check_corrections(self.corrections, self.correction_weight, self.correction_copies, use_cal=self.use_cal)
         if self.teaches and self.loss_agg_mode != "token-mean":
             raise UsageError(
                 f"corrections is {self.corrections} with loss_agg_mode={self.loss_agg_mode}; expected token-mean, as a "

@@ -16,12 +16,10 @@ import numpy as np
 from flax import nnx
 from tunix.rl.common import compute_per_token_logps
 
-from cal_grpo.engines.tunix.training.shares import Share
+from cal_grpo.engines.tunix.training.shares import CORRECTION_LOSS, Share
 from cal_grpo.pipeline import Completion, Correction
 
 Loss = Callable[..., tuple[jax.Array, dict[str, Any]]]
-
-METRIC = "correction_loss"
 
 
 @flax.struct.dataclass(frozen=True)
@@ -47,7 +45,9 @@ def corrected(example: Any, completions: Sequence[Completion], corrections: Sequ
         ids_BT[correction.row, :end] = [*kept, *correction.token_ids]
         weights_BT[correction.row, correction.kept : end] = correction.count
     fields = {field.name: getattr(example, field.name) for field in dataclasses.fields(example)}
-    return Corrected(**fields, correction_ids=jnp.asarray(ids_BT), correction_weights=jnp.asarray(weights_BT))
+    return Corrected(
+        **fields, weight=jnp.float32(1), correction_ids=jnp.asarray(ids_BT), correction_weights=jnp.asarray(weights_BT)
+    )
 
 
 def with_corrections(loss_fn: Loss, weight: float, pad_id: int, eos_id: int) -> Loss:
@@ -58,8 +58,8 @@ def with_corrections(loss_fn: Loss, weight: float, pad_id: int, eos_id: int) -> 
 
     def loss(model: Any, train_example: Any, algo_config: Any) -> tuple[jax.Array, dict[str, Any]]:
         value, aux = loss_fn(model, train_example, algo_config)
-        if not isinstance(train_example, Corrected):
-            return value, aux
+        if not isinstance(train_example, Corrected):  # an evaluation's
+            return value, aux | {CORRECTION_LOSS: jnp.zeros(())}
         graphdef, state = nnx.split(model)
         logps_BT = compute_per_token_logps(
             graphdef, state, prompt_tokens=train_example.prompt_ids, completion_tokens=train_example.correction_ids,
@@ -67,6 +67,6 @@ def with_corrections(loss_fn: Loss, weight: float, pad_id: int, eos_id: int) -> 
         )  # fmt: skip
         learned_BT = train_example.correction_weights * logps_BT.astype(jnp.float32)
         added = -weight * learned_BT.sum() / jnp.maximum(train_example.completion_mask.sum(), 1)
-        return value + added, aux | {METRIC: added}
+        return value + added, aux | {CORRECTION_LOSS: added}
 
     return loss

@@ -23,11 +23,11 @@ from cal_grpo.engines.tunix.rollouts import end_ids, keep_end_tokens, seed_rollo
 from cal_grpo.engines.tunix.training.columns import COLUMNS, with_columns
 from cal_grpo.engines.tunix.training.completions import completions_of
 from cal_grpo.engines.tunix.training.config import CALGRPOConfig
-from cal_grpo.engines.tunix.training.corrections import METRIC, corrected, with_corrections
+from cal_grpo.engines.tunix.training.corrections import corrected, with_corrections
 from cal_grpo.engines.tunix.training.finite import stop_when_not_finite
 from cal_grpo.engines.tunix.training.guard import UpdateGuard, check_hooks
 from cal_grpo.engines.tunix.training.overlap import PendingExample, Redeemer
-from cal_grpo.engines.tunix.training.shares import Shares, by_share
+from cal_grpo.engines.tunix.training.shares import CORRECTION_LOSS, Shares, by_share
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle, Oracle
@@ -93,7 +93,8 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
                 f"{self.algo_config.temperature:g}: Tunix would compare log-probs at two temperatures; set one of them to 1"
             )
         # Tunix computes the entropy with every loss but logs only the other two (tunix 0.1.7, rl/grpo/grpo_learner.py).
-        rl_cluster.actor_trainer.with_rl_metrics_to_log({"kl": np.mean, "pg_clipfrac": np.mean, "entropy": np.mean})
+        logged = ["kl", "pg_clipfrac", "entropy", *([CORRECTION_LOSS] if algo_config.teaches else [])]
+        rl_cluster.actor_trainer.with_rl_metrics_to_log(dict.fromkeys(logged, np.mean))
         self._ends = end_ids(self.rl_cluster)
         self._end_tokens = algo_config.use_cal and algo_config.train_end_token and keep_end_tokens(self.rl_cluster)
         seed_rollouts(self.rl_cluster, algo_config.seed)
@@ -122,7 +123,6 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         trainer, rollout = self.rl_cluster.actor_trainer, self.rl_cluster.rollout
         if not config.teaches:
             return trainer.loss_fn
-        trainer.with_rl_metrics_to_log({METRIC: np.mean})
         return with_corrections(trainer.loss_fn, config.correction_weight, rollout.pad_id(), rollout.eos_id())
 
     def _build_pipeline(self, config: CALGRPOConfig, oracle: CALOracle | Oracle | None) -> CreditPipeline:
@@ -151,12 +151,11 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
     def _corrector(self, config: CALGRPOConfig) -> Corrector | None:
         if not config.teaches or config.corrections == "off":
             return None
-        end = self.rl_cluster.rollout.eos_id()
         return Corrector(
             config.corrections,
-            encode=PlainText(self.rl_cluster.tokenizer.tokenizer).ids,
-            end_id=(end if end in self._ends else min(self._ends)) if self._end_tokens else None,
+            encode=PlainText(self.rl_cluster.tokenizer.tokenizer).continuing,
             max_tokens=self.rl_cluster.get_rollout_config(mode=Mode.TRAIN).max_tokens_to_generate,
+            copies=config.correction_copies,
         )
 
     def _compute_rewards(self, prompts: Any, completions: Any, mode: Any, step: Any = None, **columns: Any) -> np.ndarray:

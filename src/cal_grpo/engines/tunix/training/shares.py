@@ -16,7 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from tunix.rl.grpo.grpo_learner import TrainExample
 
-_LOGGED = ("kl", "entropy", "pg_clipfrac")  # means over tokens too, of which Tunix logs the mean over micro-batches
+CORRECTION_LOSS = "correction_loss"
+# Means over tokens too, of which Tunix logs the mean over micro-batches.
+_LOGGED = ("kl", "entropy", "pg_clipfrac", CORRECTION_LOSS)
 
 
 @flax.struct.dataclass(frozen=True)
@@ -72,6 +74,6 @@ def by_share(loss_fn: Callable[..., tuple[jax.Array, dict[str, Any]]]) -> Callab
         if not isinstance(train_example, Share):
             return value, aux
         weight = train_example.weight
-        return value * weight, aux | {name: aux[name] * weight for name in _LOGGED}
+        return value * weight, aux | {name: aux[name] * weight for name in _LOGGED if name in aux}
 
     return loss
