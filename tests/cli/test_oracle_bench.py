@@ -74,7 +74,7 @@ def test_misses_are_shown_with_both_spans_marked(bench):
 def test_an_llm_is_asked_once_a_solution_and_its_cost_told(bench):
     with JudgeServer() as server:
         server.script = lambda r: answer(r, verdict(r.response.split("\n")[0]), tokens=(100, 20))
-        words = ("--oracle", "openai", "--model", "gpt-4o-mini", "--base-url", server.openai, "--no-cache")
+        words = ("--oracle", "openai", "--judge-model", "gpt-4o-mini", "--base-url", server.openai, "--no-cache")
         _, out = bench(*words, "--json")
         shown = json.loads(out)
         assert (shown["calls"], shown["tokens"], shown["exact"]["value"]) == (2, 240, 0.3333)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cal_grpo.cli.commands.options import AsJson, BaseUrl, FewShot, MaxAnswerTokens, Model, OracleName, Style, Timeout
+from cal_grpo.cli.commands.arguments import expanded
+from cal_grpo.cli.commands.judge_options import Judge, takes_judge
+from cal_grpo.cli.commands.options import AsJson, OracleName, Timeout
 from cal_grpo.cli.screen import printable
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ EXAMPLES = """
 
   cal-grpo oracle bench --data rows.jsonl --show 20        with misses
 
-  cal-grpo oracle bench --data rows.jsonl --oracle openai --model NAME
+  cal-grpo oracle bench --data rows.jsonl --oracle openai --judge-model NAME
 
   cal-grpo oracle bench --data rows.jsonl --oracle 'reference@0.6 > openai:NAME'
 
@@ -36,14 +38,12 @@ each step of the response), first_error_step (0-based) and, where a solution has
 """
 
 
+@takes_judge
 def bench_command(
-    data: Annotated[Path, typer.Option(help="JSONL file of labelled wrong solutions.")],
+    data: Annotated[Path, typer.Option(help="JSONL file of labelled wrong solutions.", callback=expanded)],
+    *,
     oracle: OracleName = "reference",
-    model: Model = None,
-    base_url: BaseUrl = None,
-    few_shot: FewShot = None,
-    style: Style = "direct",
-    max_answer_tokens: MaxAnswerTokens = None,
+    judge: Judge,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows at most, from the start.")] = None,
     half: Annotated[Literal["even", "odd"] | None, typer.Option(help="Only that half, by the sha256 of solution_key.")] = None,
     min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Count less sure verdicts as abstentions.")] = 0.0,
@@ -68,9 +68,7 @@ def bench_command(
 
     rows = read_labelled(data, limit, half)
     tokens = tokenizer_of(tokenizer)
-    settings: dict[str, Any] = {"model": model, "base_url": base_url, "few_shot": few_shot, "timeout_s": timeout}
-    settings |= {"style": style, "max_answer_tokens": max_answer_tokens}
-    settings |= {"concurrency": concurrency, "max_usd": max_usd, "cache": cache}
+    settings = judge.settings() | {"timeout_s": timeout, "concurrency": concurrency, "max_usd": max_usd, "cache": cache}
     with CALOracle(oracle, **settings) as asked, _progress(asked, rows) as advance:
         results = run_bench(
             rows,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cal_grpo.cli.screen.browser import SHOWS, Browser, shows
+    from cal_grpo.cli.screen.ending import print_summary
     from cal_grpo.cli.screen.keyboard import keys
-    from cal_grpo.cli.screen.panel import Panel, print_summary
+    from cal_grpo.cli.screen.panel import Panel
     from cal_grpo.cli.screen.quiet import quiet_third_parties
     from cal_grpo.cli.screen.rollout_view import rollout_text
     from cal_grpo.cli.screen.run_reading import reading
@@ -21,7 +22,7 @@ _HOMES = {
     "Panel": "panel",
     "cost": "words",
     "keys": "keyboard",
-    "print_summary": "panel",
+    "print_summary": "ending",
     "printable": "words",
     "quiet_third_parties": "quiet",
     "reading": "run_reading",

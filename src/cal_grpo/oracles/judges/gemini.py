@@ -9,7 +9,7 @@ from typing import Any
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.judges.few_shot import FewShot
-from cal_grpo.oracles.judges.http import Unreadable, clean_key, cleared, new_client, secrets_of
+from cal_grpo.oracles.judges.http import Unreadable, clean_key, clean_url, cleared, new_client, secrets_of
 from cal_grpo.oracles.judges.prices import price_of
 from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, static_prompt
 from cal_grpo.oracles.judges.reading import read_answer
@@ -61,7 +61,7 @@ class GeminiOracle:
         from google import genai  # a second or two: here, not while the first questions wait
 
         self.model, self.timeout_s = model or DEFAULT_MODEL, timeout_s
-        self.endpoint = base_url or "https://generativelanguage.googleapis.com"
+        self.endpoint = clean_url(base_url) if base_url else "https://generativelanguage.googleapis.com"
         self.price = price_of(self.model, prices)
         self.ask_again = ask_again
         self._style, self._static = style, static_prompt(few_shot, style)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.judges.few_shot import FewShot
-from cal_grpo.oracles.judges.http import Unreadable, clean_key, cleared, new_client, secrets_of
+from cal_grpo.oracles.judges.http import Unreadable, clean_key, clean_url, cleared, new_client, secrets_of
 from cal_grpo.oracles.judges.prices import price_of
 from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, static_prompt
 from cal_grpo.oracles.judges.reading import read_answer
@@ -39,7 +39,8 @@ class OpenAIOracle:
         ask_again: how often a quote that is not in the response is asked for once more, see ``locate_again``.
 
     Raises:
-        UsageError: no model, no key for a server that is not local or one that is none, or unreadable prices.
+        UsageError: no model, no key for a server that is not local or one that is none, a URL without a scheme, or unreadable
+            prices.
     """
 
     name = "openai"
@@ -58,8 +59,11 @@ class OpenAIOracle:
         ask_again: int = 0,
     ) -> None:
         if not model:
-            raise UsageError("oracle 'openai' got no model; name one with --model, CAL_MODEL or --set cal_model=NAME")
+            raise UsageError(
+                "oracle 'openai' got no model; name one: --judge-model NAME, --oracle openai:NAME or the key cal_model"
+            )
         base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
+        base_url = base_url and clean_url(base_url)
         api_key = clean_key(api_key or os.environ.get("OPENAI_API_KEY"), "OPENAI_API_KEY")
         if api_key is None:
             if not _is_local(base_url):
