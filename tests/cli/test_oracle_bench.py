@@ -108,14 +108,14 @@ def test_corrections_are_asked_for_and_graded(bench, data):
     def judge(request):
         right = "3 + 1 = 4\nA: 4" if "9" in request.response else "1 + 1 = 2\nA: 2"
         wrong = next(line for line in request.response.split("\n") if line in ("3 + 1 = 9", "1 + 1 = 5"))
-        return answer(request, verdict(wrong, correction=right))
+        return answer(request, json.dumps({"critique": "", "segment": wrong, "hint": "", "correction": right}))
 
     with JudgeServer() as server:
         server.script = judge
         words = ("--oracle", "openai", "--judge-model", "m", "--base-url", server.openai, "--no-cache", "--corrections")
         told = json.loads(bench(*words, "--json")[1])["corrections"]
         assert (told["given"], told["graded"], told["right"]["value"]) == (3, 3, 0.6667)
-        status, out = bench(*words)
+        _, out = bench(*words)
     assert "corrections graded right   66.7%" in out
     assert "2 calls, price unknown" in out
     assert max(map(len, out.splitlines())) <= 80

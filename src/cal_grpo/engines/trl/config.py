@@ -1,12 +1,12 @@
 """The algorithm's settings, beside all of TRL's own."""
 
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 from trl import GRPOConfig
 
 from cal_grpo.alignment import OnAmbiguous
-from cal_grpo.credit import Baseline, OnTrouble, Weights, check_baseline, formula
+from cal_grpo.credit import Baseline, OnTrouble, Weights, check_baseline, check_on_trouble, formula
 from cal_grpo.errors import UsageError
 
 # What would not be right with an advantage of its own for every token, and why.
@@ -73,9 +73,7 @@ class CALGRPOConfig(GRPOConfig):
         super().__post_init__()
         formula(self.credit)
         self.weights()
-        for name in ("on_miss", "on_failure", "on_truncated"):
-            if getattr(self, name) not in get_args(OnTrouble):
-                raise UsageError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(get_args(OnTrouble))}")
+        check_on_trouble(on_miss=self.on_miss, on_failure=self.on_failure, on_truncated=self.on_truncated)
         if self.use_cal:
             self._check_rows()
 
