@@ -81,9 +81,9 @@ class BenchFile:
         row, verdict = result.row, result.verdict
         head = {"row": row.number, "request": request_digest(row.query), "judge": self._judge}
         place = {"first_error_step": row.first_error, "step": result.step, "off_by": result.off_by, "span": result.span}
-        place |= {"no_span": result.why_not, "corrected_right": result.corrected_right}
+        why = {"no_span": result.why_not, "corrected_right": result.corrected_right}
         took = {"waited_s": round(result.latency_s, 6), "cached": verdict.cached}
-        return json.dumps(head | place | took | verdict_record(verdict))
+        return json.dumps({**head, **place, **why, **took, **verdict_record(verdict)})
 
     def _records(self) -> list[dict[str, Any]]:
         try:
