@@ -11,6 +11,7 @@ from cal_grpo.credit import (
     Batch,
     Weights,
     assign_credit,
+    check_on_trouble,
     construct_sparse_rewards,
     declares,
     formula,
@@ -251,3 +252,9 @@ def test_an_answer_that_did_worse_than_its_group_is_not_lifted():
     worse = Batch(np.array([1, 0.2], np.float32), np.array([True, True]), np.array([2, 2]), [None, None], 2)
     for name in ("prefix", "prefix_shortened"):
         np.testing.assert_allclose(assign_credit(name, worse, Weights(), [None] * 2), [[A, A], [-A, -A]], atol=1e-5)
+
+
+def test_what_a_config_may_say_of_a_row_without_a_span():
+    check_on_trouble(on_miss="mean", on_failure="raise", on_truncated="drop")
+    with pytest.raises(UsageError, match="on_failure is 'ignore'; expected one of mean, drop, grpo, raise"):
+        check_on_trouble(on_miss="grpo", on_failure="ignore")

@@ -9,8 +9,15 @@ from cal_grpo.hub import unreachable
 EMBEDDED = Path(__file__).parent / "ledger-tiny"
 
 
-def resolve_model(model_id: str) -> Path:
+_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model")
+
+
+def resolve_model(model_id: str, files: tuple[str, ...] = _FILES) -> Path:
     """The local folder of a checkpoint; a hub id is downloaded.
+
+    Args:
+        model_id: a folder, a hub id, or "embedded".
+        files: patterns of what is needed of one on the hub.
 
     Raises:
         UsageError: there is no such folder, it is a run's, or the hub cannot be reached or does not know the name.
@@ -22,7 +29,7 @@ def resolve_model(model_id: str) -> Path:
         return _checked(folder, model_id)
     if model_id.startswith((".", "/", "~")) or model_id.count("/") != 1:
         raise UsageError(f"model_id is {model_id!r}: no such folder; expected a Hugging Face folder or a hub id like org/name")
-    return _downloaded(model_id)
+    return _downloaded(model_id, files)
 
 
 def _checked(folder: Path, model_id: str) -> Path:
@@ -36,13 +43,12 @@ def _checked(folder: Path, model_id: str) -> Path:
 
 
 @functools.cache
-def _downloaded(model_id: str) -> Path:
+def _downloaded(model_id: str, files: tuple[str, ...]) -> Path:
     from huggingface_hub import HfApi, snapshot_download
 
     unreached = unreachable(lambda seconds: HfApi().model_info(model_id, timeout=seconds))
     try:
-        patterns = ["*.json", "*.safetensors", "*.jinja", "*.model"]
-        return Path(snapshot_download(model_id, allow_patterns=patterns, local_files_only=unreached is not None))
+        return Path(snapshot_download(model_id, allow_patterns=list(files), local_files_only=unreached is not None))
     except Exception as e:
         reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
         if unreached:

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cal_grpo.cli.screen.bench_view import bench_table
     from cal_grpo.cli.screen.browser import SHOWS, Browser, shows
     from cal_grpo.cli.screen.ending import print_summary
     from cal_grpo.cli.screen.keyboard import keys
@@ -20,6 +21,7 @@ _HOMES = {
     "SHOWS": "browser",
     "Browser": "browser",
     "Panel": "panel",
+    "bench_table": "bench_view",
     "cost": "words",
     "keys": "keyboard",
     "print_summary": "ending",
@@ -34,6 +36,7 @@ __all__ = [
     "SHOWS",
     "Browser",
     "Panel",
+    "bench_table",
     "cost",
     "keys",
     "print_summary",

@@ -17,10 +17,10 @@ from cal_grpo.oracles.judges.few_shot import FewShot
 from cal_grpo.oracles.judges.http import Unreadable, clean_key, clean_url, cleared, new_client, secrets_of
 from cal_grpo.oracles.judges.prices import price_of
 from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, static_prompt
-from cal_grpo.oracles.judges.reading import read_answer
-from cal_grpo.oracles.judges.replies import cut_off, failed, identity, is_spent, retry_after, tag_of_status
+from cal_grpo.oracles.judges.reading import Reply, read_reply
+from cal_grpo.oracles.judges.replies import failed, identity, is_spent, retry_after, tag_of_status
 from cal_grpo.oracles.judges.settings import STATUSES, Settings
-from cal_grpo.oracles.types import Again, Query, Tag, Usage, Verdict
+from cal_grpo.oracles.types import Again, Query, Tag, Verdict
 
 
 class OpenAIOracle:
@@ -135,23 +135,10 @@ class OpenAIOracle:
             tag, detail = Tag.UNAVAILABLE, f"{e} {e.__cause__ or ''}"
         elif isinstance(e, Unreadable):
             tag, detail = e.tag, str(e)
-        return failed(tag, detail or type(e).__name__, began, None if self.price is None else 0.0, pause_s, again)
+        return failed(tag, detail or type(e).__name__, began, self.price, pause_s, again)
 
     def _read(self, body: str, latency_s: float, query: Query) -> Verdict:
-        reply = _Reply.model_validate(json.loads(body))
-        counted = reply.usage or _Counted()
-        prompt_tokens, completion_tokens = counted.prompt_tokens or 0, counted.completion_tokens or 0
-        usd = None if self.price is None else self.price.usd(prompt_tokens, completion_tokens)
-        usage = Usage(1, prompt_tokens, completion_tokens, usd, latency_s)
-        if not reply.choices:
-            return Verdict(Tag.MALFORMED, usage=usage, detail="the reply has no choices")
-        choice = reply.choices[0]
-        text, refusal = _texts(choice.message.content)
-        refusal = choice.message.refusal or refusal
-        if refusal or choice.finish_reason == "content_filter":
-            return Verdict(Tag.REFUSED, usage=usage, detail=refusal or "content filter")
-        cut = cut_off(completion_tokens, self._max_answer_tokens) if choice.finish_reason in ("length", "max_tokens") else ""
-        return read_answer(text, usage, query, self._style, cut)
+        return read_reply(_said(body), latency_s, self.price, query, self._style, self._max_answer_tokens)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -180,6 +167,18 @@ class _Reply(BaseModel):
 
     choices: list[_Choice] | None = None
     usage: _Counted | None = None
+
+
+def _said(body: str) -> Reply:
+    reply = _Reply.model_validate(json.loads(body))
+    counted = reply.usage or _Counted()
+    told = Reply(counted.prompt_tokens or 0, counted.completion_tokens or 0)
+    if not reply.choices:
+        return told._replace(lacking="choices")
+    choice = reply.choices[0]
+    text, refusal = _texts(choice.message.content)
+    refused = choice.message.refusal or refusal or ("content filter" if choice.finish_reason == "content_filter" else "")
+    return told._replace(text=text, cut=choice.finish_reason in ("length", "max_tokens"), refused=refused)
 
 
 def _texts(content: str | list[Any] | dict[str, Any] | None) -> tuple[str, str]:

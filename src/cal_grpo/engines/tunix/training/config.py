@@ -2,7 +2,6 @@
 
 import dataclasses
 import warnings
-from typing import get_args
 
 import numpy as np
 from tunix.rl import function_registry
@@ -19,6 +18,7 @@ from cal_grpo.credit import (
     Weights,
     check_baseline,
     check_corrections,
+    check_on_trouble,
     formula,
     group_relative,
 )
@@ -110,9 +110,7 @@ class CALGRPOConfig(GRPOConfig):
                 f"corrections is {self.corrections} with loss_agg_mode={self.loss_agg_mode}; expected token-mean, as a "
                 "correction's tokens are counted as the sampled ones are"
             )
-        for name in ("on_miss", "on_failure", "on_truncated"):
-            if getattr(self, name) not in get_args(OnTrouble):
-                raise UsageError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(get_args(OnTrouble))}")
+        check_on_trouble(on_miss=self.on_miss, on_failure=self.on_failure, on_truncated=self.on_truncated)
         if self.use_cal and self.credit == "sparse" and self.beta == 0.0:
             warnings.warn(
                 "credit='sparse' only pushes down; with beta=0 nothing holds the policy and it collapses. "
