@@ -6,7 +6,7 @@ RUN := $(VENV)/bin
 .PHONY: demo test test-trl docs clean
 
 demo: $(VENV)/installed
-	$(RUN)/cal-grpo train
+	$(RUN)/cal-grpo train --preset demo
 
 test: $(VENV)/installed-dev
 	$(RUN)/ruff check .

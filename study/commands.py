@@ -70,6 +70,22 @@ def second_command(
         )
 
 
+@app.command("second-tables")
+def second_tables_command(
+    results: Annotated[Path, typer.Argument(help="Folder of the results.")] = Path("study/second/results"),
+    figures: Annotated[Path | None, typer.Option(help="Folder to draw accuracy over sampled tokens into.")] = None,
+) -> None:
+    """Print every table of the second part, in Markdown, and draw its figures."""
+    from cal_grpo.files import write_whole
+    from study.second import report
+
+    stages = report.stages_of(results)
+    typer.echo(report.report(stages))
+    if figures:
+        for name, svg in (drawing for done in stages.values() for drawing in report.figures(done).items()):
+            write_whole(figures / f"{name}.svg", svg)
+
+
 @app.command("gradient")
 def gradient_command(
     steps: Annotated[int, typer.Option(min=1, help="Changes in a story, the length of the chain.")] = 8,

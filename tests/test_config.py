@@ -6,7 +6,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cal_grpo.config import TrainConfig, known_keys, load_config, parse_override
+from cal_grpo.config import TrainConfig, described_keys, known_keys, load_config, parse_override
+from cal_grpo.credit import FORMULAS
 from cal_grpo.errors import UsageError
 
 
@@ -48,10 +49,27 @@ def test_lengths_that_were_given_are_not_fitted():
         ("seed=7", ("seed", 7)),
         ("credit=balanced", ("credit", "balanced")),
         ("tracker=wandb,trackio", ("tracker", "wandb,trackio")),
+        ("output_dir=2026-11-27", ("output_dir", "2026-11-27")),
+        ("output_dir=007", ("output_dir", "007")),
+        ("output_dir=null", ("output_dir", None)),
+        ("data=", ("data", None)),
+        ("cal_model=4", ("cal_model", "4")),
+        ("cal_model=1e5", ("cal_model", "1e5")),
+        ("cal_model=null", ("cal_model", None)),
+        ("cal_model=true", ("cal_model", "true")),
+        ("task=null", ("task", "null")),
+        ("chat.answer_format=End with #### and the answer", ("chat.answer_format", "End with #### and the answer")),
+        ("chat.answer_format=Answer: 4", ("chat.answer_format", "Answer: 4")),
+        ("chat.answer_format=[x]", ("chat.answer_format", "[x]")),
+        (r'chat.system="one\ntwo"', ("chat.system", "one\ntwo")),
+        ("chat.system=", ("chat.system", "")),
+        ("oracle.cache=false", ("oracle.cache", False)),
+        ("oracle.cache=7.db", ("oracle.cache", "7.db")),
+        ("trl.run_name=2026-11-27", ("trl.run_name", "2026-11-27")),
         ("cal_base_url=http://127.0.0.1:8000/v1?a=b", ("cal_base_url", "http://127.0.0.1:8000/v1?a=b")),
     ],
 )
-def test_override_values_mean_what_they_look_like(text, expected):
+def test_override_values_mean_what_their_key_takes(text, expected):
     assert parse_override(text) == expected
 
 
@@ -106,7 +124,14 @@ def test_trackers_are_a_list_or_a_text_with_commas_or_none(tmp_path, value, expe
         ({"lora.rank": 0}, "lora.rank = 0"),
         ({"mesh.fsdp": 3}, "mesh.fsdp 3 does not divide the 64 answers of a forward pass"),
         ({"mesh.fsdp": 4, "micro_batch_size": 1, "num_generations": 6}, "mesh.fsdp 4 does not divide the 6 answers"),
-        ({"mesh.dp": 2}, "unknown config key 'mesh.dp'"),
+        ({"mesh.dp": 2}, "unknown config key 'mesh.dp'; did you mean 'mesh.fsdp'?"),
+        ({"lora.xyzzy": 2}, "unknown config key 'lora.xyzzy'; see cal-grpo train --keys"),
+        ({"temperature": 1}, "unknown config key 'temperature'; did you mean 'rollout.temperature'?"),
+        ({"rolout.temperature": 1}, "unknown config key 'rolout'; did you mean 'rollout'?"),
+        (
+            {"output_dir": "$NO_SUCH_VARIABLE/x"},
+            "output_dir = '$NO_SUCH_VARIABLE/x': path $NO_SUCH_VARIABLE/x: $NO_SUCH_VARIABLE is ",
+        ),
     ],
 )
 def test_bad_values_are_one_line_that_names_the_key(overrides, message):
@@ -119,8 +144,14 @@ def test_bad_values_are_one_line_that_names_the_key(overrides, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot be read"),
-        ("a: [", "cannot be read as YAML"),
+        (None, r"run.yaml: no such file; expected a YAML file of keys"),
+        (
+            "seed: 1\n rollout:\n  top_p: 1\n",
+            r"run.yaml, line 2: not YAML \(mapping values are not allowed here\); check the ind",
+        ),
+        ("seed: 1\nrollout:\n\ttop_p: 1\n", r"run.yaml, line 3: not YAML \(found character '\\t' that cannot start"),
+        ("a: [", r"run.yaml, line 1: not YAML"),
+        ("cal_model: 4", "cal_model = 4: Input should be a valid string; expected text, put it in quotes"),
         (b"\xff", "cannot be read as YAML"),
         ("- 1", "holds a list"),
     ],
@@ -156,3 +187,41 @@ def test_no_override_ends_in_a_traceback(text):
 
 def test_yaml_holds_plain_data_only():
     assert isinstance(yaml.safe_load(TrainConfig().to_yaml()), dict)
+
+
+def test_paths_and_folders_of_models_mean_what_a_shell_makes_of_them(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("SCRATCH", "/scratch")
+    paths = ("data", "output_dir", "model_id", "cal_model", "oracle.few_shot", "oracle.replay", "oracle.prices", "oracle.cache")
+    config = load_config(overrides=dict.fromkeys(paths, "~/$SCRATCH/${SCRATCH}x"))
+    for key in paths:
+        section, _, inner = key.rpartition(".")
+        value = getattr(getattr(config, section) if section else config, inner)
+        assert str(value) == "/home/me//scratch//scratchx".replace("//", "/"), key
+    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    assert load_config(tmp_path / "config.yaml") == config
+    assert load_config(overrides={"model_id": "org/name", "cal_model": "gpt-5"}).model_id == "org/name"
+
+
+def test_a_path_that_is_there_is_meant_as_it_is_written(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "$x").mkdir()
+    assert load_config(overrides={"output_dir": "$x"}).output_dir == Path("$x")
+
+
+def test_a_missing_file_and_a_folder_name_the_nearest(tmp_path):
+    (tmp_path / "mine.yaml").write_text("seed: 1\n")
+    with pytest.raises(UsageError, match=r"mien.yaml: no such file; .*; did you mean .*mine.yaml\?$"):
+        load_config(tmp_path / "mien.yaml")
+    (tmp_path / "config.yaml").write_text("seed: 1\n")
+    with pytest.raises(UsageError, match=r"is a folder; expected a YAML file of keys, such as .*config.yaml$"):
+        load_config(tmp_path)
+
+
+def test_choices_are_shown_with_their_keys():
+    described = {key: meaning for key, _, meaning in described_keys()}
+    assert described["oracle.style"].endswith("One of: direct, repair, steps.")
+    assert described["on_miss"].endswith("One of: mean, drop, grpo, raise.")
+    assert "One of: q_proj, k_proj" in described["lora.modules"]
+    assert all(name in described["credit"] for name in FORMULAS)
+    assert "One of" not in described["seed"] + described["tracker"] + described["oracle.cache"]

@@ -1,11 +1,55 @@
-"""Writing a file whole or not at all."""
+"""A file is written whole or not at all, and a path means what a shell would make of it."""
 
 import contextlib
 import os
+import re
 import secrets
+import tempfile
 from pathlib import Path
 
 from cal_grpo.errors import UsageError
+
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{([^}]*)\})")
+
+
+def expanded_path(path: Path | str) -> Path:
+    """A path with ``~`` and ``$VARIABLES`` filled in, where a config or ``--option=~/file`` keeps the shell from it.
+
+    A path that is there as it is written is meant as it is written.
+
+    Raises:
+        UsageError: a variable is not set, or there is no such home.
+    """
+    text = str(path)
+    if not text.startswith("~") and "$" not in text:
+        return Path(path)
+    try:
+        if Path(text).exists():
+            return Path(path)
+        for match in _VARIABLE.finditer(text):
+            if (name := match[1] or match[2]) not in os.environ:
+                raise UsageError(f"path {text}: ${name} is not set; set it, or write the path out")
+        return Path(os.path.expandvars(text)).expanduser()
+    except (RuntimeError, OSError, ValueError) as e:  # RuntimeError: no home of that name
+        raise UsageError(f"path {text}: {e}; write the path out") from e
+
+
+def require_writable(folder: Path) -> None:
+    """See that a folder is there to be written to, or can be made: by making one beside its place, and taking it away.
+
+    Raises:
+        UsageError: it is a file, or nothing can be written there.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    why = "is a file"
+    if there.is_dir():
+        try:
+            os.rmdir(tempfile.mkdtemp(prefix=".cal-grpo-", dir=there))
+        except OSError as e:  # os.access knows nothing of file systems that let nobody write
+            why = f"cannot be written to: {e.strerror or e}"
+        else:
+            return
+    raise UsageError(f"{folder}: cannot be created ({there} {why}); choose another --output")
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -52,6 +52,13 @@ class TruthfulJudge:
         return "\n".join(slipped(rest, draw) if draw.random() < self._judge.slips else rest)
 
 
+def solution_of(question: str, truth: str, judge: Judge, seed: int) -> str:
+    """The judge's own whole solution to a question, always the same; it slips as often as in corrections."""
+    draw = random.Random(f"solution/{seed}/{question}")
+    lines = truth.split("\n")
+    return "\n".join(slipped(lines, draw) if draw.random() < judge.slips else lines)
+
+
 def slipped(rest: list[str], draw: random.Random) -> list[str]:
     """The lines with one wrong result, which in half of the cases is carried on to the final answer."""
     at, by, carried = draw.randrange(len(rest)), draw.choice((-10, -1, 1, 10)), draw.random() < 0.5

@@ -25,7 +25,7 @@ class Results:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.file = folder / f"{name}.jsonl"
-        self.done: dict[Trial, Rows] = dict(pair for file in sorted(folder.glob("*.jsonl")) for pair in _read(file))
+        self.done: dict[Trial, Rows] = dict(pair for file in sorted(folder.glob("*.jsonl")) for pair in read(file))
 
     def append(self, trial: Trial, rows: Sequence[dict[str, Any]]) -> None:
         """Add a finished trial."""
@@ -45,7 +45,12 @@ def _written(row: dict[str, Any]) -> dict[str, Any]:
     return numbers | ({"right_of_k": [int(n) for n in row["right_of_k"]]} if "right_of_k" in row else {})
 
 
-def _read(file: Path) -> list[tuple[Trial, Rows]]:
+def read(file: Path) -> list[tuple[Trial, Rows]]:
+    """The finished trials of a file.
+
+    Raises:
+        UsageError: a line is not one.
+    """
     found = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         try:

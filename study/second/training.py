@@ -7,10 +7,11 @@ from typing import Any, Literal
 import numpy as np
 
 from cal_grpo.credit import Formula, Weights
+from cal_grpo.grading import grade_answer
 from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import Completion, Corrector, Credited, CreditPipeline
 from study.second.arm import Trial
-from study.second.judge import TruthfulJudge
+from study.second.judge import TruthfulJudge, solution_of
 from study.simulator import Learner, LossSettings, Rows
 from study.trial import OPTIMIZER
 from study.world import Question, World
@@ -40,7 +41,7 @@ def run(world: World, trial: Trial) -> Iterator[Row]:
             began = time.perf_counter()
             questions = next(batches)
             numbers = (
-                _by_heart(world, learner, questions)
+                _by_heart(world, learner, trial, questions)
                 if by_heart
                 else _by_answers(world, learner, trial, pipeline, questions, update)
             )
@@ -68,8 +69,21 @@ def _pipeline(world: World, trial: Trial, oracle: CALOracle) -> CreditPipeline:
     )  # fmt: skip
 
 
-def _by_heart(world: World, learner: Learner, questions: Sequence[Question]) -> dict[str, float]:
-    rows = _rows(world, questions, [world.solution_ids(q) for q in questions], [0] * len(questions), [1.0] * len(questions))
+def _solutions(world: World, trial: Trial, questions: Sequence[Question]) -> list[tuple[Question, list[int]]]:
+    """What is learned of questions: references, or where there are none the judge's own solutions that are graded right."""
+    if trial.world != "answers":
+        return [(q, world.solution_ids(q)) for q in questions]
+    texts = [solution_of(q.example.question, q.example.reference, trial.judge, trial.seed) for q in questions]
+    return [
+        (q, [*world.encode(text), world.end_id])
+        for q, text in zip(questions, texts, strict=True)
+        if grade_answer(text, q.example.answer).correct
+    ]
+
+
+def _by_heart(world: World, learner: Learner, trial: Trial, questions: Sequence[Question]) -> dict[str, float]:
+    known = _solutions(world, trial, questions)
+    rows = _rows(world, [q for q, _ in known], [ids for _, ids in known], [0] * len(known), [1.0] * len(known))
     trained = float((rows.weights_BT > 0).sum())
     return learner.learn(rows) | {"trained_tokens": trained, "tokens": 0.0, "judged": 0.0, "judge_tokens": trained}
 
@@ -108,14 +122,9 @@ def _taught(
         return None
     if arm.rows == "reference":  # as often as its question has a wrong answer
         wrong_Q = (~credited.batch.correct_B).reshape(-1, each).sum(axis=1)
-        asked = [(q, int(n)) for q, n in zip(questions, wrong_Q, strict=True) if n]
-        return _rows(
-            world,
-            [q for q, _ in asked],
-            [world.solution_ids(q) for q, _ in asked],
-            [0] * len(asked),
-            [arm.weight * n for _, n in asked],
-        )
+        asked = [q for q, count in zip(questions, wrong_Q, strict=True) for _ in range(count)]
+        known = _solutions(world, trial, asked)
+        return _rows(world, [q for q, _ in known], [ids for _, ids in known], [0] * len(known), [arm.weight] * len(known))
     if arm.rows == "own":
         rows = [row for row, c in enumerate(completions) if c.grade.correct]
         ids = [(*completions[row].token_ids, world.end_id) for row in rows]

@@ -41,7 +41,7 @@ def cal_grpo_eval(monkeypatch, capsys, tmp_path):
             "data none.jsonl: not found; expected a JSONL file with problem and solution, a JSON array or Parquet",
         ),
         (["--set", "eval.batchsize=3"], "did you mean 'eval.batch_size'"),
-        (["--config", "none.yaml"], "none.yaml: cannot be read"),
+        (["--config", "none.yaml"], "none.yaml: no such file"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2_and_writes_nothing(cal_grpo_eval, tmp_path, arguments, message):

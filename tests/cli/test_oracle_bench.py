@@ -47,7 +47,8 @@ def test_the_table_fits_80_columns(bench):
     assert status == 0
     assert "arithmetic on rows.jsonl: 3 labels of 2 solutions" in out
     assert "exact first error          66.7%" in out
-    assert "two people: 0.0%" in out
+    assert "not later than it         100.0%" in out
+    assert "two people: 0.0% of 1 pair" in " ".join(out.split())
     assert "no calls" in out
     assert max(map(len, out.splitlines())) <= 80
 
@@ -74,13 +75,59 @@ def test_misses_are_shown_with_both_spans_marked(bench):
 def test_an_llm_is_asked_once_a_solution_and_its_cost_told(bench):
     with JudgeServer() as server:
         server.script = lambda r: answer(r, verdict(r.response.split("\n")[0]), tokens=(100, 20))
-        words = ("--oracle", "openai", "--model", "gpt-4o-mini", "--base-url", server.openai, "--no-cache")
+        words = ("--oracle", "openai", "--judge-model", "gpt-4o-mini", "--base-url", server.openai, "--no-cache")
         _, out = bench(*words, "--json")
         shown = json.loads(out)
         assert (shown["calls"], shown["tokens"], shown["exact"]["value"]) == (2, 240, 0.3333)
         assert shown["usd"] == 0.000054  # 2 x (100 x 0.15 + 20 x 0.60) per million
         _, out = bench(*words)
         assert "2 calls, $0.0001" in out
+
+
+def test_what_the_output_holds_is_not_asked_again(bench, tmp_path):
+    output = tmp_path / "new" / "bench.jsonl"
+    words = ("--oracle", "openai", "--judge-model", "gpt-4o-mini", "--no-cache", "--output", output, "--json")
+    with JudgeServer() as server:
+        server.script = lambda r: answer(r, verdict(r.response.split("\n")[0]), tokens=(100, 20))
+        _, first = bench(*words, "--base-url", server.openai)
+        calls = len(server.requests)
+        _, second = bench(*words, "--base-url", server.openai)
+        assert len(server.requests) == calls == 2
+        status, error = bench(*words, "--base-url", server.openai, "--style", "steps")
+        assert (status, len(server.requests)) == (2, calls)
+        assert "choose another file" in error
+    first, second = json.loads(first), json.loads(second)
+    assert (second["calls"], second["usd"], second["exact"]) == (2, 0.000054, first["exact"])
+    assert sorted(json.loads(line)["row"] for line in output.read_text().splitlines()) == [1, 2, 3]
+
+
+def test_corrections_are_asked_for_and_graded(bench, data):
+    rows = [json.loads(line) | {"answer": 4} for line in data.read_text().splitlines()]
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+    def judge(request):
+        right = "3 + 1 = 4\nA: 4" if "9" in request.response else "1 + 1 = 2\nA: 2"
+        wrong = next(line for line in request.response.split("\n") if line in ("3 + 1 = 9", "1 + 1 = 5"))
+        return answer(request, json.dumps({"critique": "", "segment": wrong, "hint": "", "correction": right}))
+
+    with JudgeServer() as server:
+        server.script = judge
+        words = ("--oracle", "openai", "--judge-model", "m", "--base-url", server.openai, "--no-cache", "--corrections")
+        told = json.loads(bench(*words, "--json")[1])["corrections"]
+        assert (told["given"], told["graded"], told["right"]["value"]) == (3, 3, 0.6667)
+        _, out = bench(*words)
+    assert "corrections graded right   66.7%" in out
+    assert "2 calls, price unknown" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_processbench_is_read_as_it_is(bench, data):
+    row = {"id": "x", "problem": "?", "steps": ["1 + 1 = 2", "so 2 + 1 = 4"], "final_answer_correct": False, "label": 1}
+    data.write_text(json.dumps([row, row | {"label": -1}]))
+    _, out = bench("--oracle", "arithmetic")
+    assert "arithmetic on rows.jsonl: 1 rows" in out
+    assert "rows left out" in out
+    assert "no step is marked wrong: 1" in " ".join(out.split())
 
 
 def test_a_cascade_says_who_answered(bench):
@@ -97,7 +144,7 @@ def test_a_cascade_says_who_answered(bench):
         (("--oracle", "reference@x > openai"), "'x' is no confidence"),
         (("--oracle", "0 x reference"), "0 critiques; expected 1 to 15"),
         (("--oracle", "local"), "got no model"),
-        (("--tokenizer", "nowhere"), "tokenizer nowhere/tokenizer.json: not found"),
+        (("--model", "nowhere"), "model_id is 'nowhere': no such folder"),
     ],
 )
 def test_what_is_wrong_is_one_line(bench, words, said):

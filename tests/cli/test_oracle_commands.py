@@ -37,7 +37,7 @@ def run(monkeypatch, tmp_path):
 
 def test_ask_shows_the_verdict_its_span_cost_and_latency(run, server):
     server.script = lambda r: answer(r, verdict("5*4=20", "3*4 comes first"), tokens=(700, 40))
-    status, out, _ = run(*ASK, "--oracle", "openai", "--model", "gpt-4o-mini", "--base-url", server.openai)
+    status, out, _ = run(*ASK, "--oracle", "openai", "--judge-model", "gpt-4o-mini", "--base-url", server.openai)
     assert status == 0
     assert "found  openai, 0." in out
     assert "700 + 40 tokens, $0.000129" in out  # 700 x 0.15 + 40 x 0.60 per million
@@ -46,7 +46,7 @@ def test_ask_shows_the_verdict_its_span_cost_and_latency(run, server):
 
 def test_ask_as_json(run, server):
     server.script = lambda r: answer(r, verdict("5 * 4 = 20"))
-    status, out, _ = run(*ASK, "--oracle", "openai", "--model", "m", "--base-url", server.openai, "--json")
+    status, out, _ = run(*ASK, "--oracle", "openai", "--judge-model", "m", "--base-url", server.openai, "--json")
     shown = json.loads(out)
     assert (status, shown["tag"], shown["span"], shown["usd"]) == (0, "found", [6, 12], None)
 
@@ -59,7 +59,7 @@ def test_ask_with_a_free_oracle_needs_nothing(run):
 
 def test_ask_obeys_nothing_that_a_model_says_to_the_terminal(run, server):
     server.script = lambda r: answer(r, verdict("not there \x1b[2J", "[bold]\x1b]0;title\x07 critique"))
-    _, out, _ = run(*ASK, "--oracle", "openai", "--model", "m", "--base-url", server.openai)
+    _, out, _ = run(*ASK, "--oracle", "openai", "--judge-model", "m", "--base-url", server.openai)
     assert "\x1b" not in out
     assert "\x07" not in out
     assert "[bold]" in out
@@ -75,7 +75,7 @@ def test_a_time_limit_is_above_zero(run, seconds):
 
 def test_a_failed_question_is_status_1(run, server):
     server.script = lambda r: error(r, 401, f"bad key {KEY}")
-    status, out, _ = run(*ASK, "--oracle", "openai", "--model", "m", "--base-url", server.openai)
+    status, out, _ = run(*ASK, "--oracle", "openai", "--judge-model", "m", "--base-url", server.openai)
     assert status == 1
     assert "rejected" in out
     assert KEY not in out
@@ -95,7 +95,7 @@ def test_a_failed_question_is_status_1(run, server):
 def test_check_says_in_a_line_what_works(run, server, script, status, words):
     server.script = script
     url = server.openai.replace("http://", "http://user:password@") + "?token=secret"
-    got, out, err = run("oracle", "check", "--oracle", "openai", "--model", "m", "--base-url", url)
+    got, out, err = run("oracle", "check", "--oracle", "openai", "--judge-model", "m", "--base-url", url)
     line = out or err
     assert got == status
     assert line.count("\n") == 1
@@ -103,16 +103,27 @@ def test_check_says_in_a_line_what_works(run, server, script, status, words):
     assert all(word in line for word in words)
     assert not any(word in line for word in (KEY, "password", "secret"))
     assert len(server.requests) == 1
-    got, out, _ = run("oracle", "check", "--oracle", "openai", "--model", "m", "--base-url", url, "--json")
+    got, out, _ = run("oracle", "check", "--oracle", "openai", "--judge-model", "m", "--base-url", url, "--json")
     assert (got, json.loads(out)["works"]) == (status, status == 0)
 
 
 def test_check_names_what_is_missing(run, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
-    assert run("oracle", "check", "--oracle", "openai", "--model", "m")[0] == 2
-    status, _, err = run("oracle", "check", "--oracle", "openai", "--model", "m", "--base-url", "http://127.0.0.1:9/v1")
+    assert run("oracle", "check", "--oracle", "openai", "--judge-model", "m")[0] == 2
+    status, _, err = run("oracle", "check", "--oracle", "openai", "--judge-model", "m", "--base-url", "http://127.0.0.1:9/v1")
     assert status == 1
     assert "not reached" in err
+
+
+@pytest.mark.parametrize("provider", ["openai", "gemini"])
+def test_a_server_without_a_scheme_is_told_without_its_secrets(run, monkeypatch, provider):
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    url = "me:hush@localhost:80/v1?key=hush"
+    status, _, err = run("oracle", "check", "--oracle", provider, "--judge-model", "m", "--base-url", url)
+    assert status == 2
+    assert err == (
+        "base URL 'localhost:80/v1' has no http:// or https:// before it; expected one, such as http://localhost:80/v1"
+    )
 
 
 def test_stats_export_and_prune(run, server, tmp_path):

@@ -1,10 +1,14 @@
 """The command line in this process: what it says when the input is bad, and its help."""
 
 import json
+from pathlib import Path
 
 import pytest
+from _judge_server import JudgeServer, error
 
 from cal_grpo.cli import main
+from cal_grpo.cli.commands.judge_options import Judge
+from cal_grpo.config import load_config
 
 
 @pytest.fixture
@@ -38,8 +42,17 @@ def refused(result):
     [
         (["--oracle", "gemin"], "oracle is 'gemin'; expected one of"),
         (["--oracle", "gemini"], "got no API key; set GEMINI_API_KEY"),
-        (["--oracle", "openai"], "oracle 'openai' got no model"),
+        (["--oracle", "openai"], "got no model; name one: --judge-model NAME, --oracle openai:NAME or the key cal_model"),
+        (["--oracle", "local"], "got no model; name a Hugging Face folder: --judge-model FOLDER or the key cal_model"),
+        (["--oracle", "openai", "--judge-model", "m"], "got no API key; set OPENAI_API_KEY"),
+        (["--oracle", "openai:m"], "got no API key; set OPENAI_API_KEY"),
         (["--oracle", "openai", "--set", "cal_model=m"], "got no API key; set OPENAI_API_KEY"),
+        (
+            ["--oracle", "openai", "--judge-model", "m", "--base-url", "localhost:80/v1"],
+            "base URL 'localhost:80/v1' has no http:// or https:// before it; expected one, such as http://localhost:80/v1",
+        ),
+        (["--judge-model", "m"], "oracle 'reference' makes no use of model; leave it out, or choose openai or gemini or local"),
+        (["--style", "stps"], "Invalid value for '--style'"),
         (["--set", "credit=blanced"], "did you mean 'balanced'"),
         (["--task", "ledgr"], "did you mean 'ledger'"),
         (["--task", "jsonl"], "expected --data FILE.jsonl"),
@@ -49,7 +62,9 @@ def refused(result):
         (["--task", "jsonl", "--data", "none.jsonl"], "data none.jsonl: not found"),
         (["--set", "learnin_rate=1"], "did you mean 'learning_rate'"),
         (["--set", "learning_rate"], "expected key=value"),
-        (["--config", "none.yaml"], "none.yaml: cannot be read"),
+        (["--config", "none.yaml"], "none.yaml: no such file"),
+        (["--output", "$NOWHERE/x"], "path $NOWHERE/x: $NOWHERE is not set; set it, or write the path out"),
+        (["--output", "/proc/x"], "/proc/x: cannot be created (/proc cannot be written to: "),
         (["--engine", "tunx"], "engine is 'tunx'; expected one of tunix, trl; did you mean 'tunix'?"),
         (["--set", "tracker=tensorbord"], "did you mean 'tensorboard'?"),
         (["--set", "num_generations=1"], "a group of one has no baseline"),
@@ -67,6 +82,83 @@ def test_a_data_file_is_refused_with_the_number_of_its_bad_line(cal_grpo, tmp_pa
     line = refused(cal_grpo("train", "--task", "jsonl", "--data", "data.jsonl"))
     assert "data.jsonl, line 2" in line
     assert "'answer'" in line
+
+
+def test_a_folder_of_data_names_a_file_in_it(cal_grpo, tmp_path):
+    (tmp_path / "data").mkdir()
+    words = ["--task", "jsonl", "--data", "data"]
+    assert "data data: is a folder; expected one file (JSON lines, a" in refused(cal_grpo("train", *words))
+    (tmp_path / "data" / "train.jsonl").write_text("")
+    assert refused(cal_grpo("train", *words)).endswith("data data: is a folder; expected one file, such as data/train.jsonl")
+
+
+def test_a_run_folder_is_no_model_but_has_one(cal_grpo, stopped_run):
+    line = refused(cal_grpo("train", "--model", "run"))
+    assert line.endswith("a run folder that holds no policy yet; go on with it (cal-grpo train --resume run)")
+    (stopped_run / "policy").mkdir()
+    (stopped_run / "policy" / "config.json").write_text("{}")
+    assert refused(cal_grpo("train", "--model", "run")).endswith("a run folder; expected the policy in it, run/policy")
+    assert refused(cal_grpo("eval", "--model", "run")).endswith("a run folder; expected the policy in it, run/policy")
+    assert not (stopped_run.parent / "runs").exists()
+
+
+def test_a_hub_that_is_down_is_asked_once(cal_grpo, monkeypatch, tmp_path):
+    import huggingface_hub.constants
+
+    with JudgeServer(lambda r: error(r, 503, "down")) as server:
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{server.port}")
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+        line = refused(cal_grpo("train", "--model", "org/name"))
+    assert "model_id 'org/name' could not be downloaded (the hub does not answer: " in line
+    assert line.endswith(", and no copy is on this machine); pass a local folder instead")
+    assert [r.path for r in server.requests].count("/api/models/org/name") == 1
+
+
+def test_a_dotenv_file_in_utf_16_is_one_line(cal_grpo, tmp_path):
+    (tmp_path / ".env").write_bytes("OPENAI_API_KEY=not-a-real-key\n".encode("utf-16"))
+    status, out, err = cal_grpo("train")
+    assert (status, out) == (2, "")
+    assert err == "cal-grpo: .env: cannot be read (not UTF-8 text); expected lines KEY=value, saved as UTF-8\n"
+
+
+def test_the_judges_options_are_the_same_in_training_and_for_oracles(cal_grpo):
+    options = ("--judge-model", "--base-url", "--few-shot", "--style", "--corrections", "--max-answer-tokens")
+    for command in (["train"], ["oracle", "ask"], ["oracle", "check"], ["oracle", "bench"]):
+        status, out, _ = cal_grpo(*command, "-h")
+        assert status == 0
+        assert [name for name in options if name not in out] == [], command
+
+
+def test_the_judges_options_are_keys_of_the_config():
+    judge = Judge("m", "http://x", Path("shots.json"), "steps", True, 40)
+    assert load_config(overrides=judge.keys()) == load_config(
+        overrides={"cal_model": "m", "cal_base_url": "http://x", "oracle.few_shot": "shots.json", "oracle.style": "steps",
+                   "oracle.corrections": True, "oracle.max_answer_tokens": 40}
+    )  # fmt: skip
+    assert Judge().keys() == Judge().settings() == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("cal-grpo ", "compare"), ("cal-grpo train --task ", "gsm_symbolic"), ("cal-grpo train --oracle ", "arithmetic"),
+        ("cal-grpo train --engine ", "tunix"), ("cal-grpo train --style ", "repair"),
+        ("cal-grpo train --set roll", "rollout.top_p="), ("cal-grpo oracle check --oracle ", "gemini"),
+    ],
+)  # fmt: skip
+def test_a_shell_completes_commands_options_and_choices(cal_grpo, monkeypatch, words, expected):
+    monkeypatch.setenv("_CAL_GRPO_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - (not words.endswith(" "))))
+    status, out, _ = cal_grpo()
+    assert status == 0
+    assert expected in out.split()
+
+
+def test_flags_are_shown_without_a_value(cal_grpo):
+    for command in (["train"], ["cache", "prune"], ["inspect"], []):
+        _, out, _ = cal_grpo(*command, "--help")
+        assert "<bool>" not in out
 
 
 def test_an_occupied_output_folder_is_refused_before_anything_is_loaded(cal_grpo, tmp_path):
@@ -138,3 +230,36 @@ def test_version_is_a_version(cal_grpo):
     status, out, _ = cal_grpo("--version")
     assert status == 0
     assert out.strip().count(".") == 2
+
+
+def test_a_dry_run_prints_a_config_that_is_one_and_writes_nothing(cal_grpo, tmp_path):
+    status, out, err = cal_grpo("train", "--dry-run", "--seed", 3, "--set", "num_train_steps=10")
+    assert (status, err) == (0, "")
+    assert out.startswith("# a dry run: 4,096 training and 256 held-out questions, 640 sampled answers\nengine: tunix\n")
+    (tmp_path / "mine.yaml").write_text(out)
+    config = load_config(tmp_path / "mine.yaml")
+    assert (config.seed, config.rollout.max_new_tokens) == (3, 104)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+def test_a_dry_run_says_what_a_priced_judge_may_cost_without_a_key(cal_grpo):
+    judge = ("--oracle", "openai", "--judge-model", "gpt-5-mini", "--dry-run")
+    _, out, _ = cal_grpo("train", *judge)
+    line = out.splitlines()[1]
+    assert line.startswith("# judge gpt-5-mini: about $0.")
+    assert " per 1,000 verdicts (about " in line
+    assert "at $0.25 and $2 a million); $0." in line
+    _, out, _ = cal_grpo("train", *judge, "--json")
+    record = json.loads(out)
+    assert (record["answers"], record["judges"][0]["model"]) == (1920, "gpt-5-mini")
+    assert f"about ${record['judges'][0]['usd_per_1000']:.2f} per" in line
+    assert "price unknown" in cal_grpo("train", "--oracle", "openai:mine", "--dry-run")[1]
+    assert "# judge" not in cal_grpo("train", *judge, "--set", "credit=grpo")[1]  # asks nobody
+
+
+def test_a_dry_run_refuses_what_a_run_would(cal_grpo, stopped_run):
+    assert "already holds a run" in refused(cal_grpo("train", "--dry-run", "--output", "run"))
+    assert "did you mean 'ledger'" in refused(cal_grpo("train", "--dry-run", "--task", "ledgr"))
+    status, out, _ = cal_grpo("train", "--dry-run", "--resume", "run")
+    assert status == 0
+    assert "num_train_steps: 3\n" in out

@@ -11,6 +11,7 @@ from cal_grpo.credit import (
     Batch,
     Weights,
     assign_credit,
+    check_on_trouble,
     construct_sparse_rewards,
     declares,
     formula,
@@ -88,6 +89,25 @@ def test_prefix_lifts_right_answers_of_an_all_right_group():
     easy = batch([1, 1], [2, 1], [None, None], 2)
     np.testing.assert_allclose(assign_credit("prefix", easy, Weights(), [None] * 2), [[0.3, 0.3], [0.3, 0]], rtol=1e-6)
     assert not assign_credit("balanced", easy, Weights(), [None] * 2).any()
+
+
+def test_even_pays_correct_work_as_prefix_does_up_to_what_the_error_costs():
+    # Two tokens at 0.3 earn less than the span of two costs; forty before a span of one share the 1 that it costs.
+    rows = batch([1, 0, 0], [3, 5, 42], [None, span(2, 4), span(40, 41)], 3)
+    even_BT = assign_credit("even", rows, Weights(), [None] * 3)
+    np.testing.assert_allclose(even_BT[1, :6], [0.3, 0.3, -1, -1, 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(even_BT[2], [*[0.025] * 40, -1, 0], rtol=1e-6)
+    np.testing.assert_allclose(even_BT[0], assign_credit("prefix", rows, Weights(), [None] * 3)[0], rtol=1e-6)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 300), st.integers(1, 40), st.integers(0, 40)), min_size=2, max_size=6), st.floats(0, 5)
+)
+def test_even_never_pays_a_wrong_answer(shapes, prefix_reward):
+    spans = [span(before, before + blamed) for before, blamed, _ in shapes]
+    rows = batch([0] * len(shapes), [sum(shape) for shape in shapes], spans, len(shapes))
+    even_BT = assign_credit("even", rows, Weights(prefix_reward=prefix_reward), [None] * len(shapes))
+    assert (even_BT.sum(axis=1, dtype=np.float64) <= 1e-4).all()
 
 
 def test_tunix_and_we_agree_on_group_relative_advantages():
@@ -232,3 +252,9 @@ def test_an_answer_that_did_worse_than_its_group_is_not_lifted():
     worse = Batch(np.array([1, 0.2], np.float32), np.array([True, True]), np.array([2, 2]), [None, None], 2)
     for name in ("prefix", "prefix_shortened"):
         np.testing.assert_allclose(assign_credit(name, worse, Weights(), [None] * 2), [[A, A], [-A, -A]], atol=1e-5)
+
+
+def test_what_a_config_may_say_of_a_row_without_a_span():
+    check_on_trouble(on_miss="mean", on_failure="raise", on_truncated="drop")
+    with pytest.raises(UsageError, match="on_failure is 'ignore'; expected one of mean, drop, grpo, raise"):
+        check_on_trouble(on_miss="grpo", on_failure="ignore")

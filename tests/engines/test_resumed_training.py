@@ -86,7 +86,7 @@ def rows(file):
 
 
 def without_times(row):
-    return {name: value for name, value in row.items() if name != "seconds" and "latency" not in name}
+    return {name: value for name, value in row.items() if "seconds" not in name and "latency" not in name}
 
 
 def check_same(world, name, summary):

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, normalizers
 
 from cal_grpo.alignment import Aligner
 from cal_grpo.errors import UsageError
@@ -56,11 +57,13 @@ def test_every_figure_of_four_rows(written):
     value = {name: rate["value"] for name, rate in figures.items() if isinstance(rate, dict) and "value" in rate}
     assert value == {
         "exact": 0.5,
+        "not_later": 0.75,  # the two, and the one that is too early
         "within_one": 0.75,
         "early": 0.25,
         "late": 0.0,
         "abstained": 0.25,
         "precision_when_answering": 0.6667,  # 2 of 3
+        "not_later_when_answering": 1.0,
         "token_precision": 0.6667,  # all, all and none of the blamed tokens
         "token_recall": 0.6667,
     }
@@ -70,7 +73,9 @@ def test_every_figure_of_four_rows(written):
     floors = figures["floors"]
     assert floors["random"]["exact"]["value"] == 0.375  # (1/3 + 1/3 + 1/3 + 1/2) / 4
     assert floors["random"]["within_one"]["value"] == 0.8333  # (2/3 + 1 + 2/3 + 1) / 4
+    assert floors["random"]["not_later"]["value"] == 0.625  # (1/3 + 2/3 + 1 + 1/2) / 4
     assert floors["constant"]["step"] == 0  # two of the four labels
+    assert floors["constant"]["not_later"]["value"] == 1.0
     assert (floors["constant"]["exact"]["value"], floors["constant"]["within_one"]["value"]) == (0.5, 0.75)
     assert (figures["calls"], figures["tokens"], figures["usd"]) == (0, 0, 0)
 
@@ -120,6 +125,41 @@ def test_the_surest_half_is_of_all_rows(written):
     sure = {r["response"]: confidence for r, confidence in zip(rows, (0.9, 0.3, 0.5, 0.7), strict=True)}
     half = bench_figures(benched(read_labelled(written(*rows)), Scripted(quotes, sure)))["surest_half"]
     assert (half["precision"]["value"], half["confidence_from"]) == (0.5, 0.7)  # rows 0 and 3
+
+
+def test_corrections_are_graded_where_the_row_has_an_answer(written):
+    rows = [
+        row("2 + 2 = 5\n5 * 2 = 10\nA: 10", 0, "a", answer="8"),
+        row("2 + 2 = 5\n5 * 2 = 11\nA: 11", 0, "b", reference_solution="2+2=4\n4*2=8\n#### 8"),  # the answer is marked there
+        row("2 + 2 = 5\n5 * 2 = 12\nA: 12", 0, "c"),  # whose answer nobody knows
+        row("2 + 2 = 5\n5 * 2 = 13\nA: 13", 0, "d", answer=8),  # not corrected
+    ]
+    right, wrong = "2 + 2 = 4\n4 * 2 = 8\nA: 8", "2 + 2 = 4\n4 * 2 = 9\nA: 9"
+    corrections = dict(zip((r["response"] for r in rows), (right, wrong, right, ""), strict=True))
+
+    class Corrects:
+        name = "corrects"
+
+        async def locate(self, query):
+            return Verdict(Tag.FOUND, segment="2 + 2 = 5", correction=corrections[query.response])
+
+    results = benched(read_labelled(written(*rows)), Corrects())
+    assert [result.corrected_right for result in results] == [True, False, None, None]
+    told = bench_figures(results)["corrections"]
+    assert (told["of"], told["given"], told["graded"], told["right"]["value"]) == (4, 3, 2, 0.5)
+    assert bench_figures(benched(read_labelled(written(*ROWS)), "arithmetic"))["corrections"] is None
+
+
+def test_rows_that_the_tokenizer_changes_are_left_out_and_counted(written):
+    lowering = Tokenizer.from_file(str(EMBEDDED / "tokenizer.json"))
+    lowering.normalizer = normalizers.Lowercase()
+    rows, left_out = read_labelled(written(ROWS[0], row("1 + 1 = 3\nso 3", 0, "z"))), Counter()
+    with CALOracle("arithmetic") as oracle:
+        results = run_bench(rows, oracle, Aligner(lowering), lambda text: lowering.encode(text).ids, left_out=left_out)
+        assert [result.row.solution for result in results] == ["z"]
+        assert left_out == {"the tokenizer turns the response into other text": 1}
+        with pytest.raises(UsageError, match="byte-level"):
+            run_bench(rows[:1], oracle, Aligner(lowering), lambda text: lowering.encode(text).ids)
 
 
 def test_wilson_against_published_values():

@@ -3,10 +3,16 @@
 import asyncio
 
 import pytest
+from tokenizers import Tokenizer
 
+from cal_grpo.alignment import Aligner, TokenSpan
 from cal_grpo.errors import UsageError
-from cal_grpo.oracles import ArithmeticOracle, CALOracle, Query, ReferenceOracle, Tag, Usage, Verdict
+from cal_grpo.oracles import ArithmeticOracle, CALOracle, Query, ReferenceOracle, Tag, Usage, Verdict, blamed
 from cal_grpo.oracles.several.cascade import Cascade
+from cal_grpo.oracles.several.vote import Vote
+from cal_grpo.policies import EMBEDDED
+
+TOKENIZER = Tokenizer.from_file(str(EMBEDDED / "tokenizer.json"))
 
 QUERY = Query("q", "r", "1+1=3\nso 3")
 SURE = Verdict(Tag.FOUND, "cheap", "1+1=3", confidence=0.8)
@@ -45,6 +51,28 @@ def test_the_first_that_is_sure_answers_and_the_dear_one_is_not_asked():
 def test_whoever_is_not_sure_hands_on(first):
     found = ask(Cascade([(Says(first), 0.8), (Says(DEAR), 0.0)]))
     assert (found.tag, found.segment, found.usage) == (Tag.FOUND, "so 3", DEAR.usage)
+
+
+LONG = Query("q", "r", "First 1+1=3, " * 30 + "so 3.\nThen 3+1=4.")
+AWAY = Verdict(Tag.FOUND, "away", "7*8=54", usage=Usage(1, 10, 1, 0.001, 0.1))
+
+
+def test_a_quote_that_cannot_be_mapped_is_no_answer_and_the_next_oracles_stands():
+    found = ask(Cascade([(Says(AWAY), 0.0), (Says(DEAR), 0.0)]))
+    assert (found.segment, found.usage.calls) == ("so 3", 2)
+    assert ask(Cascade([(Says(AWAY), 0.0), (Says(Verdict(Tag.NO_ERROR)), 0.0)])).tag is Tag.NO_ERROR
+    assert ask(Cascade([(Says(AWAY), 0.0), (Says(DOWN), 0.0)])).tag is Tag.UNAVAILABLE
+    assert ask(Cascade([(Says(AWAY), 0.0)])).segment == "7*8=54"  # and is counted as a quote that is not there
+
+
+@pytest.mark.parametrize("make", [lambda one: Cascade([(one, 0.0), (Says(DEAR), 0.0)]), lambda one: Vote([one] * 3)])
+def test_a_quote_that_is_too_long_is_an_answer_and_is_cut_to_its_step(make):
+    found = ask(make(Says(Verdict(Tag.FOUND, "long", LONG.response))), LONG)
+    aligner = Aligner(TOKENIZER, 64)
+    span = blamed(aligner, aligner.decode(TOKENIZER.encode(LONG.response).ids), found)
+    assert isinstance(span, TokenSpan)
+    assert LONG.response[span.char_start : span.char_end].endswith("so 3.")
+    assert len(span) <= 64
 
 
 def test_a_verdict_without_a_confidence_is_sure():

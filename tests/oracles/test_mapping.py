@@ -37,6 +37,18 @@ def test_a_step_that_is_too_long_itself_is_cut_to_its_end():
     assert response.endswith(cut)
 
 
+@pytest.mark.parametrize("limit", [1, 5, 16, 64])
+@pytest.mark.parametrize("response", ["And " * 60 + "so it is 12.", "一二三四五" * 30 + "等于十二", "1" * 300])
+def test_whatever_the_limit_nothing_is_lost(response, limit):
+    aligner = Aligner(TOKENIZER, limit)
+    decoded = aligner.decode(TOKENIZER.encode(response, add_special_tokens=False).ids)
+    for segment in (response, f"{response}\n"):
+        span = blamed(aligner, decoded, Verdict(Tag.FOUND, "", segment))
+        assert isinstance(span, TokenSpan)
+        assert 0 < len(span) <= limit
+        assert decoded.tokens(span.char_start, span.char_end)[1] == span.end
+
+
 def test_the_step_of_the_place_that_was_meant():
     response = "\n".join([*STEPS, "In short:", *STEPS])
     aligner = Aligner(TOKENIZER, len(TOKENIZER.encode(STEPS[0]).ids) + 2)

@@ -71,3 +71,8 @@ def test_the_static_part_comes_first_and_is_the_same_for_all(connect, server, as
     connect().locate([ask(1), ask(2)])
     assert server.requests[0].system == server.requests[1].system
     assert server.requests[0].prompt != server.requests[1].prompt
+
+
+def test_a_prompt_says_that_there_is_no_reference():
+    assert "Reference solution:\n(None is given." in query_prompt(Query("q", " ", "1+1=3"))
+    assert "Reference solution:\n2\n" in query_prompt(Query("q", "2", "1+1=3"))

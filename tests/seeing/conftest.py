@@ -11,7 +11,8 @@ from cal_grpo.config import TrainConfig
 def rollout(step=1, **changes):
     """A record of samples.jsonl: ``1+1=3`` with ``=3`` blamed."""
     record = {
-        "step": step, "question": "What is 1+1?", "response": "1+1=3\n#### 3", "tokens": 12, "correct": False,
+        "step": step, "question": "What is 1+1?", "reference": "1+1=2\n#### 2", "response": "1+1=3\n#### 3", "tokens": 12,
+        "correct": False,
         "extracted": "3", "expected": "2", "reward": 0.0,
         "advantages": [[0.3, 3], [-1.0, 2], [0.0, 7]], "advantage_characters": [3, 2, 7],
         "verdict": {"tag": "found", "critique": "1+1 is 2", "segment": "=3", "confidence": 0.9, "missed": None},

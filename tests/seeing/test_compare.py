@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from cal_grpo.intervals import mean, paired_difference, share
 from cal_grpo.seeing.arms import arms_of, pairs_of
 from cal_grpo.seeing.comparison import compare, pair
+from cal_grpo.seeing.drawing import ticks
 from cal_grpo.seeing.run import Answer, open_runs
-from cal_grpo.seeing.svg import ticks
 
 TEXT = "{http://www.w3.org/2000/svg}text"
 

@@ -50,7 +50,8 @@ def test_the_printed_form_shows_all_that_led_to_the_advantages(cal_grpo, make_ru
     status, out, _ = cal_grpo("inspect", make_run(), "--step", 1, "--row", 1)
     assert status == 0
     for expected in (
-        "step 1, row 1", "What is 1+1?", "1+1⟦=3⟧\n#### 3", "wrong", "answer 3, expected 2", "found, confidence 0.9",
+        "step 1, row 1", "What is 1+1?", "1+1⟦=3⟧\n#### 3\n\nreference solution\n1+1=2\n#### 2", "wrong",
+        "answer 3, expected 2", "found, confidence 0.9",
         "1+1 is 2", "tokens 3 to 4 of 12, found by exact match", "3 × +0.3, 2 × -1, 7 × 0",
     ):  # fmt: skip
         assert expected in out

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cal_grpo.seeing import Chart, Line, chart_svg
-from cal_grpo.seeing.line_chart import frame, spread
+from cal_grpo.seeing.drawing import frame, spread
 
 SVG = "{http://www.w3.org/2000/svg}"
 

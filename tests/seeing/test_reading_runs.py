@@ -4,10 +4,12 @@ import json
 import math
 
 import pytest
+from _judge_server import JudgeServer, answer, error, verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cal_grpo.errors import UsageError
+from cal_grpo.oracles import CALOracle, Query, Tag, Usage, Verdict
 from cal_grpo.seeing.oracle_use import oracle_use
 from cal_grpo.seeing.rollout import Rollout
 from cal_grpo.seeing.run import Run, open_runs
@@ -117,6 +119,42 @@ def test_the_oracle_s_use_comes_from_the_judge_log_and_counts_every_call(make_ru
     assert oracle_use(Run(make_run("unknown", files={"judge.jsonl": unknown}))).usd is None
     use = oracle_use(Run(make_run("old")))  # without a log, the summary
     assert (use.calls, use.retried, use.tokens, use.usd, use.latency_p50_s) == (8, 1, 900, 0.01, None)
+
+
+def test_calls_and_those_made_again_are_the_same_number_in_the_summary_the_log_and_after_a_resumption(make_run):
+    steps = iter(range(100))
+
+    def script(request):
+        step = next(steps)
+        if step == 0:
+            return error(request, 400, "response_format is not supported")
+        if step == 1:
+            return error(request, 503)
+        return answer(request, verdict("no such text" if step in (2, 4) else "2+3=5"))
+
+    class Metered:
+        name, metered = "metered", True
+
+        async def locate(self, query):
+            return Verdict(Tag.FOUND, segment="2+3=5", usage=Usage(3, 30, 3, 0.5, 1.0))
+
+    folder = make_run(files={"judge.jsonl": None})
+    queries = [Query(f"q{i}", "r", "2+3=5") for i in range(4)]
+    with JudgeServer(script) as server:
+        judges = [CALOracle("openai", model="m", base_url=server.openai, api_key="none", concurrency=1), CALOracle(Metered())]
+        for oracle in judges:
+            (folder / "judge.jsonl").unlink(missing_ok=True)
+            with oracle:
+                oracle.log_to(folder / "judge.jsonl")
+                oracle.locate(queries)
+                use = oracle_use(Run(folder))
+                assert (use.calls, use.retried) == (oracle.spent.calls, oracle.retried)
+                assert use.tokens == oracle.spent.tokens
+            with CALOracle(Metered()) as resumed:
+                resumed.resume(folder / "judge.jsonl", settled=4)
+                assert (resumed.spent.calls, resumed.retried) == (oracle.spent.calls, oracle.retried)
+        assert judges[0].retried >= 3
+        assert judges[1].spent.calls == 12
 
 
 def pieces(record):

@@ -89,6 +89,13 @@ def test_curves_are_the_metrics_beside_what_they_are_compared_with(report, make_
     assert series[6] == {"run": [[1, 0.2], [2, 0.2]], "run 95th percentile": [[1, 0.9], [2, 0.9]]}
 
 
+def test_references_are_in_the_page_once_each_and_those_of_older_runs_are_not(report, make_run, records):
+    samples = [records.rollout(), records.right(), records.rollout(2, reference="x"), records.rollout(3, reference=...)]
+    data = data_of(report(make_run(samples=samples)))
+    assert data["references"] == ["1+1=2\n#### 2", "x", ""]
+    assert [rollout["reference"] for rollout in data["rollouts"]] == [0, 0, 1, 2]
+
+
 def test_a_free_oracle_has_no_cost_and_a_run_without_updates_no_curve(report, make_run):
     free = json.dumps({"step": 1, "accuracy": 0.5, "cal/usd": 0.0, "cal/latency_p50_s": 0.0}) + "\n"
     assert report(make_run("free", files={"metrics.jsonl": free})).count("<figure>") == 1
@@ -185,6 +192,17 @@ def test_a_browser_shows_the_chosen_rollout_with_its_advantages(browser, report,
     assert page.evaluate("document.querySelector('#detail').hidden")
 
 
+def test_the_reference_solution_stands_beside_the_response_where_there_is_room(browser, report, make_run, records):
+    report(make_run(samples=[records.rollout(), records.rollout(2, reference=...)]))
+    tops = "[...document.querySelectorAll('.beside > div')].map((n) => Math.round(n.getBoundingClientRect().top))"
+    wide = browser.open(report.path, "open=0", 1400, 900)
+    assert "Reference solution\n1+1=2\n#### 2" in wide.text("#detail")
+    assert len(set(wide.evaluate(tops))) == 1
+    narrow = browser.open(report.path, "open=0", 390, 844)
+    assert len(set(narrow.evaluate(tops))) == 2
+    assert "Reference" not in browser.open(report.path, "open=1").text("#detail")
+
+
 def test_a_browser_shows_what_should_have_stood_there(browser, report, make_run, records):
     verdict = {"tag": "found", "critique": "1+1 is 2", "segment": "=3", "correction": "1+1=2\n#### 2"}
     report(make_run(samples=[records.rollout(verdict=verdict | {"copies_reference": True}), records.rollout(2)]))
@@ -256,7 +274,14 @@ def test_hostile_text_is_shown_and_never_run(browser, report, make_run, records)
     for text in [*HOSTILE, " ".join(HOSTILE)]:
         verdict = {"tag": text, "critique": text, "segment": text, "confidence": 0.5, "missed": None}
         verdict |= {"correction": text, "copies_reference": True}
-        spoken = {"question": text, "response": f"a{text}b", "extracted": text, "expected": text, "verdict": verdict}
+        spoken = {
+            "question": text,
+            "reference": text,
+            "response": f"a{text}b",
+            "extracted": text,
+            "expected": text,
+            "verdict": verdict,
+        }
         span = {"tokens": [1, 2], "characters": [1, 1 + len(text)], "method": text, "score": 0.5}
         advantages = {"advantages": [[0.3, 1], [-1.0, 1], [0.0, 1]], "advantage_characters": [1, len(text), 1]}
         samples.append(records.rollout(**spoken, span=span, tokens=3, **advantages))

@@ -13,7 +13,7 @@ from typing import Any
 
 from dotenv import load_dotenv
 
-from cal_grpo.cli.screen.panel import Panel, print_summary
+from cal_grpo.cli.screen import Panel, print_summary
 from cal_grpo.config import load_config, parse_override
 from cal_grpo.errors import RunFailed, UsageError
 from cal_grpo.oracles import takes
@@ -26,21 +26,8 @@ VARIABLES = (
     "SEED",
 )  # fmt: skip
 
-# Where a language model of 0.1 to 2 billion parameters wants something else than the embedded policy.
-DEFAULTS = {
-    "task": "gsm8k",
-    "model_id": "Qwen/Qwen2.5-0.5B-Instruct",
-    "num_generations": 4,
-    "batch_size": 4,
-    "micro_batch_size": 1,  # logits are (answers, tokens, vocabulary): one question at a time
-    "remat": True,
-    "num_train_steps": 100,
-    "learning_rate": 1e-6,
-    "max_eval_samples": 64,
-    "eval.batch_size": 16,
-    "rollout.max_prompt_tokens": 256,
-    "rollout.max_new_tokens": 256,
-}
+# Over the preset ``language-model``, whose settings fit 0.1 to 2 billion parameters.
+DEFAULTS = {"task": "gsm8k", "model_id": "Qwen/Qwen2.5-0.5B-Instruct"}
 FEW_SHOT = Path(__file__).with_name("cal_few_shot_examples.json")
 
 
@@ -55,7 +42,7 @@ def main() -> None:
         settings = overrides(os.environ) | dict(parse_override(text, "argument") for text in sys.argv[1:])
         if takes(str(settings.get("cal_provider", "reference")), "few_shot"):
             settings = {"oracle.few_shot": FEW_SHOT} | settings
-        config = load_config(overrides=settings)
+        config = load_config(overrides=settings, preset="language-model")
         with Panel(config) as panel:
             trained = train(config, watcher=panel)
     except (UsageError, RunFailed) as e:

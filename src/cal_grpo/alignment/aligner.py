@@ -28,6 +28,9 @@ class Aligner:
         on_ambiguous: what a quote that occurs more than once means when no hint decides: its "first" occurrence, or
             a "miss".
 
+    Attributes:
+        max_span_tokens: as given.
+
     Raises:
         UsageError: another kind of tokenizer, or a setting out of its range.
     """
@@ -47,7 +50,7 @@ class Aligner:
             raise UsageError(f"got on_ambiguous={on_ambiguous!r}; expected 'first' or 'miss'; choose one of them")
         token_table(backend(tokenizer))
         self._tokenizer = tokenizer
-        self._max_span_tokens = max_span_tokens
+        self.max_span_tokens = max_span_tokens
         self._threshold = threshold
         self._on_ambiguous: OnAmbiguous = on_ambiguous
 
@@ -70,8 +73,8 @@ class Aligner:
         if tokens is None:
             return Miss("junk", f"no visible character in {segment[:40]!r}")
         start, end = tokens
-        if end - start > self._max_span_tokens:
-            return Miss("too_long", f"{end - start} tokens; at most {self._max_span_tokens} are blamed")
+        if end - start > self.max_span_tokens:
+            return Miss("too_long", f"{end - start} tokens; at most {self.max_span_tokens} are blamed")
         return TokenSpan(start, end, span.start, span.end, method, score)
 
     def map_batch(

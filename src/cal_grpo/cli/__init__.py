@@ -16,7 +16,11 @@ def main() -> None:
 
     from cal_grpo.cli.app import app
 
-    load_dotenv(".env")  # keys for the oracles; the environment wins
+    try:
+        load_dotenv(".env")  # keys for the oracles; the environment wins
+    except (ValueError, OSError) as e:
+        why = "not UTF-8 text" if isinstance(e, ValueError) else e.strerror
+        _refuse("cal-grpo", f".env: cannot be read ({why}); expected lines KEY=value, saved as UTF-8")
     run_app(app, "cal-grpo")
 
 

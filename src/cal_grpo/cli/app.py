@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from cal_grpo.cli.commands import (
+    Command,
+    Group,
     cache_app,
     compare_command,
     eval_command,
@@ -19,15 +21,16 @@ app = typer.Typer(
     name="cal-grpo",
     help="Train a language model with credit on the exact tokens where a wrong answer first goes wrong.",
     no_args_is_help=True,
-    add_completion=False,
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command("train")(train_command)
-app.command("eval")(eval_command)
-app.command("inspect")(inspect_command)
-app.command("report")(report_command)
-app.command("compare")(compare_command)
+app.command("train", cls=Command)(train_command)
+app.command("eval", cls=Command)(eval_command)
+app.command("inspect", cls=Command)(inspect_command)
+app.command("report", cls=Command)(report_command)
+app.command("compare", cls=Command)(compare_command)
 app.add_typer(oracle_app, name="oracle")
 app.add_typer(cache_app, name="cache")
 

@@ -1,6 +1,7 @@
 """What is a run, to the last number?"""
 
-from cal_grpo.config.keys import described_keys, known_keys, load_config, parse_override
+from cal_grpo.config.keys import described_keys, known_keys
+from cal_grpo.config.reading import load_config, parse_override, presets
 from cal_grpo.config.sections import EMBEDDED, ChatSection, LoraSection, OracleSection
 from cal_grpo.config.train_config import TrainConfig
 
@@ -14,4 +15,5 @@ __all__ = [
     "known_keys",
     "load_config",
     "parse_override",
+    "presets",
 ]

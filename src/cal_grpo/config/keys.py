@@ -1,94 +1,80 @@
-"""The keys of a run's config: read from a file and from ``key=value``, listed, and told apart when one is unknown."""
+"""The keys of a run's config: listed, described, and told apart when one is unknown."""
 
-import contextlib
 import difflib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-import yaml
-from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from cal_grpo.config.sections import Section
 from cal_grpo.config.train_config import TrainConfig
-from cal_grpo.errors import UsageError
-
-
-def load_config(file: Path | None = None, overrides: dict[str, Any] | None = None) -> TrainConfig:
-    """A config from a YAML file and dotted overrides (``{"rollout.temperature": 0.7}``), which win.
-
-    Raises:
-        UsageError: unreadable file, unknown key (the nearest is named) or bad value; one line.
-    """
-    values: dict[str, Any] = {}
-    if file is not None:
-        try:
-            values = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
-        except (OSError, ValueError, RecursionError, yaml.YAMLError) as e:  # ValueError: no UTF-8, or a date that is none
-            raise UsageError(f"{file}: cannot be read as YAML ({' '.join(str(e).split())}); check the path and syntax") from e
-        if not isinstance(values, dict):
-            raise UsageError(f"{file}: holds a {type(values).__name__}; expected keys and values")
-    for dotted, value in (overrides or {}).items():
-        *sections, key = dotted.split(".")
-        target = values
-        for section in sections:
-            target = target.setdefault(section, {})
-            if not isinstance(target, dict):
-                raise UsageError(f"{dotted}: {section} is a value, not a section; use a top-level key without a dot")
-        target[key] = value
-    try:
-        return TrainConfig.model_validate(values)
-    except ValidationError as e:
-        raise UsageError(_one_line(e)) from e
-
-
-def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
-    """``key=value`` with a YAML value: numbers, booleans and null mean what they look like, all else is text.
-
-    Raises:
-        UsageError: it has no ``=``; the message says what ``option`` got.
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise UsageError(f"{option} got {text!r}; expected key=value, such as learning_rate=1e-4")
-    parsed: Any = value
-    with contextlib.suppress(yaml.YAMLError, ValueError):  # ValueError: a date that is none
-        parsed = yaml.safe_load(value)
-    if isinstance(parsed, str):  # YAML 1.1 reads 1e-4 as text
-        with contextlib.suppress(ValueError):
-            parsed = float(parsed)
-    return key.strip(), parsed
 
 
 def known_keys() -> list[str]:
     """Every key, sections dotted."""
-    keys = []
-    for name, field in TrainConfig.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, Section):
-            keys += [f"{name}.{inner}" for inner in section.model_fields]
-        else:
-            keys.append(name)
-    return keys
+    return [key for key, _ in _fields()]
 
 
 def described_keys() -> list[tuple[str, str, str]]:
-    """(key, default, meaning) of every key; the default of one that is not set is a dash."""
+    """(key, default, meaning) of every key, the meaning with its choices; the default of one that is not set is a dash."""
     defaults = TrainConfig().model_dump(mode="json")
     rows = []
-    for key in known_keys():
+    for key, field in _fields():
         section, _, inner = key.partition(".")
-        field, default = TrainConfig.model_fields[section], defaults[section]
-        if inner:
-            field, default = field.annotation.model_fields[inner], default[inner]  # type: ignore[union-attr]
-        rows.append((key, "-" if default is None else str(default), field.description or ""))
+        default = defaults[section][inner] if inner else defaults[section]
+        described = field.description or ""
+        if choices := [kind for kind in _kinds(field.annotation) if isinstance(kind, str)]:
+            described += f" One of: {', '.join(choices)}."
+        rows.append((key, "-" if default is None else str(default), described))
     return rows
 
 
-def _one_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.5)
-        return f"unknown config key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "; see cal-grpo train --keys")
-    message = str(first["msg"]).removeprefix("Value error, ")
-    return f"{key} = {first['input']!r:.100}: {message}" if key else message
+def is_text(key: str) -> bool:
+    """Whether a key takes free text or a path, at most beside null and a boolean."""
+    kinds = set(_kinds(field.annotation)) if (field := dict(_fields()).get(key)) else set()
+    return bool(kinds & {str, Path}) and kinds <= {str, Path, bool, NoneType}
+
+
+def takes(key: str, kind: type) -> bool:
+    """Whether a value of that type may be a key's."""
+    field = dict(_fields()).get(key)
+    return field is not None and kind in _kinds(field.annotation)
+
+
+def nearest(key: str) -> str | None:
+    """The key, or the section, that somebody may have meant: in its section first, then by its last part, then by its look."""
+    section, dot, inner = key.rpartition(".")
+    known = known_keys()
+    here = [k.removeprefix(f"{section}.") for k in known if dot and k.startswith(f"{section}.")]
+    if near := difflib.get_close_matches(inner, here, n=1, cutoff=0.5):
+        return f"{section}.{near[0]}"
+    if here:
+        return None
+    same = [k for k in known if k.rpartition(".")[2] == key]
+    near = difflib.get_close_matches(key, TrainConfig.model_fields, n=1) or same
+    near = near or difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return near[0] if near else None
+
+
+def _fields() -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in TrainConfig.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, Section):
+            yield from ((f"{name}.{inner}", found) for inner, found in section.model_fields.items())
+        else:
+            yield name, field
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """What a value may be: types, and a ``Literal``'s choices as they are; of a list, what each of its items may be."""
+    if get_origin(annotation) is Annotated:
+        return _kinds(get_args(annotation)[0])
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    if get_origin(annotation) is tuple and (choices := _kinds(get_args(annotation)[0])) and isinstance(choices[0], str):
+        return choices
+    if get_origin(annotation) is None or get_origin(annotation) in (tuple, dict):
+        return [annotation]
+    return [kind for part in get_args(annotation) for kind in _kinds(part)]

@@ -1,13 +1,27 @@
 """The sections of a run's config: what few people touch."""
 
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from cal_grpo.errors import UsageError
+from cal_grpo.files import expanded_path
 
 EMBEDDED = "embedded"
 LoraModule = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 LORA_MODULES: tuple[LoraModule, ...] = get_args(LoraModule)
+
+
+def expanded(value: Any) -> Any:
+    """A path with ``~`` and ``$VARIABLES`` filled in."""
+    try:
+        return expanded_path(value) if isinstance(value, str | Path) else value
+    except UsageError as e:  # pydantic knows ValueErrors
+        raise ValueError(str(e)) from e
+
+
+ShellPath = Annotated[Path, BeforeValidator(expanded)]
 
 
 class Section(BaseModel):
@@ -78,20 +92,20 @@ class OracleSection(Section):
     attempts: int | None = Field(None, ge=1, description="Calls for one question at most. Default: 4, more to a server away.")
     patience_s: float = Field(60.0, ge=0, description="Seconds to wait for a server that is away, such as one that restarts.")
     ask_again: int = Field(1, ge=0, description="Times an LLM is asked again whose quote is not in the response.")
-    few_shot: Path | None = Field(None, description="JSON file of examples for an LLM oracle.")
+    few_shot: ShellPath | None = Field(None, description="JSON file of examples for an LLM oracle.")
     style: Literal["direct", "repair", "steps"] = Field(
         "direct", description="LLM: quote the error, repair and compare, or name the step's number."
     )
     corrections: bool = Field(False, description="Ask an LLM for what should have stood there, too; costs tokens.")
     max_answer_tokens: int | None = Field(None, ge=1, description="An LLM's answer is cut off there, thinking included.")
-    cache: bool | Path = Field(True, description="Keep an LLM's verdicts: true in the user's cache, false, or a file.")
-    replay: Path | None = Field(None, description="A run's judge.jsonl to answer from; nothing is asked.")
+    cache: bool | ShellPath = Field(True, description="Keep an LLM's verdicts: true in the user's cache, false, or a file.")
+    replay: ShellPath | None = Field(None, description="A run's judge.jsonl to answer from; nothing is asked.")
     rpm: float | None = Field(None, gt=0, description="Requests a minute at most.")
     tpm: float | None = Field(None, gt=0, description="Tokens a minute at most, as measured.")
     max_calls: int | None = Field(None, ge=1, description="Budget: calls, failed ones included.")
     max_tokens: int | None = Field(None, ge=1, description="Budget: tokens of prompts and answers.")
     max_usd: float | None = Field(None, gt=0, description="Budget: dollars; needs the model's price.")
-    prices: Path | None = Field(None, description="YAML of prices per million tokens; adds to the package's.")
+    prices: ShellPath | None = Field(None, description="YAML of prices per million tokens; adds to the package's.")
     on_budget: Literal["on_failure", "stop"] = Field(
         "on_failure", description="When the budget is spent: on_failure for the rows, or stop with a checkpoint."
     )

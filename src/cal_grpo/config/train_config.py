@@ -5,7 +5,6 @@ resolved, and reproduces the run together with the code's version.
 """
 
 import re
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
@@ -25,6 +24,8 @@ from cal_grpo.config.sections import (
     OracleSection,
     RolloutSection,
     Section,
+    ShellPath,
+    expanded,
 )
 from cal_grpo.credit import (
     FORMULAS,
@@ -50,15 +51,17 @@ class TrainConfig(Section):
     engine: str = Field("tunix", description="Training library: tunix (JAX) or trl (PyTorch).")
     model_id: str = Field(EMBEDDED, description="Hugging Face folder or hub id; 'embedded' is the policy in the package.")
     task: str = Field("ledger", description="ledger, gsm_symbolic, gsm8k, math, jsonl with --data, or your own as module:name.")
-    data: Path | None = Field(
+    data: ShellPath | None = Field(
         None, description="JSONL, JSON or Parquet file of questions, or a dataset of the hub as owner/name:config:split."
     )
-    output_dir: Path | None = Field(None, description="Run folder; a fresh one under runs/ by default.")
+    output_dir: ShellPath | None = Field(None, description="Run folder; a fresh one under runs/ by default.")
     overwrite: bool = Field(False, description="Allow an output_dir that already holds a run.")
     seed: int = Field(0, ge=0, lt=2**32, description="Seeds data order, rollouts and every other draw.")
 
     use_cal: bool = Field(True, description="False is the engine's own GRPO, bit for bit; keys of credit do not apply.")
-    credit: str = Field("prefix", description="Formula that turns error spans into advantages.")
+    credit: str = Field(
+        "prefix", description=f"Formula that turns error spans into advantages: {', '.join(FORMULAS)}, or module:name."
+    )
     negative_reward: float = Field(-1.0, description="Advantage of a blamed token; below 0.")
     prefix_reward: float = Field(0.3, description="Advantage of the tokens before the error.")
     prefix_share: float = Field(0.5, description="Share of these tokens that prefix_shortened and vppo pay.")
@@ -81,8 +84,8 @@ class TrainConfig(Section):
     cal_provider: str = Field(
         "reference", description="Oracle: reference, arithmetic, openai, gemini, local, or 'reference@0.6 > openai'."
     )
-    cal_model: str | None = Field(None, description="Model name for openai and gemini; folder for local.")
-    cal_base_url: str | None = Field(None, description="Server for openai; default OPENAI_BASE_URL.")
+    cal_model: str | None = Field(None, description="The judge: model name for openai and gemini; folder for local.")
+    cal_base_url: str | None = Field(None, description="The judge's server; openai's default is OPENAI_BASE_URL.")
 
     reward: tuple[str, ...] = Field((), description="Reward functions of your own as module:name, instead of grading.")
 
@@ -117,6 +120,12 @@ class TrainConfig(Section):
     chat: ChatSection = ChatSection()
     ledger: LedgerSection = LedgerSection()
     checkpoint: CheckpointSection = CheckpointSection()
+
+    @field_validator("model_id", "cal_model")
+    @classmethod
+    def _folder(cls, value: str | None) -> str | None:
+        """A folder may be written as a shell has it; a name never looks so."""
+        return str(expanded(value)) if value and (value.startswith("~") or "$" in value) else value
 
     @field_validator("tracker", mode="before")
     @classmethod

@@ -2,10 +2,11 @@
 
 from cal_grpo.credit.baseline import Baseline, check_baseline
 from cal_grpo.credit.corrections import Copies, Corrections, check_corrections
-from cal_grpo.credit.formulas import FORMULAS, Fallback, OnTrouble, assign_credit, formula
+from cal_grpo.credit.formulas import FORMULAS, assign_credit, formula
 from cal_grpo.credit.group import dr_grpo, group_relative, grpo, rloo, token_mask
 from cal_grpo.credit.span import balanced, even, prefix
 from cal_grpo.credit.sparse import construct_sparse_rewards, sparse
+from cal_grpo.credit.trouble import Fallback, OnTrouble, check_on_trouble
 from cal_grpo.credit.types import Batch, Compute, Formula, Weights, declares
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "balanced",
     "check_baseline",
     "check_corrections",
+    "check_on_trouble",
     "construct_sparse_rewards",
     "declares",
     "dr_grpo",

@@ -6,7 +6,6 @@ and inventions of ours that the study found no use for, are the study's (``study
 
 import inspect
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from cal_grpo.credit.nsr import nsr, w_reinforce
 from cal_grpo.credit.probability_mask import probability_mask
 from cal_grpo.credit.span import balanced, even, prefix, prefix_shortened
 from cal_grpo.credit.sparse import sparse
+from cal_grpo.credit.trouble import Fallback
 from cal_grpo.credit.types import Batch, Compute, Formula, Weights
 from cal_grpo.credit.vppo import vppo
 from cal_grpo.errors import UsageError
@@ -36,9 +36,6 @@ FORMULAS: dict[str, Compute] = {
     "w_reinforce": w_reinforce,
     "probability_mask": probability_mask,
 }
-
-Fallback = Literal["mean", "drop", "grpo"]
-OnTrouble = Literal["mean", "drop", "grpo", "raise"]  # what a config may say of a row without a span
 
 
 def formula(credit: str | Compute | Formula) -> Formula:

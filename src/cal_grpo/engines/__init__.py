@@ -14,6 +14,7 @@ from cal_grpo.engines.contract import (
     cal_metrics,
     engine_of,
 )
+from cal_grpo.engines.machine import idle_gpu, versions
 
 __all__ = [
     "ENGINES",
@@ -28,6 +29,8 @@ __all__ = [
     "UpdateTally",
     "cal_metrics",
     "engine_of",
+    "idle_gpu",
     "local_judge",
     "require_engine",
+    "versions",
 ]

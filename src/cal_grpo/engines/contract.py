@@ -26,7 +26,7 @@ class Answer(NamedTuple):
 # What every row that an engine gives has, beside ``cal_metrics``; and ``kl``, where there is a reference policy.
 METRICS = (
     "step", "loss", "entropy", "grad_norm", "clip_share", "reward", "accuracy", "tokens", "tokens_mean", "tokens_min",
-    "tokens_max", "seconds",
+    "tokens_max", "seconds", "compile_seconds",
 )  # fmt: skip
 
 
@@ -78,7 +78,10 @@ class UpdateTally:
         self.found += int(credited.metrics["found"])
         self.truncated += sum(j.completion.truncated for j in credited.judged)
         self.tokens += sum(len(j.completion.token_ids) for j in credited.judged)
-        self.credited_tokens += int((credited.advantages_BT != 0).sum())
+        # A column behind an answer's own tokens is the end token's, and no token of the answer
+        lengths = (len(j.completion.token_ids) for j in credited.judged)
+        rows = zip(credited.advantages_BT, lengths, strict=True)
+        self.credited_tokens += sum(int((advantages_T[:length] != 0).sum()) for advantages_T, length in rows)
 
     @property
     def accuracy(self) -> float:
@@ -172,7 +175,8 @@ class Engine(Protocol):
             on_credit: called with each credited micro-batch and the update it belongs to so far, in order. What it raises,
                 ``learn`` raises.
             on_metrics: called with one row an update, when the update is made and before its checkpoint is written. A row
-                has ``METRICS`` and the update's ``cal_metrics``, finite or not, all floats but ``step``.
+                has ``METRICS`` and the update's ``cal_metrics``, finite or not, all floats but ``step``. ``seconds`` are
+                those since the row before, ``compile_seconds`` among them.
         """
         ...
 

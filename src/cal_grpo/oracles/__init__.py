@@ -2,6 +2,7 @@
 
 from cal_grpo.oracles.cal_oracle import CALOracle
 from cal_grpo.oracles.corrections import copies_reference, corrected
+from cal_grpo.oracles.estimate import VerdictCost, verdict_costs
 from cal_grpo.oracles.free import ArithmeticOracle, ReferenceOracle
 from cal_grpo.oracles.mapping import blamed
 from cal_grpo.oracles.protocol import Oracle, is_oracle
@@ -19,6 +20,7 @@ __all__ = [
     "Tag",
     "Usage",
     "Verdict",
+    "VerdictCost",
     "blamed",
     "copies_reference",
     "corrected",
@@ -26,4 +28,5 @@ __all__ = [
     "is_oracle",
     "split_steps",
     "takes",
+    "verdict_costs",
 ]

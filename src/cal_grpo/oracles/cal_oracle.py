@@ -186,6 +186,11 @@ class CALOracle:
         return getattr(self._oracle, "model", None)
 
     @property
+    def identity(self) -> dict[str, str]:
+        """All besides the query that decides the answers, where the oracle says so; else its name."""
+        return dict(getattr(self._oracle, "identity", None) or {"oracle": self.name})
+
+    @property
     def endpoint(self) -> str | None:
         """The server that is asked, where there is one."""
         return getattr(self._oracle, "endpoint", None)

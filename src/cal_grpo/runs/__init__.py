@@ -2,6 +2,7 @@
 
 from cal_grpo.runs.callbacks import Callback
 from cal_grpo.runs.evaluation import evaluate
+from cal_grpo.runs.rehearsal import Rehearsal, rehearse
 from cal_grpo.runs.resume import is_finished, read_summary, resumed_config
 from cal_grpo.runs.trackers import TRACKERS
 from cal_grpo.runs.training import Trained, train
@@ -10,11 +11,13 @@ from cal_grpo.runs.watch import Watcher
 __all__ = [
     "TRACKERS",
     "Callback",
+    "Rehearsal",
     "Trained",
     "Watcher",
     "evaluate",
     "is_finished",
     "read_summary",
+    "rehearse",
     "resumed_config",
     "train",
 ]

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from cal_grpo.config import TrainConfig
-from cal_grpo.engines import Answer, Answers, Parts, engine_of, require_engine
+from cal_grpo.engines import Answer, Answers, Parts, engine_of, idle_gpu, require_engine, versions
 from cal_grpo.errors import UsageError
-from cal_grpo.files import write_whole
+from cal_grpo.files import require_writable, write_whole
 from cal_grpo.grading import majority, pass_at_k, powers_up_to
 from cal_grpo.intervals import mean_share
 from cal_grpo.policies import resolve_model
@@ -84,6 +84,9 @@ def evaluate(
     with contextlib.ExitStack() as stack:
         stack.callback(engine.close)
         file = stack.enter_context(_create(folder))
+        watcher.begin(engine.device, folder)
+        if idle := idle_gpu(engine.device):
+            watcher.note(idle)
         stop = stack.enter_context(stop_on_interrupt(watcher.note, _STOPPING))
         watcher.stage("answering", questions * (1 + figures.samples))
         for batch in engine.answers(figures.samples, watcher.advance):
@@ -100,6 +103,7 @@ def evaluate(
             "seed": config.seed,
             "engine": config.engine,
             "device": engine.device,
+            "versions": versions(config.engine),
             "samples": figures.samples,
             "temperature": config.rollout.temperature,
             "top_p": config.rollout.top_p,
@@ -178,6 +182,7 @@ def _check(folder: Path, overwrite: bool) -> None:
         raise UsageError(
             f"{folder} already holds an evaluation ({held[0]}); choose another --output, or pass --overwrite to replace it"
         )
+    require_writable(folder)
 
 
 def _create(folder: Path) -> Any:

@@ -15,7 +15,6 @@ summary.json    the run in one object
 import itertools
 import json
 import math
-import os
 import random
 import re
 import shutil
@@ -29,7 +28,7 @@ import numpy as np
 from cal_grpo.alignment import Miss, TokenSpan
 from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
-from cal_grpo.files import write_whole
+from cal_grpo.files import require_writable, write_whole
 from cal_grpo.oracles import Query, copies_reference
 from cal_grpo.pipeline import Credited, Judged
 from cal_grpo.runs.resume import DATA, Past, Row, claim, cut_off, read_rows
@@ -143,11 +142,7 @@ def check_output(config: TrainConfig) -> None:
         raise UsageError(
             f"{config.output_dir} already holds a run ({held[0]}); choose another --output, or pass --overwrite to replace it"
         )
-    wanted = config.output_dir or Path("runs")
-    there = next(folder for folder in (wanted, *wanted.absolute().parents) if folder.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        why = "cannot be written to" if there.is_dir() else "is a file"
-        raise UsageError(f"{wanted}: cannot be created ({there} {why}); choose another --output")
+    require_writable(config.output_dir or Path("runs"))
 
 
 def _held(path: Path) -> list[str]:
@@ -160,6 +155,7 @@ def sample_record(judged: Judged, advantages_T: np.ndarray) -> dict[str, Any]:
     advantages = run_lengths(advantages_T[: len(completion.token_ids)])
     record: dict[str, Any] = {
         "question": completion.question,
+        "reference": completion.reference,
         "response": judged.text,
         "tokens": len(completion.token_ids),
         "truncated": completion.truncated,

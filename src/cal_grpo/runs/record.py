@@ -7,7 +7,7 @@ from threading import Event
 from typing import Any
 
 from cal_grpo.config import TrainConfig
-from cal_grpo.engines import Engine, UpdateTally
+from cal_grpo.engines import Engine, UpdateTally, versions
 from cal_grpo.oracles import CALOracle, Usage
 from cal_grpo.pipeline import Credited
 from cal_grpo.runs.callbacks import Callback
@@ -64,6 +64,7 @@ class Record:
         written = self.folder.write_metrics(row)
         if (share := written.get("cal/cut_share")) is not None:
             self._cut_shares.append(share)
+        self.watcher.made(written)
         for callback in self.callbacks:
             callback.on_update(written)
 
@@ -86,6 +87,7 @@ class Record:
     def _count(self, when: str, rows: Sequence[Mapping[str, Any]]) -> None:
         self.accuracy[when] = sum(bool(row["correct"]) for row in rows) / len(rows)
         self.questions = len(rows)
+        self.watcher.evaluated(when, sum(bool(row["correct"]) for row in rows), len(rows))
 
     def write_summary(self, engine: Engine, oracle: CALOracle | None, stopped: str | None) -> dict[str, Any]:
         """Write ``summary.json``; returns what it holds."""
@@ -94,6 +96,7 @@ class Record:
             "seed": self.config.seed,
             "engine": self.config.engine,
             "device": engine.device,
+            "versions": versions(self.config.engine),
             "credit": self.config.method,
             "steps": self.steps,
             "interrupted": stopped == "interrupt",

@@ -11,9 +11,10 @@ from typing import Any
 
 from cal_grpo.config import TrainConfig
 from cal_grpo.credit import Compute, Formula
-from cal_grpo.engines import Engine, RewardFn, engine_of, require_engine
+from cal_grpo.engines import Engine, RewardFn, engine_of, idle_gpu, require_engine
 from cal_grpo.errors import RunFailed, UsageError
 from cal_grpo.oracles import CALOracle, Oracle
+from cal_grpo.policies import resolve_model
 from cal_grpo.runs.callbacks import Callback
 from cal_grpo.runs.folder import RunFolder, check_output
 from cal_grpo.runs.interrupt import stop_on_interrupt
@@ -96,6 +97,7 @@ def train(
             watcher.note(note)
         config = config.fitted(task.prompt_tokens, task.answer_tokens)
         watcher.stage("loading the policy")
+        resolve_model(config.model_id)
         # An engine takes seconds to import: the cheap mistakes above are reported before
         engine = stack.enter_context(contextlib.closing(engine_of(config.engine).open(config, parts)))
         folder = stack.enter_context(RunFolder(config, resume, task.digest))
@@ -103,6 +105,9 @@ def train(
         record = Record(config, folder, watcher, callbacks, began, past)
         stack.callback(record.end)
         stack.callback(engine.close)  # before anything else is: it waits for a checkpoint, and tells nothing more
+        watcher.begin(engine.device, folder.path)
+        if idle := idle_gpu(engine.device):
+            watcher.note(idle)
         record.begin()
         stop = stack.enter_context(stop_on_interrupt(watcher.note, _STOPPING))
         stops = _Stops(stop, callbacks)

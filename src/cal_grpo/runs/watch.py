@@ -1,10 +1,17 @@
 """What a run tells whoever is watching it."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from cal_grpo.engines import UpdateTally
 
 
 class Watcher:
     """Hears about a run's progress and does nothing; the command line shows it instead."""
+
+    def begin(self, device: str, folder: Path) -> None:
+        """The policy is loaded: what it runs on, and the folder that is written."""
 
     def stage(self, name: str, total: int = 0) -> None:
         """A new part of the run begins; ``total`` units of work, 0 if not known."""
@@ -14,6 +21,12 @@ class Watcher:
 
     def update(self, tally: UpdateTally) -> None:
         """A micro-batch was sampled and credited; ``tally`` is its update so far, the same object until the next begins."""
+
+    def made(self, row: Mapping[str, Any]) -> None:
+        """An update was made; ``row`` is its line of ``metrics.jsonl``."""
+
+    def evaluated(self, when: str, right: int, questions: int) -> None:
+        """The held-out questions were asked ``before`` or ``after`` training."""
 
     def standing(self, text: str) -> None:
         """The result so far, in a line; the next one takes its place."""

@@ -2,7 +2,8 @@
 
 from cal_grpo.seeing.compare_svg import compare_svg, in_words
 from cal_grpo.seeing.comparison import Comparison, Paired, compare
-from cal_grpo.seeing.line_chart import Chart, Line, chart_svg
+from cal_grpo.seeing.drawing import Chart, Line, chart_svg
+from cal_grpo.seeing.outcome import Outcome, outcome
 from cal_grpo.seeing.pages import write_page
 from cal_grpo.seeing.report import report_page
 from cal_grpo.seeing.rollout import Rollout
@@ -12,6 +13,7 @@ __all__ = [
     "Chart",
     "Comparison",
     "Line",
+    "Outcome",
     "Paired",
     "Rollout",
     "Run",
@@ -20,6 +22,7 @@ __all__ = [
     "compare_svg",
     "in_words",
     "open_runs",
+    "outcome",
     "report_page",
     "write_page",
 ]

@@ -3,11 +3,9 @@
 import math
 
 from cal_grpo.intervals import Estimate
-from cal_grpo.seeing.bars import Bar, draw_intervals
 from cal_grpo.seeing.comparison import Comparison, Row
 from cal_grpo.seeing.curves import CURVES, chart
-from cal_grpo.seeing.line_chart import draw
-from cal_grpo.seeing.svg import COLOURS, HEIGHT, WIDTH, as_text, standalone
+from cal_grpo.seeing.drawing import COLOURS, HEIGHT, WIDTH, Bar, as_text, draw, draw_intervals, standalone
 
 _COLUMNS, _GAP = 3, 16
 

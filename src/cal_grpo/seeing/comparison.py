@@ -7,6 +7,7 @@ from typing import Any
 
 from cal_grpo.intervals import Estimate, mean, paired_difference, share
 from cal_grpo.seeing.arms import Arm, arms_of, pairs_of
+from cal_grpo.seeing.comparable import incomparable
 from cal_grpo.seeing.finite import finite
 from cal_grpo.seeing.run import Answer, Run
 
@@ -79,7 +80,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
     """
     arms = arms_of(runs)
     rows = [_row(arm, arms[0] if number else None) for number, arm in enumerate(arms)]
-    notes = [f"{run.name}: {note}" for run in runs for note in run.notes]
+    notes = [*incomparable(runs, held_out=False), *(f"{run.name}: {note}" for run in runs for note in run.notes)]
     notes += [f"{run.name}: {run.state} after {run.steps} updates" for run in runs if run.state != "finished"]
     notes += [f"{run.name}: no held-out answers after training" for run in runs if not run.answers.get("after")]
     for row in rows[1:]:

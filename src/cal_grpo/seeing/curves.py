@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cal_grpo.seeing.line_chart import Chart, Line
+from cal_grpo.seeing.drawing import Chart, Line
 from cal_grpo.seeing.run import Run
 
 
@@ -39,7 +39,7 @@ CURVES = (
     ),
     Curve("cal/credit_share", "Tokens with credit", "share of tokens whose advantage is not 0", "share"),
     Curve(
-        "cal/missed_share", "Wrong answers without a span", "share of an update's wrong answers; dashed: cut-off answers",
+        "cal/missed_share", "Wrong answers without a span", "share of the wrong answers; dashed: cut off, of all",
         "share", beside=("cal/cut_share", "cut off"),
     ),
     Curve("tokens_mean", "Length", "tokens an answer"),

@@ -45,7 +45,7 @@ def oracle_use(run: Run) -> OracleUse:
     return OracleUse(
         asked,
         found,
-        calls=len(made),
+        calls=sum(int(finite(call.get("calls")) or 0) for call in made),
         retried=sum((finite(call.get("attempt")) or 0) > 1 for call in made),
         cached=cached,
         tokens=sum(int(finite(call.get(name)) or 0) for call in made for name in ("prompt_tokens", "completion_tokens")),

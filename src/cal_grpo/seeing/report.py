@@ -14,12 +14,17 @@ from string import Template
 from cal_grpo.intervals import share
 from cal_grpo.seeing.compare_svg import in_words
 from cal_grpo.seeing.curves import CURVES, chart
-from cal_grpo.seeing.line_chart import Chart, draw
+from cal_grpo.seeing.drawing import COLOURS, HEIGHT, PALETTE, STYLE, WIDTH, Chart, as_text, draw
 from cal_grpo.seeing.oracle_use import oracle_use
+from cal_grpo.seeing.report_answer import answers, cautions, run_head, settings
 from cal_grpo.seeing.report_data import as_script, page_data
 from cal_grpo.seeing.run import Run
-from cal_grpo.seeing.svg import COLOURS, HEIGHT, PALETTE, STYLE, WIDTH, as_text
 
+_OF_CALLS = (
+    "answered without a call", "oracle's calls", "of these, tried again", "oracle's tokens", "oracle's price",
+    "latency, p50 and p95, s",
+)  # fmt: skip
+_NOTHING = ("0", "–", "$0.0000")  # what a free oracle has of them
 _SCRIPTS = ("text.js", "detail.js", "rollouts.js", "curves.js", "start.js")
 
 
@@ -42,6 +47,9 @@ def report_page(runs: Sequence[Run], limit: int) -> str:
         title=as_text(", ".join(run.name for run in runs)),
         style=style,
         notes="".join(f'<p class="note">{as_text(note)}</p>' for note in notes),
+        answers=answers(runs),
+        cautions=cautions(runs),
+        settings=settings(runs),
         runs=_runs_table(runs),
         charts="".join(_figure(drawn) for _, drawn in charts) or "<p>No update has been made yet.</p>",
         misses=_misses_table(runs),
@@ -75,22 +83,15 @@ def _table(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], kind
 
 
 def _run_heads(runs: Sequence[Run]) -> list[str]:
-    return [f'<span class="swatch s{i % COLOURS}"></span>{as_text(run.name)}' for i, run in enumerate(runs)]
+    return [run_head(runs, number) for number in range(len(runs))]
 
 
 def _runs_table(runs: Sequence[Run]) -> str:
     uses = [oracle_use(run) for run in runs]
     summaries = [run.summary or {} for run in runs]
 
-    def configured(key: str) -> list[str]:
-        return [as_text(str(run.config.get(key, "–"))) for run in runs]
-
     rows: list[tuple[str, Sequence[str]]] = [
         ("state", [as_text(run.state) for run in runs]),
-        ("model", configured("model_id")),
-        ("task", configured("task")),
-        ("credit", [as_text(run.credit) for run in runs]),
-        ("seed", configured("seed")),
         ("updates", [f"{run.steps:,}" for run in runs]),
         ("held-out before, %", [_held_out(run, "before") for run in runs]),
         ("held-out after, %", [_held_out(run, "after") for run in runs]),
@@ -108,6 +109,7 @@ def _runs_table(runs: Sequence[Run]) -> str:
         ),
         ("wall-clock, s", [as_text(str(summary.get("wall_s", "–"))) for summary in summaries]),
     ]
+    rows = [row for row in rows if row[0] not in _OF_CALLS or any(cell not in _NOTHING for cell in row[1])]
     return _table(["", *_run_heads(runs)], rows, "figures")
 
 

@@ -6,24 +6,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from cal_grpo.seeing.curves import Curve, measured
+from cal_grpo.seeing.drawing import COLOURS, Chart, frame
 from cal_grpo.seeing.finite import finite
-from cal_grpo.seeing.line_chart import Chart, frame
 from cal_grpo.seeing.rollout import Rollout
 from cal_grpo.seeing.run import Run
-from cal_grpo.seeing.svg import COLOURS
 
-_LONGEST = {"response": 20_000, "question": 5_000, "critique": 5_000, "short": 200}  # characters; the rest is cut
+_LONGEST = {
+    "response": 20_000,
+    "reference": 20_000,
+    "question": 5_000,
+    "critique": 5_000,
+    "short": 200,
+}  # characters; the rest is cut
 
 
 def page_data(runs: Sequence[Run], charts: Sequence[tuple[Curve, Chart]], limit: int) -> dict[str, Any]:
-    """Runs by name, questions once each, charts' numbers, and at most ``limit`` rollouts, drawn evenly from all runs."""
+    """Runs by name, questions and references once each, charts' numbers, and at most ``limit`` rollouts, drawn evenly."""
     rollouts = [(number, rollout) for number, run in enumerate(runs) for rollout in run.rollouts]
     if len(rollouts) > limit:
         kept = sorted(random.Random("report/rollouts").sample(range(len(rollouts)), limit))
         rollouts = [rollouts[i] for i in kept]
     questions: dict[str, int] = {}
+    references: dict[str, int] = {}
     for _, rollout in rollouts:
         questions.setdefault(rollout.question, len(questions))
+        references.setdefault(rollout.reference, len(references))
     sizes = sorted(abs(a) for _, r in rollouts for value, _ in r.advantages if (a := finite(value)) is not None and a)
     return {
         "runs": [run.name for run in runs],
@@ -31,7 +38,11 @@ def page_data(runs: Sequence[Run], charts: Sequence[tuple[Curve, Chart]], limit:
         # The strongest colour is for all but the last few: one huge advantage must not pale all others.
         "scale": sizes[int(0.99 * (len(sizes) - 1))] if sizes else 1.0,
         "questions": [_cut(question, "question") for question in questions],
-        "rollouts": [_record(number, rollout, questions[rollout.question]) for number, rollout in rollouts],
+        "references": [_cut(reference, "reference") for reference in references],
+        "rollouts": [
+            _record(number, rollout) | {"question": questions[rollout.question], "reference": references[rollout.reference]}
+            for number, rollout in rollouts
+        ],
         "charts": [_chart(curve, chart, runs) for curve, chart in charts],
     }
 
@@ -44,7 +55,7 @@ def as_script(data: dict[str, Any]) -> str:
     return text
 
 
-def _record(number: int, rollout: Rollout, question: int) -> dict[str, Any]:
+def _record(number: int, rollout: Rollout) -> dict[str, Any]:
     pieces, left = [], _LONGEST["response"]
     for piece in rollout.pieces():
         if left <= 0:
@@ -60,7 +71,6 @@ def _record(number: int, rollout: Rollout, question: int) -> dict[str, Any]:
         "run": number,
         "step": rollout.step,
         "row": rollout.row,
-        "question": question,
         "correct": rollout.correct,
         "outcome": _cut(rollout.outcome, "short"),
         "extracted": rollout.extracted and _cut(rollout.extracted, "short"),

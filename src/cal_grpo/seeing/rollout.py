@@ -57,6 +57,7 @@ class Rollout(_Seen):
     step: int
     row: int = 0
     question: str
+    reference: str = ""
     response: str
     tokens: NonNegativeInt
     correct: bool

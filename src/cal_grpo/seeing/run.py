@@ -65,6 +65,14 @@ class Run:
             return {}
         return {str(key): value for key, value in config.items()}
 
+    @property
+    def data_digest(self) -> str | None:
+        """Of the run's questions; None for a run that has kept none."""
+        try:
+            return (self.path / "data.sha256").read_text(encoding="utf-8").strip() or None
+        except (OSError, ValueError):
+            return None
+
     @cached_property
     def summary(self) -> dict[str, Any] | None:
         """``summary.json``; None for a run that goes on or was killed."""

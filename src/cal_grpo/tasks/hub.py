@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cal_grpo.errors import UsageError
+from cal_grpo.hub import unreachable
 from cal_grpo.tasks.rows import Row, parse_row
 from cal_grpo.tasks.types import USUAL, Example, Fields
 
@@ -13,7 +14,6 @@ from cal_grpo.tasks.types import USUAL, Example, Fields
 DATASETS = {"gsm8k": ("openai/gsm8k", "main"), "math": ("DigitalLearningGmbH/MATH-lighteval", "default")}
 _ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?::(?P<config>[^:/]*))?(?::(?P<split>[^/]+))?")
 _FILE = re.compile(r"\.(?:jsonl?|parquet|ndjson|csv|tsv|txt|zip|gz|zst|xz)$", re.IGNORECASE)
-_REACH_S = 5.0
 
 
 def is_hub_id(data: str) -> bool:
@@ -76,29 +76,15 @@ def _load(what: str, *names: str, **options: str) -> Any:
 
 @contextlib.contextmanager
 def _offline_unless_reached(dataset: str) -> Iterator[str | None]:
-    """Ask the hub once; where nothing answers, only what was downloaded before is looked for. Yields why nothing did.
-
-    Left alone, the library repeats its requests with pauses, 23 s in all (huggingface_hub 1.33, utils/_http.py,
-    ``http_backoff``).
-    """
+    """Where the hub does not answer, only what was downloaded before is looked for. Yields why it does not."""
     import datasets
     from huggingface_hub import HfApi, constants
-    from huggingface_hub.errors import HfHubHTTPError, HTTPError  # type: ignore[attr-defined]  # httpx's, before it requests'
 
-    unreached = None
-    try:
-        HfApi().dataset_info(dataset, timeout=_REACH_S)
-    except HfHubHTTPError as e:  # it answered, and loading will say what is wrong
-        unreached = str(e) if e.response is not None and e.response.status_code >= 500 else None
-    except (HTTPError, OSError) as e:
-        unreached = str(e) or type(e).__name__
-    except ValueError:  # no name that a dataset may have; loading says so
-        pass
+    unreached = unreachable(lambda seconds: HfApi().dataset_info(dataset, timeout=seconds))
     before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
     try:
         if unreached:
             constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
-            unreached = " ".join(unreached.split())[:120]
         yield unreached
     finally:
         constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before

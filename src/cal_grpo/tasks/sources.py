@@ -23,6 +23,10 @@ def read_source(data: Path, fields: Fields) -> tuple[list[Example], list[Example
         raise UsageError(f"data {data}: {e}; write the path out") from e
     if not file.exists() and is_hub_id(data.as_posix()):
         return read_dataset(data.as_posix(), fields)
+    if file.is_dir():
+        inside = sorted(p for p in file.iterdir() if p.suffix in (".jsonl", ".json", ".parquet"))
+        hint = f", such as {inside[0]}" if inside else " (JSON lines, a JSON array or Parquet)"
+        raise UsageError(f"data {data}: is a folder; expected one file{hint}")
     if file.is_file() and (file.suffix == ".parquet" or _begins(file, MAGIC)):
         return read_parquet(file, fields), None
     return read_jsonl(file, fields), None

@@ -7,17 +7,18 @@ from typing import Annotated
 
 import typer
 
+from cal_grpo.cli.commands.arguments import Command, Group, expanded
 from cal_grpo.errors import UsageError
 
 cache_app = typer.Typer(
-    help="The verdicts that were paid for: kept on disk, used again by every later run.", no_args_is_help=True
+    cls=Group, help="The verdicts that were paid for: kept on disk, used again by every later run.", no_args_is_help=True
 )
-_File = Annotated[Path | None, typer.Option("--file", help="Cache file.", show_default="the user's own")]
+_File = Annotated[Path | None, typer.Option("--file", help="Cache file.", callback=expanded, show_default="the user's own")]
 _CENTURY = 36_525  # days
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@cache_app.command("stats")
+@cache_app.command("stats", cls=Command)
 def stats(file: _File = None, as_json: _Json = False) -> None:
     """How many verdicts there are of each oracle, and what they had cost."""
     from rich.console import Console
@@ -48,10 +49,12 @@ def stats(file: _File = None, as_json: _Json = False) -> None:
     console.print(table)
 
 
-@cache_app.command("export")
+@cache_app.command("export", cls=Command)
 def export(
     file: _File = None,
-    output: Annotated[Path | None, typer.Option(help="JSONL file to write.", show_default="standard output")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="JSONL file to write.", callback=expanded, show_default="standard output")
+    ] = None,
 ) -> None:
     """Write every verdict with its question, reference and response as a JSON object a line."""
     from cal_grpo.oracles.memory import cache_stats, export_cache
@@ -71,7 +74,7 @@ def export(
         typer.echo(f"{count} verdicts written to {output}")
 
 
-@cache_app.command("prune")
+@cache_app.command("prune", cls=Command)
 def prune(
     file: _File = None,
     older_than: Annotated[

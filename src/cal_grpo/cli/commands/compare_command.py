@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cal_grpo.cli.commands.arguments import expanded
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -32,8 +34,8 @@ question. With one run a setting the intervals are over questions (Wilson, Newco
 
 
 def compare_command(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, the baseline first.")],
-    output: Annotated[Path, typer.Option(help="Picture to write.")] = Path("compare.svg"),
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, the baseline first.", callback=expanded)],
+    output: Annotated[Path, typer.Option(help="Picture to write.", callback=expanded)] = Path("compare.svg"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare runs: held-out accuracy with 95 % intervals, curves, one table and one SVG."""

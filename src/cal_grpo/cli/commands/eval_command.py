@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cal_grpo.cli import BEGAN
+from cal_grpo.cli.commands.arguments import expanded
+from cal_grpo.cli.commands.options import Config, Data, Engine, Model, Set, Task
 from cal_grpo.cli.screen import quiet_third_parties
 from cal_grpo.errors import one_line
 from cal_grpo.processes import leads
@@ -45,11 +47,9 @@ The keys of --set and --config are those of cal-grpo train --keys.
 
 
 def eval_command(
-    model: Annotated[str | None, typer.Option(help="Hugging Face folder or hub id.", show_default="embedded")] = None,
-    task: Annotated[
-        str | None, typer.Option(help="ledger, gsm_symbolic, gsm8k, math, jsonl, or module:name.", show_default="ledger")
-    ] = None,
-    data: Annotated[Path | None, typer.Option(help="JSONL, JSON or Parquet file, or owner/name of the hub.")] = None,
+    model: Model = None,
+    task: Task = None,
+    data: Data = None,
     samples: Annotated[
         int | None,
         typer.Option(metavar="K", help="Sampled answers a question, for pass@k and majority@k.", show_default="none"),
@@ -61,11 +61,13 @@ def eval_command(
     every: Annotated[
         bool, typer.Option("--all", help="Ask all of --data, not its held-out eighth: for a file never trained on.")
     ] = False,
-    engine: Annotated[str | None, typer.Option(help="Library that answers.", show_default="tunix")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder of results.", show_default="a fresh one under evals/")] = None,
+    engine: Engine = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of results.", show_default="a fresh one under evals/", callback=expanded)
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the samples.", show_default="0")] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file of keys, such as a run's config.yaml.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any key; repeatable.")] = None,
+    config: Config = None,
+    set_: Set = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the evaluation that the folder holds.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print evaluation.json instead of the live panel.")] = False,
 ) -> None:

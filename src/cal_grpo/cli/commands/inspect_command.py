@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cal_grpo.cli.commands.arguments import expanded
 from cal_grpo.errors import one_line
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ In a pipe, or with --plain, it prints. The quote that the oracle blamed is under
 
 
 def inspect_command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.", callback=expanded)],
     step: Annotated[int | None, typer.Option(help="Update. Browsing starts there; printing prints it alone.")] = None,
     row: Annotated[int | None, typer.Option(help="Rollout of the step, from 1.")] = None,
     show: Annotated[str, typer.Option(help="all, wrong, right, blamed (has a span) or missed (judged, has none).")] = "all",

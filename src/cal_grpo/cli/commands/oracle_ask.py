@@ -5,17 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cal_grpo.cli.commands.options import (
-    AsJson,
-    BaseUrl,
-    Corrections,
-    FewShot,
-    MaxAnswerTokens,
-    Model,
-    OracleName,
-    Style,
-    Timeout,
-)
+from cal_grpo.cli.commands.judge_options import Judge, takes_judge
+from cal_grpo.cli.commands.options import AsJson, OracleName, Timeout
 from cal_grpo.cli.screen import cost, printable
 
 if TYPE_CHECKING:
@@ -32,17 +23,14 @@ The exit status is 1 where the oracle could not be asked.
 """
 
 
+@takes_judge
 def ask_command(
     question: Annotated[str, typer.Option(help="The question.")],
     reference: Annotated[str, typer.Option(help="Its reference solution.")],
     response: Annotated[str, typer.Option(help="The wrong response to be judged.")],
+    *,
     oracle: OracleName = "reference",
-    model: Model = None,
-    base_url: BaseUrl = None,
-    few_shot: FewShot = None,
-    style: Style = "direct",
-    corrections: Corrections = False,
-    max_answer_tokens: MaxAnswerTokens = None,
+    judge: Judge,
     timeout: Timeout = 60.0,
     as_json: AsJson = False,
 ) -> None:
@@ -52,9 +40,7 @@ def ask_command(
     from cal_grpo.oracles import CALOracle, Query
 
     query = Query(question, reference, response)
-    settings: dict[str, Any] = {"model": model, "base_url": base_url, "few_shot": few_shot, "style": style}
-    settings["corrections"] = corrections
-    with CALOracle(oracle, **settings, max_answer_tokens=max_answer_tokens, timeout_s=timeout) as asked:
+    with CALOracle(oracle, **judge.settings(), timeout_s=timeout) as asked:
         verdict = asked.locate([query])[0]
     span = _span(query, verdict)
     if as_json:

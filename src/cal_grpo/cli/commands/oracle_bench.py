@@ -3,22 +3,24 @@
 import contextlib
 import json
 import time
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cal_grpo.cli.commands.options import AsJson, BaseUrl, FewShot, MaxAnswerTokens, Model, OracleName, Style, Timeout
-from cal_grpo.cli.screen import printable
+from cal_grpo.cli.commands.arguments import expanded
+from cal_grpo.cli.commands.judge_options import Judge, takes_judge
+from cal_grpo.cli.commands.options import AsJson, OracleName, Timeout
+from cal_grpo.cli.screen import bench_table, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from rich.console import RenderableType
     from rich.text import Text
 
     from cal_grpo.oracles import CALOracle
-    from cal_grpo.oracles.bench import BenchResult, Labelled
+    from cal_grpo.oracles.bench import BenchResult
 
 EXAMPLES = """
 [bold]Examples[/bold]
@@ -27,30 +29,39 @@ EXAMPLES = """
 
   cal-grpo oracle bench --data rows.jsonl --show 20        with misses
 
-  cal-grpo oracle bench --data rows.jsonl --oracle openai --model NAME
+  cal-grpo oracle bench --data rows.jsonl --oracle openai --judge-model NAME --output bench.jsonl
 
-  cal-grpo oracle bench --data rows.jsonl --oracle 'reference@0.6 > openai:NAME'
+  cal-grpo oracle bench --data rows.jsonl --oracle 'reference@0.6 > openai:NAME' --model POLICY
 
-[bold]Data[/bold]: one JSON object a line with question, reference_solution, response, step_spans (characters [start, end) of \
-each step of the response), first_error_step (0-based) and, where a solution has several labels, solution_key.
+[bold]Data[/bold]: JSON lines or a JSON array of objects with question, reference_solution, response, step_spans (characters \
+[start, end) of each step of the response), first_error_step (0-based) and, where there are, solution_key (several labels of \
+one solution) and answer; or ProcessBench's and PRM800K's files as they are.
+
+[bold]Columns[/bold]: [start, end] are 95 % intervals. A place that is too early is cheap, one that is too late is poison: the \
+wrong step is paid. "Not later" is the share of places at or before the labelled first error.
 """
 
 
+@takes_judge
 def bench_command(
-    data: Annotated[Path, typer.Option(help="JSONL file of labelled wrong solutions.")],
+    data: Annotated[Path, typer.Option(help="JSONL or JSON file of labelled wrong solutions.", callback=expanded)],
+    *,
     oracle: OracleName = "reference",
-    model: Model = None,
-    base_url: BaseUrl = None,
-    few_shot: FewShot = None,
-    style: Style = "direct",
-    max_answer_tokens: MaxAnswerTokens = None,
+    judge: Judge,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Policy whose tokenizer maps the quotes: a Hugging Face folder or hub id.", show_default="embedded"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="JSONL file of every row's verdict; what it holds is not asked again.", callback=expanded
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows at most, from the start.")] = None,
     half: Annotated[Literal["even", "odd"] | None, typer.Option(help="Only that half, by the sha256 of solution_key.")] = None,
     min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Count less sure verdicts as abstentions.")] = 0.0,
     show: Annotated[int, typer.Option(min=0, help="Misses to print, both spans marked.")] = 0,
-    tokenizer: Annotated[
-        str | None, typer.Option(help="Model folder whose tokenizer maps the quotes.", show_default="embedded")
-    ] = None,
     max_span_tokens: Annotated[int, typer.Option(min=1, help="A longer span is refused, as in training.")] = 64,
     concurrency: Annotated[int, typer.Option(min=1, help="Calls in flight at most.")] = 16,
     timeout: Timeout = 60.0,
@@ -63,31 +74,37 @@ def bench_command(
 
     from cal_grpo.alignment import Aligner
     from cal_grpo.oracles import CALOracle
-    from cal_grpo.oracles.bench import bench_figures, read_labelled, run_bench, tokenizer_of
+    from cal_grpo.oracles.bench import BenchFile, bench_figures, read_labelled, run_bench, tokenizer_of
     from cal_grpo.oracles.several import is_composite
 
-    rows = read_labelled(data, limit, half)
-    tokens = tokenizer_of(tokenizer)
-    settings: dict[str, Any] = {"model": model, "base_url": base_url, "few_shot": few_shot, "timeout_s": timeout}
-    settings |= {"style": style, "max_answer_tokens": max_answer_tokens}
-    settings |= {"concurrency": concurrency, "max_usd": max_usd, "cache": cache}
-    with CALOracle(oracle, **settings) as asked, _progress(asked, rows) as advance:
-        results = run_bench(
-            rows,
-            asked,
-            Aligner(tokens, max_span_tokens),
-            lambda text: tokens.encode(text, add_special_tokens=False).ids,
-            min_confidence=min_confidence,
-            concurrency=concurrency,
-            on_done=advance,
-        )
+    left_out: Counter[str] = Counter()
+    rows = read_labelled(data, limit, half, left_out)
+    tokens = tokenizer_of(model)
+    settings = judge.settings() | {"timeout_s": timeout, "concurrency": concurrency, "max_usd": max_usd, "cache": cache}
+    with CALOracle(oracle, **settings) as asked:
+        file = BenchFile(output, {"asked": oracle} | asked.identity, rows) if output is not None else None
+        known = sum(row.query in file.known for row in rows) if file is not None else 0
+        with _progress(asked, len(rows), known) as advance:
+            results = run_bench(
+                rows,
+                asked,
+                Aligner(tokens, max_span_tokens),
+                lambda text: tokens.encode(text, add_special_tokens=False).ids,
+                min_confidence=min_confidence,
+                concurrency=concurrency,
+                on_done=advance,
+                file=file,
+                left_out=left_out,
+            )
         name = " ".join(filter(None, [oracle if is_composite(oracle) else asked.name, asked.model]))
-        figures = bench_figures(results) | ({"shares": shares} if (shares := asked.shares) else {})
+        figures = (
+            bench_figures(results) | {"left_out": dict(left_out)} | ({"shares": shares} if (shares := asked.shares) else {})
+        )
     if as_json:
         typer.echo(json.dumps({"oracle": name, "data": data.name, "half": half, "min_confidence": min_confidence} | figures))
         return
     console = Console()
-    console.print(_table(figures, name, data.name + (f", {half} half" if half else "")))
+    console.print(bench_table(figures, name, data.name + (f", {half} half" if half else "")))
     misses = [j for j in results if j.off_by][:show]
     for number, miss in enumerate(misses, 1):
         console.print(_miss(miss, number, marked=not console.is_terminal), soft_wrap=True)
@@ -97,15 +114,21 @@ bench_command.__doc__ = f"{bench_command.__doc__}\n{EXAMPLES}"
 
 
 @contextlib.contextmanager
-def _progress(oracle: "CALOracle", rows: "Sequence[Labelled]") -> "Iterator[Callable[[int], None]]":
-    """A bar with the time left, once it has taken a second; in a pipe, a line every ten seconds."""
+def _progress(oracle: "CALOracle", rows: int, known: int) -> "Iterator[Callable[[int], None]]":
+    """A bar with the time left, once it has taken a second; in a pipe, a line every ten seconds.
+
+    Args:
+        oracle: who is asked.
+        rows: in all.
+        known: rows of these that need not be asked about.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=console, transient=True)
-    task = bar.add_task(f"asking {oracle.name}", total=len(rows))
+    task = bar.add_task(f"asking {oracle.name}", total=rows, completed=known)
     began = printed = time.monotonic()
     shown = False
 
@@ -119,78 +142,14 @@ def _progress(oracle: "CALOracle", rows: "Sequence[Labelled]") -> "Iterator[Call
             bar.update(task, completed=done)
         elif now - printed > 10:
             printed = now
-            left = (now - began) / done * (len(rows) - done)
-            console.print(f"asking {oracle.name}: {done} of {len(rows)} rows, {left:.0f} s left", soft_wrap=True, markup=False)
+            left = (now - began) / max(done - known, 1) * (rows - done)
+            console.print(f"asking {oracle.name}: {done} of {rows} rows, {left:.0f} s left", soft_wrap=True, markup=False)
 
     try:
         yield advance
     finally:
         if shown:
             bar.stop()
-
-
-def _table(figures: dict[str, Any], name: str, data: str) -> "RenderableType":
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, show_header=False, title=_title(figures, name, data), title_justify="left")
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    agreement, floors = figures["label_agreement"], figures["floors"]
-    for label, key, note in (
-        ("exact first error", "exact", f"two people: {_percent(agreement['exact'])}" if agreement["pairs"] else ""),
-        ("within one step", "within_one", f"two people: {_percent(agreement['within_one'])}" if agreement["pairs"] else ""),
-        ("too early", "early", ""),
-        ("too late", "late", ""),
-        ("no span", "abstained", ", ".join(f"{why} {n}" for why, n in sorted(figures["abstained_why"].items()))),
-        ("precision of the answers", "precision_when_answering", ""),
-    ):
-        table.add_row(label, _interval(figures[key]), note)
-    if surest := figures["surest_half"]:
-        note = f"confidence from {surest['confidence_from']:.2f}"
-        table.add_row("precision, surest half", _interval(surest["precision"]), note)
-    table.add_row("token precision", _interval(figures["token_precision"]), "blamed tokens in the labelled step")
-    table.add_row("token recall", _interval(figures["token_recall"]), "tokens of the labelled step blamed")
-    for label, floor in (("floor: random step", floors["random"]), (_constant(floors), floors["constant"])):
-        table.add_row(label, _interval(floor["exact"]), f"within one {_percent(floor['within_one'])}")
-    if shares := figures.get("shares"):
-        table.add_row("answered by", "", ", ".join(f"{who}: {n}" for who, n in shares["answered"].items()))
-        table.add_row("calls saved", "", ", ".join(f"{who}: {n}" for who, n in shares["saved"].items()))
-    table.add_row("cost", *_cost(figures))
-    return table
-
-
-def _title(figures: dict[str, Any], name: str, data: str) -> "Text":
-    from rich.text import Text
-
-    labels = f"{figures['n']} labels of {figures['solutions']} solutions" if figures["solutions"] < figures["n"] else ""
-    return Text.assemble((printable(name), "bold cyan"), f" on {printable(data)}: {labels or str(figures['n']) + ' rows'}")
-
-
-def _constant(floors: dict[str, Any]) -> str:
-    return f"floor: always step {floors['constant']['step'] + 1}"
-
-
-def _cost(figures: dict[str, Any]) -> tuple[str, str]:
-    latency = f"{_seconds(figures['latency_p50_s'])} a row (95 %: {_seconds(figures['latency_p95_s'])})"
-    if not figures["calls"]:
-        return "no calls", latency
-    usd = "price unknown" if figures["usd"] is None else f"${figures['usd']:.4f}"
-    return f"{figures['calls']} calls, {usd}", f"{figures['tokens']} tokens, {latency}"
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.2f} s" if value >= 0.1 else f"{value * 1000:.1f} ms"
-
-
-def _percent(rate: dict[str, float | None]) -> str:
-    return "-" if rate["value"] is None else f"{rate['value']:.1%}"
-
-
-def _interval(rate: dict[str, float | None]) -> str:
-    if rate["value"] is None or rate["low"] is None or rate["high"] is None:
-        return "-"
-    return f"{rate['value']:6.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]"
 
 
 def _miss(result: "BenchResult", number: int, marked: bool) -> "Text":

@@ -1,12 +1,13 @@
 """``cal-grpo oracle check``: whether key, endpoint and model work, in a line."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import typer
 
-from cal_grpo.cli.commands.options import AsJson, BaseUrl, Corrections, FewShot, MaxAnswerTokens, Model, Style, Timeout
+from cal_grpo.cli.commands.judge_options import Judge, takes_judge
+from cal_grpo.cli.commands.options import AsJson, OracleName, Timeout
 from cal_grpo.cli.screen import cost, printable
 
 if TYPE_CHECKING:
@@ -28,27 +29,21 @@ _QUESTION = (
 )
 
 
+@takes_judge
 def check_command(
-    oracle: Annotated[str, typer.Option("--oracle", help="openai, gemini, local, reference or arithmetic.")],
-    model: Model = None,
-    base_url: BaseUrl = None,
-    few_shot: FewShot = None,
-    style: Style = "direct",
-    corrections: Corrections = False,
-    max_answer_tokens: MaxAnswerTokens = None,
+    oracle: OracleName,
+    judge: Judge,
     timeout: Timeout = 60.0,
     as_json: AsJson = False,
 ) -> None:
     """Ask one question as a training would, and say in a line whether key, endpoint and model work. Costs a call or two.
 
-    With the few-shot examples, style, corrections and length of answers that the training will have, it is the same prompt.
+    With the few-shot examples, style and length of answers that the training will have, it is the same prompt.
     """
     from cal_grpo.oracles import CALOracle, Query
     from cal_grpo.oracles.memory import verdict_record
 
-    settings: dict[str, Any] = {"model": model, "base_url": base_url, "few_shot": few_shot, "style": style}
-    settings["corrections"] = corrections
-    with CALOracle(oracle, **settings, max_answer_tokens=max_answer_tokens, timeout_s=timeout, attempts=1) as asked:
+    with CALOracle(oracle, **judge.settings(), timeout_s=timeout, attempts=1) as asked:
         verdict = asked.locate([Query(*_QUESTION)])[0]
         name = _described(asked.name, asked.model, asked.endpoint)
     works = not verdict.tag.is_failure

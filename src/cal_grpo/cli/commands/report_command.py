@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from cal_grpo.cli.commands.arguments import expanded
+
 EXAMPLES = """
 The page holds all it needs, opens from disk and can be mailed: figures, curves, misses by reason, and a table of rollouts to \
 filter, with the tokens' advantages as colours. It shows what the policy and the judge wrote, whatever that is, as text.
@@ -19,8 +21,10 @@ filter, with the tokens' advantages as colours. It shows what the policy and the
 
 
 def report_command(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders; they may still be training.")],
-    output: Annotated[Path, typer.Option(help="Page to write.")] = Path("report.html"),
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN", help="Run folders; they may still be training.", callback=expanded)
+    ],
+    output: Annotated[Path, typer.Option(help="Page to write.", callback=expanded)] = Path("report.html"),
     rollouts: Annotated[int, typer.Option(min=0, help="Rollouts in it at most, drawn evenly from all runs.")] = 5000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON about what was written.")] = False,
 ) -> None:

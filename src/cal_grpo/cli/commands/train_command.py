@@ -8,6 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from cal_grpo.cli import BEGAN
+from cal_grpo.cli.commands.arguments import expanded
+from cal_grpo.cli.commands.dry_run import dry_run
+from cal_grpo.cli.commands.judge_options import Judge, takes_judge
+from cal_grpo.cli.commands.options import Config, Data, Engine, Model, Preset, Set, Task, oracles
 from cal_grpo.cli.screen import quiet_third_parties
 from cal_grpo.errors import UsageError
 from cal_grpo.processes import leads
@@ -21,13 +25,15 @@ Without options: a small policy, a made-up task and a free oracle; minutes on tw
 
   cal-grpo train --set credit=grpo --seed 1     plain group credit
 
-  cal-grpo train --model ./SmolLM2 --task gsm8k --data train.jsonl
+  cal-grpo train --preset demo                  12 steps, and corrections; demo-grpo beside it
 
-  cal-grpo train --model ./SmolLM2 --task gsm8k --set lora.rank=16
+  cal-grpo train --preset language-model --model ./SmolLM2 --task gsm8k --data train.jsonl
+
+  cal-grpo train --preset language-model --model ./SmolLM2 --task gsm8k --set lora.rank=16
 
   cal-grpo train --oracle gemini --set oracle.max_usd=5
 
-  cal-grpo train --oracle openai --set cal_model=NAME --output runs/first
+  cal-grpo train --oracle openai --judge-model NAME --output runs/first
 
   cal-grpo train --oracle openai --replay runs/first/judge.jsonl
 
@@ -35,30 +41,46 @@ Without options: a small policy, a made-up task and a free oracle; minutes on tw
 
   cal-grpo train --resume runs/first --set num_train_steps=200
 
+  cal-grpo train --oracle gemini --dry-run      the config, and what verdicts may cost
+
   cal-grpo train --keys                         what can be --set
 """
 
 
+@takes_judge
 def train_command(
-    model: Annotated[str | None, typer.Option(help="Hugging Face folder or hub id.", show_default="embedded")] = None,
-    task: Annotated[
-        str | None, typer.Option(help="ledger, gsm_symbolic, gsm8k, math, jsonl, or module:name.", show_default="ledger")
-    ] = None,
-    data: Annotated[Path | None, typer.Option(help="JSONL, JSON or Parquet file, or owner/name of the hub.")] = None,
+    *,
+    model: Model = None,
+    task: Task = None,
+    data: Data = None,
     oracle: Annotated[
         str | None,
-        typer.Option(help="reference, arithmetic, openai, gemini, local, or several in one line.", show_default="reference"),
+        typer.Option(
+            help="reference, arithmetic, openai, gemini, local, or several in one line.",
+            show_default="reference",
+            autocompletion=oracles,
+        ),
     ] = None,
-    engine: Annotated[str | None, typer.Option(help="Training library.", show_default="tunix")] = None,
-    output: Annotated[Path | None, typer.Option(help="Run folder.", show_default="a fresh one under runs/")] = None,
+    judge: Judge,
+    engine: Engine = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Run folder.", show_default="a fresh one under runs/", callback=expanded)
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same numbers.", show_default="0")] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file with any of the keys that --keys lists.")] = None,
-    replay: Annotated[Path | None, typer.Option(help="Answer from a run's judge.jsonl; ask nothing.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any key; repeatable.")] = None,
+    preset: Preset = None,
+    config: Config = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="Answer from a run's judge.jsonl; ask nothing.", callback=expanded)
+    ] = None,
+    set_: Set = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped, as if it had not been.")
+        Path | None,
+        typer.Option(metavar="RUN", help="Go on with a run that was stopped, as if it had not been.", callback=expanded),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that the output folder holds.")] = False,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Print the resolved config and what a judge may cost; write nothing.")
+    ] = False,
     keys: Annotated[bool, typer.Option("--keys", help="List every config key and exit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the live panel.")] = False,
 ) -> None:
@@ -70,13 +92,15 @@ def train_command(
         return
     overrides: dict[str, Any] = dict(parse_override(text) for text in set_ or [])
     named = {"model_id": model, "task": task, "data": data, "cal_provider": oracle, "output_dir": output, "seed": seed}
-    named |= {"engine": engine, "oracle.replay": replay, "overwrite": overwrite or None}
+    named |= {"engine": engine, "oracle.replay": replay, "overwrite": overwrite or None} | judge.keys()
     overrides |= {key: value for key, value in named.items() if value is not None}
     if resume is not None:
         from cal_grpo.runs import is_finished, read_summary, resumed_config
 
         if config is not None:
             raise UsageError(f"--resume goes on with {resume / 'config.yaml'}; got --config {config} too: leave it out")
+        if preset is not None:
+            raise UsageError(f"--resume goes on with {resume / 'config.yaml'}; got --preset {preset} too: leave it out")
         resolved = resumed_config(resume, overrides)
         if is_finished(resolved):
             updates = f"{resolved.num_train_steps} updates"
@@ -85,8 +109,11 @@ def train_command(
                 typer.echo(json.dumps(read_summary(resume) | {"output": str(resume)}, indent=2))
             return
     else:
-        resolved = load_config(config, overrides)
+        resolved = load_config(config, overrides, preset)
     quiet_third_parties()
+    if dry:
+        dry_run(resolved, resume is not None, as_json)
+        return
 
     from cal_grpo.cli.screen import Panel, print_summary
     from cal_grpo.runs import train

@@ -7,9 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cal_grpo.cli.screen.bench_view import bench_table
     from cal_grpo.cli.screen.browser import SHOWS, Browser, shows
+    from cal_grpo.cli.screen.ending import print_summary
     from cal_grpo.cli.screen.keyboard import keys
-    from cal_grpo.cli.screen.panel import Panel, print_summary
+    from cal_grpo.cli.screen.panel import Panel
     from cal_grpo.cli.screen.quiet import quiet_third_parties
     from cal_grpo.cli.screen.rollout_view import rollout_text
     from cal_grpo.cli.screen.run_reading import reading
@@ -19,9 +21,10 @@ _HOMES = {
     "SHOWS": "browser",
     "Browser": "browser",
     "Panel": "panel",
+    "bench_table": "bench_view",
     "cost": "words",
     "keys": "keyboard",
-    "print_summary": "panel",
+    "print_summary": "ending",
     "printable": "words",
     "quiet_third_parties": "quiet",
     "reading": "run_reading",
@@ -33,6 +36,7 @@ __all__ = [
     "SHOWS",
     "Browser",
     "Panel",
+    "bench_table",
     "cost",
     "keys",
     "print_summary",

@@ -1,14 +1,14 @@
-"""The live panel of a training run, and the lines at its end."""
+"""The live panel of a training or an evaluation."""
 
 import itertools
-import shlex
 import time
 from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -16,9 +16,10 @@ from rich.text import Text
 from cal_grpo.config import TrainConfig
 from cal_grpo.engines import UpdateTally
 from cal_grpo.errors import one_line
-from cal_grpo.runs import Trained, Watcher
+from cal_grpo.runs import Watcher
 
 _BARS = "▁▂▃▄▅▆▇█"
+_NOTES = 20  # kept for the end; three are in the panel
 _RECENT = 8  # updates or batches over which speed and time left are taken
 
 
@@ -35,8 +36,10 @@ class Panel(Watcher):
         self._stage_began = self._began = time.monotonic()
         self._last: UpdateTally | None = None
         self._accuracy: list[float] = []
-        self._times: deque[tuple[float, int]] = deque(maxlen=_RECENT + 1)
+        self._updates: deque[tuple[float, float]] = deque(maxlen=_RECENT)  # seconds and tokens, compiling aside
         self._marks: deque[tuple[float, int]] = deque(maxlen=_RECENT + 1)  # when how much of the stage was done
+        self._updating = False  # whether the stage's work is updates
+        self._where = self._held_out = ""
         self._notes: list[str] = []
         self._standing = ""
         self._printed = 0.0
@@ -50,11 +53,14 @@ class Panel(Watcher):
     def __exit__(self, *_: object) -> None:
         if self._live.is_started:
             self._live.stop()
+            for note in self._notes:  # the panel is gone; what nobody should miss stays
+                self.console.print(Text(f"! {note}", style="yellow"), soft_wrap=True)
 
     def stage(self, name: str, total: int = 0) -> None:
         self._stage, self._total, self._done = one_line(name), total, 0
         self._stage_began = time.monotonic()
         self._marks.clear()
+        self._updating = False
         self._line(f"{self._stage} ...")
 
     def advance(self, done: int) -> None:
@@ -62,28 +68,33 @@ class Panel(Watcher):
         self._marks.append((time.monotonic(), done))
         self._line(f"{self._stage} {done}/{self._total}", every_s=10)
 
+    def begin(self, device: str, folder: Path) -> None:
+        self._where = one_line(f"on {device}, writing {folder}")
+        self._line(self._where)
+
     def update(self, tally: UpdateTally) -> None:
         if self._last is not tally:
             self._accuracy.append(0.0)
-            self._times.append((0.0, 0))
-            self._marks.append((0.0, 0))
-        self._last, self._done = tally, tally.step
+        self._last = tally
         self._accuracy[-1] = tally.accuracy
-        self._times[-1] = (time.monotonic(), tally.tokens)
-        self._marks[-1] = (time.monotonic(), tally.step)
-        self._line(
-            f"update {tally.step}/{tally.total}  accuracy {tally.accuracy:.2f}  judged {tally.judged}  found {tally.found}  "
-            f"credit on {tally.credit_share:.0%} of tokens  cut off {tally.cut_share:.0%}  "
-            f"{self._tokens_per_s():.0f} tokens/s  {self._time_left()}",
-            every_s=10,
-        )
+
+    def made(self, row: Mapping[str, Any]) -> None:
+        self._updating, self._done = True, int(row["step"])
+        compiling = row.get("compile_seconds") or 0.0
+        self._updates.append((row["seconds"] - compiling, row.get("tokens") or 0.0))
+        self._line(f"{_made(row, self._total)}  {self._speed()}  {self._time_left()}", every_s=10)
+
+    def evaluated(self, when: str, right: int, questions: int) -> None:
+        before = f"{self._held_out}, " if self._held_out else "held-out accuracy "
+        self._held_out = f"{before}{right / questions:.1%} {when} training"
+        self._line(f"{self._held_out} ({questions} questions)")
 
     def standing(self, text: str) -> None:
         self._standing = one_line(text)
         self._line(self._standing, every_s=10)
 
     def note(self, text: str) -> None:
-        self._notes = [*self._notes[-2:], one_line(text)]
+        self._notes = list(dict.fromkeys([*self._notes, one_line(text)]))[-_NOTES:]
         self._line(self._notes[-1])
 
     def __rich__(self) -> Group:
@@ -95,12 +106,17 @@ class Panel(Watcher):
             Text(f"{self._done}/{self._total}" if self._total else ""),
             Text(self._time_left() or f"{now - self._stage_began:.0f} s"),
         )
-        parts: list[Any] = [self._headline, bar]
+        parts: list[Any] = [self._headline]
+        if self._where:
+            parts.append(Text(self._where, style="dim"))
+        parts.append(bar)
+        if self._held_out:
+            parts.append(Text(self._held_out))
         if self._last is not None:
             parts.append(self._figures(self._last))
         if self._standing:
             parts.append(Text(self._standing, style="bold"))
-        parts += [Text(f"! {note}", style="yellow") for note in self._notes]
+        parts += [Text(f"! {note}", style="yellow") for note in self._notes[-3:]]
         return Group(*parts)
 
     def _figures(self, tally: UpdateTally) -> Table:
@@ -110,7 +126,7 @@ class Panel(Watcher):
             Text.assemble(
                 "training accuracy ", (f"{sum(recent) / len(recent):.2f} ", "bold"), (_spark(self._accuracy), "cyan")
             ),
-            Text.assemble("tokens/s ", (f"{self._tokens_per_s():.0f}", "bold")),
+            Text(self._speed()),
         )
         table.add_row(
             Text.assemble("wrong answers judged ", (str(tally.judged), "bold"), ", quotes found ", (str(tally.found), "bold")),
@@ -123,19 +139,22 @@ class Panel(Watcher):
         )
         return table
 
-    def _tokens_per_s(self) -> float:
-        if len(self._times) < 2:
-            return 0.0
-        elapsed = self._times[-1][0] - self._times[0][0]
-        return sum(tokens for _, tokens in list(self._times)[1:]) / max(elapsed, 1e-9)
+    def _speed(self) -> str:
+        """Over whole updates, sampling and learning, compiling aside."""
+        seconds, tokens = (sum(part) for part in zip(*self._updates, strict=True)) if self._updates else (0.0, 0.0)
+        return f"tokens/s {tokens / seconds:.0f}" if seconds > 0 else "tokens/s -"
 
     def _time_left(self) -> str:
-        """From recent batches, and never from the first one alone, whose time is spent on compiling."""
-        if not self._total or len(self._marks) < 2:
+        """From recent updates, or batches: of these never from the first one alone, whose time is spent on compiling."""
+        left = max(self._total - self._done, 0)
+        if self._updating:
+            seconds = left * sum(seconds for seconds, _ in self._updates) / len(self._updates)
+        elif self._total and len(self._marks) > 1:
+            (began, before), (last, done) = self._marks[0], self._marks[-1]
+            seconds = left * (last - began) / max(done - before, 1)
+        else:
             return ""
-        (began, before), (last, done) = self._marks[0], self._marks[-1]
-        left = max(self._total - done, 0) * (last - began) / max(done - before, 1)
-        return f"{int(left // 60)}:{int(left % 60):02d} left"
+        return f"{int(seconds // 60)}:{int(seconds % 60):02d} left"
 
     def _line(self, text: str, every_s: float = 0.0) -> None:
         now = time.monotonic()
@@ -152,43 +171,23 @@ def _training(config: TrainConfig) -> Text:
     )  # fmt: skip
 
 
+def _made(row: Mapping[str, Any], total: int) -> str:
+    """An update in a line: what its row of ``metrics.jsonl`` says."""
+    parts = [f"update {row['step']}/{total}"]
+    for name, words, form in (
+        ("accuracy", "accuracy", ".2f"), ("cal/asked", "judged", ".0f"), ("cal/found", "found", ".0f"),
+        ("cal/credit_share", "credit on", ".0%"), ("cal/cut_share", "cut off", ".0%"), ("seconds", "seconds", ".1f"),
+    ):  # fmt: skip
+        if (value := row.get(name)) is not None:
+            parts.append(f"{words} {value:{form}}")
+    if (compiling := row.get("compile_seconds") or 0.0) >= 1:
+        parts[-1] += f" ({compiling:.1f} compiling)"
+    return "  ".join(parts)
+
+
 def _spark(values: list[float], width: int = 40) -> str:
     """Accuracies in [0, 1] as a line of bars; more than ``width`` are averaged."""
     if len(values) > width:
         edges = [round(i * len(values) / width) for i in range(width + 1)]
         values = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
     return "".join(_BARS[min(int(v * len(_BARS)), len(_BARS) - 1)] for v in values)
-
-
-def print_summary(trained: Trained, console: Console | None = None) -> None:
-    """What happened, in a few lines, and where it lies."""
-    console = console or Console()
-    summary, run = trained.summary, str(trained.run)
-    accuracy, oracle = summary["eval"], summary["oracle"]
-    table = Table.grid(padding=(0, 2))
-    if accuracy["n"]:
-        before, after = accuracy["before"], accuracy["after"]
-        change = f"{after if before is None else before:.1%}"
-        if before is not None and after is not None:
-            change = f"{before:.1%} -> [bold]{after:.1%}[/bold] ({(after - before) * 100:+.1f} points)"
-        table.add_row("held-out accuracy", f"{change} on {accuracy['n']} questions, greedy")
-    table.add_row("updates", f"{summary['steps']} with credit '{summary['credit']}', seed {summary['seed']}")
-    if oracle["asked"]:
-        missed = ", ".join(f"{reason} {count}" for reason, count in sorted(oracle["missed"].items()))
-        share = oracle["found"] / oracle["asked"]
-        table.add_row(
-            "wrong answers", f"{oracle['asked']} judged, {oracle['found']} spans found ({share:.0%})"
-            + (f"; missed: {escape(one_line(missed))}" if missed else ""),
-        )  # fmt: skip
-        table.add_row(
-            "oracle", f"{oracle['calls']} calls, {oracle['cached']} of {oracle['asked']} answers cached, "
-            + ("price unknown" if oracle["usd"] is None else f"${oracle['usd']:.4f}"),
-        )  # fmt: skip
-    if summary.get("cut_share"):
-        table.add_row("cut off", f"{summary['cut_share']:.1%} of the answers; rollout.max_new_tokens is the limit")
-    table.add_row("time", f"{summary['wall_s']:.0f} s, of which {summary['compile_s']:.0f} s compiling")
-    table.add_row("run folder", Text(one_line(run)))
-    if stopped := summary.get("stopped"):
-        more = " --set oracle.max_usd=MORE (or max_calls, max_tokens)" if stopped == "budget" else ""
-        table.add_row("to go on", Text(f"cal-grpo train --resume {shlex.quote(run)}{more}"))
-    console.print(table)

@@ -15,7 +15,7 @@ _LONGEST = 50_000  # characters shown; a terminal chokes on more
 
 
 def rollout_text(rollout: Rollout, marked: bool, scale: float = 1.0) -> "Text":
-    """Question, response with its advantages as colours, verdict and advantages.
+    """Question, response with its advantages as colours, reference solution, grade, verdict and advantages.
 
     Args:
         rollout: what to show.
@@ -29,6 +29,9 @@ def rollout_text(rollout: Rollout, marked: bool, scale: float = 1.0) -> "Text":
     text.append("\nresponse", style="bold")
     text.append(f"  {rollout.tokens} tokens\n", style="dim")
     text.append_text(response_text(rollout, marked, scale))
+    if rollout.reference:
+        text.append("\n\nreference solution\n", style="bold")
+        text.append(printable(rollout.reference)[:_LONGEST])
     grade = ("right", "bold green") if rollout.correct else ("wrong", "bold red")
     text.append("\n\ngrade  ", style="bold")
     text.append(*grade)

@@ -1,12 +1,22 @@
 """The algorithm's settings, beside all of TRL's own."""
 
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 from trl import GRPOConfig
 
 from cal_grpo.alignment import OnAmbiguous
-from cal_grpo.credit import Baseline, Copies, Corrections, OnTrouble, Weights, check_baseline, check_corrections, formula
+from cal_grpo.credit import (
+    Baseline,
+    Copies,
+    Corrections,
+    OnTrouble,
+    Weights,
+    check_baseline,
+    check_corrections,
+    check_on_trouble,
+    formula,
+)
 from cal_grpo.errors import UsageError
 
 # What would not be right with an advantage of its own for every token, and why.
@@ -90,9 +100,7 @@ class CALGRPOConfig(GRPOConfig):
                 f"corrections is {self.corrections} with loss_type={self.loss_type}; expected one of {', '.join(COUNTED)}, as "
                 "a correction's tokens are counted as the sampled ones are"
             )
-        for name in ("on_miss", "on_failure", "on_truncated"):
-            if getattr(self, name) not in get_args(OnTrouble):
-                raise UsageError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(get_args(OnTrouble))}")
+        check_on_trouble(on_miss=self.on_miss, on_failure=self.on_failure, on_truncated=self.on_truncated)
         if self.use_cal:
             self._check_rows()
 

@@ -55,7 +55,7 @@ class Updates(TrainerCallback):
             control.should_training_stop = control.should_save = True
 
     def _row(self, step: int, logs: dict[str, Any], seconds: float) -> dict[str, Any]:
-        row: dict[str, Any] = {"step": step, "seconds": seconds}
+        row: dict[str, Any] = {"step": step, "seconds": seconds, "compile_seconds": 0.0}
         if self.tally is not None:
             row |= {"accuracy": self.tally.accuracy, "tokens": float(self.tally.tokens)}
         for name, value in logs.items():

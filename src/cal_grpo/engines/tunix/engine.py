@@ -1,7 +1,6 @@
 """One run on Tunix: the policy, the data as the policy reads it, training and evaluation."""
 
 import itertools
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,11 +23,10 @@ from cal_grpo.engines.tunix.training import (
     build_cluster,
     emit_before_checkpoints,
     rollout_settings,
+    silence,
 )
 from cal_grpo.pipeline import Credited
 from cal_grpo.policies import resolve_model
-
-os.environ.setdefault("TQDM_DISABLE", "1")  # Tunix draws a bar of its own, which would tear ours
 
 
 class TunixEngine(Engine):
@@ -51,7 +49,8 @@ class TunixEngine(Engine):
         self._rows = RowBackend(_ignore)
         self._on_credit: OnCredit = _ignore
         self._tally: UpdateTally | None = None
-        self._began = self._seen = 0.0  # when the last update before this one was credited, and the last micro-batch
+        self._on_metrics: OnMetrics = _ignore
+        self._began = self._compiled = 0.0  # when the last update was made, and what was compiled until then, in seconds
         jax.monitoring.register_event_duration_secs_listener(self._on_duration)
 
     @classmethod
@@ -68,7 +67,7 @@ class TunixEngine(Engine):
         return kind if self._mesh.size == 1 else f"{self._mesh.size} x {kind}"
 
     def start(self, run_dir: Path, on_credit: OnCredit, on_metrics: OnMetrics) -> None:
-        self._rows, self._on_credit = RowBackend(on_metrics), on_credit
+        self._rows, self._on_credit, self._on_metrics = RowBackend(self._made), on_credit, on_metrics
         cluster = build_cluster(self._config, self._policy, self._mesh, run_dir, self._rows)
         self._learner = CALGRPOLearner(
             cluster,
@@ -82,6 +81,7 @@ class TunixEngine(Engine):
         # _save_last_checkpoint); noise and metrics are keyed by it. Here each global step is one update.
         cluster.global_steps = cluster.actor_trainer.train_steps
         emit_before_checkpoints(cluster, self._rows)
+        silence(cluster)
 
     def answers(self, samples: int, on_done: Callable[[int], None]) -> Iterator[list[Answers]]:
         settings = rollout_settings(self._config, self._policy)
@@ -101,7 +101,7 @@ class TunixEngine(Engine):
         data = batches(self._training, self._config.batch_size, self._config.seed)
         # Tunix skips the batches of the updates that are in the checkpoint; of the next one should_stop was asked above.
         ahead = itertools.islice(data, made + 1)
-        self._seen = time.monotonic()
+        self._began, self._compiled = time.monotonic(), self.compile_s
         learner.train(itertools.chain(ahead, itertools.takewhile(lambda _: not should_stop(), data)))
         return int(trainer.train_steps)
 
@@ -125,15 +125,18 @@ class TunixEngine(Engine):
 
     def _credited(self, step: int, credited: Credited) -> None:
         """A micro-batch of the update after ``step`` is credited."""
-        now = time.monotonic()
         if self._tally is None or self._tally.step != step + 1:
             self._tally = UpdateTally(step + 1, self._config.num_train_steps)
-            self._began = self._seen
-        self._seen = now
         self._tally.add(credited)
-        row = {"accuracy": self._tally.accuracy, "tokens": self._tally.tokens, "seconds": now - self._began}
-        self._rows.add(step + 1, row)
+        self._rows.add(step + 1, {"accuracy": self._tally.accuracy, "tokens": self._tally.tokens})
         self._on_credit(self._tally, credited)
+
+    def _made(self, row: dict[str, Any]) -> None:
+        """An update is made."""
+        now, compiled = time.monotonic(), self.compile_s
+        seconds = now - self._began
+        self._on_metrics(row | {"seconds": seconds, "compile_seconds": min(compiled - self._compiled, seconds)})
+        self._began, self._compiled = now, compiled
 
     def _on_duration(self, event: str, duration_secs: float, **_: Any) -> None:
         if event.startswith("/jax/core/compile/"):

@@ -65,7 +65,7 @@ class LocalJudge:
     ) -> None:
         if not model:
             raise UsageError(
-                "oracle 'local' got no model; name a Hugging Face folder with --model, CAL_MODEL or --set cal_model=FOLDER"
+                "oracle 'local' got no model; name a Hugging Face folder: --judge-model FOLDER or the key cal_model"
             )
         self.model = str(model)
         self._mesh = make_mesh()

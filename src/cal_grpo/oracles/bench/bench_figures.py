@@ -27,6 +27,8 @@ class BenchResult:
         why_not: why there is no span: the verdict's tag, ``unsure``, or ``quote_`` and the mapping's reason.
         blamed, labelled, shared: tokens of the quote, of the labelled step, and of both.
         latency_s: seconds from asking to the verdict, retries included.
+        corrected_right: whether the response, with the verdict's correction from the blamed step on, ends in the right answer;
+            None where there is no correction, or the row has no answer.
     """
 
     row: Labelled
@@ -38,6 +40,7 @@ class BenchResult:
     labelled: int
     shared: int
     latency_s: float
+    corrected_right: bool | None = None
 
     @property
     def off_by(self) -> int | None:
@@ -72,20 +75,23 @@ def bench_figures(judged: Sequence[BenchResult]) -> dict[str, Any]:
     def mean_of(shares: Sequence[float]) -> Rate:
         return _rounded(normal_mean(shares, round(len(shares) * per_row)) if shares else None)
 
-    exact = sum(off == 0 for off in offs)
+    exact, not_later = sum(off == 0 for off in offs), sum(off <= 0 for off in offs)
     return {
         "n": n,
         "solutions": solutions,
         "exact": of_rows(exact),
+        "not_later": of_rows(not_later),
         "within_one": of_rows(sum(abs(off) <= 1 for off in offs)),
         "early": of_rows(sum(off < 0 for off in offs)),
         "late": of_rows(sum(off > 0 for off in offs)),
         "abstained": of_rows(n - len(answered)),
         "abstained_why": dict(Counter(j.why_not for j in judged if j.why_not)),
         "precision_when_answering": of_rows(exact, len(answered)),
+        "not_later_when_answering": of_rows(not_later, len(answered)),
         "surest_half": _surest_half(answered, n, per_row),
         "token_precision": mean_of([j.shared / j.blamed for j in answered]),
         "token_recall": mean_of([j.shared / j.labelled for j in answered]),
+        "corrections": _corrections(answered, per_row),
         "label_agreement": label_agreement([j.row for j in judged]),
         "floors": floors([j.row for j in judged], per_row),
         **_costs(judged),
@@ -101,6 +107,16 @@ def _surest_half(answered: Sequence[BenchResult], n: int, per_row: float) -> dic
         return None
     precision = rate(sum(j.off_by == 0 for j in half), len(half), len(half) * per_row)
     return {"precision": precision, "confidence_from": half[-1].verdict.confidence}
+
+
+def _corrections(answered: Sequence[BenchResult], per_row: float) -> dict[str, Any] | None:
+    """Of the verdicts with a place: how many have a correction, how many of these can be graded, and how many are right."""
+    given = sum(bool(j.verdict.correction) for j in answered)
+    graded = [j.corrected_right for j in answered if j.corrected_right is not None]
+    if not given:
+        return None
+    right = rate(sum(graded), len(graded), len(graded) * per_row)
+    return {"of": len(answered), "given": given, "graded": len(graded), "right": right}
 
 
 def label_agreement(rows: Sequence[Labelled]) -> dict[str, Any]:
@@ -132,16 +148,18 @@ def floors(rows: Sequence[Labelled], per_row: float = 1.0) -> dict[str, Any]:
 
     hits = Counter(row.first_error for row in rows)
     step = min(hits, key=lambda k: (-hits[k], k)) if hits else 0
-    guesses = [abs(min(step, len(row.spans) - 1) - row.first_error) for row in rows]
+    guesses = [min(step, len(row.spans) - 1) - row.first_error for row in rows]
     return {
         "random": {
             "exact": of_rows(sum(1 / len(row.spans) for row in rows)),
+            "not_later": of_rows(sum((row.first_error + 1) / len(row.spans) for row in rows)),
             "within_one": of_rows(sum(near(row) / len(row.spans) for row in rows)),
         },
         "constant": {
             "step": step,
             "exact": of_rows(sum(guess == 0 for guess in guesses)),
-            "within_one": of_rows(sum(guess <= 1 for guess in guesses)),
+            "not_later": of_rows(sum(guess <= 0 for guess in guesses)),
+            "within_one": of_rows(sum(abs(guess) <= 1 for guess in guesses)),
         },
     }
 

@@ -1,17 +1,21 @@
 """Running an oracle over labelled rows as training would: asked, its quote mapped, the step found that holds it."""
 
+import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 from cal_grpo.alignment import Aligner, Decoded, Miss
 from cal_grpo.errors import UsageError
-from cal_grpo.oracles import CALOracle, Query, Verdict, blamed
+from cal_grpo.grading import grade_answer
+from cal_grpo.oracles import CALOracle, Query, Verdict, blamed, corrected
 from cal_grpo.oracles.bench.bench_figures import BenchResult, step_of
+from cal_grpo.oracles.bench.bench_file import BenchFile
 from cal_grpo.oracles.bench.labelled import Labelled
+
+NOT_REPRODUCED = "the tokenizer turns the response into other text"
 
 
 def run_bench(
@@ -23,6 +27,8 @@ def run_bench(
     min_confidence: float = 0.0,
     concurrency: int = 16,
     on_done: Callable[[int], None] | None = None,
+    file: BenchFile | None = None,
+    left_out: Counter[str] | None = None,
 ) -> list[BenchResult]:
     """Every row's verdict and where it points. Labels of one solution share one question to the oracle.
 
@@ -30,37 +36,62 @@ def run_bench(
         rows: what to ask about.
         oracle: asked about ``concurrency`` rows at once, or one after the other when it makes no calls, so that latencies
             are its own.
-        aligner, encode: of one tokenizer, which must reproduce the responses.
+        aligner, encode: of one tokenizer.
         min_confidence: verdicts that are less sure count as abstentions.
         on_done: hears how many rows are done.
+        file: gets a line for every row as soon as it is judged; what it holds already is not asked again.
+        left_out: counts rows that the tokenizer does not reproduce.
 
     Raises:
-        UsageError: the tokenizer does not reproduce a response.
+        UsageError: the tokenizer reproduces no response, or the file cannot be written.
     """
     decoded: dict[str, Decoded] = {}
-    for row in rows:
-        text = row.query.response
-        if text not in decoded:
-            decoded[text] = aligner.decode(encode(text))
-            if decoded[text].text != text:
-                raise UsageError(
-                    f"the tokenizer turns a response into other text ({decoded[text].text[:40]!r} for {text[:40]!r}); "
-                    "choose a tokenizer that reproduces it, such as a byte-level one"
-                )
+    for text in dict.fromkeys(row.query.response for row in rows):
+        decoded[text] = aligner.decode(encode(text))
+    kept = [row for row in rows if decoded[row.query.response].text == row.query.response]
+    if rows and not kept:
+        text = rows[0].query.response
+        raise UsageError(
+            f"the tokenizer turns a response into other text ({decoded[text].text[:40]!r} for {text[:40]!r}), as all others; "
+            "choose a tokenizer that reproduces it, such as a byte-level one"
+        )
+    if left_out is not None and len(kept) < len(rows):
+        left_out[NOT_REPRODUCED] += len(rows) - len(kept)
 
-    queries = list(dict.fromkeys(row.query for row in rows))
-    found: dict[Query, tuple[Verdict, float]] = {}
-    rows_of = Counter(row.query for row in rows)
+    of_query: dict[Query, list[int]] = defaultdict(list)
+    for i, row in enumerate(kept):
+        of_query[row.query].append(i)
+    results: dict[int, BenchResult] = {}
+    lock = threading.Lock()
+
+    def settle(query: Query, verdict: Verdict, latency_s: float) -> list[BenchResult]:
+        of_response = decoded[query.response]
+        placed = []
+        for number, i in enumerate(of_query[query]):
+            told = replace(verdict, cached=verdict.cached or number > 0)  # the next label of it costs nothing
+            placed.append(_place(kept[i], told, latency_s, of_response, aligner, min_confidence))
+            results[i] = placed[-1]
+        return placed
 
     def ask(query: Query) -> None:
         began = time.perf_counter()
-        found[query] = oracle.submit(query).result(), time.perf_counter() - began
-        if on_done is not None:
-            on_done(sum(rows_of[done] for done in list(found)))
+        verdict = oracle.submit(query).result()
+        latency_s = time.perf_counter() - began
+        with lock:
+            placed = settle(query, verdict, latency_s)
+            if file is not None:
+                file.append(placed)
+            if on_done is not None:
+                on_done(len(results))
 
+    if file is not None:
+        known = [(query, *file.known[query]) for query in of_query if query in file.known]
+        file.begin([result for query, verdict, latency_s in known for result in settle(query, verdict, latency_s)])
+    done = {result.row.query for result in results.values()}
+    queries = [query for query in of_query if query not in done]
     if queries:
         ask(queries[0])
-    if queries and found[queries[0]][0].usage.calls:
+    if queries and results[of_query[queries[0]][0]].verdict.usage.calls:
         with ThreadPoolExecutor(concurrency) as pool:
             asked: list[Future[None]] = [pool.submit(ask, query) for query in queries[1:]]
             try:
@@ -72,12 +103,7 @@ def run_bench(
     else:
         for query in queries[1:]:
             ask(query)
-    results = []
-    for row in rows:
-        verdict, latency_s = found[row.query]
-        results.append(_place(row, verdict, latency_s, decoded[row.query.response], aligner, min_confidence))
-        found[row.query] = replace(verdict, cached=True), latency_s  # the next label of it costs nothing
-    return results
+    return [results[i] for i in range(len(kept))]
 
 
 def _place(
@@ -96,25 +122,14 @@ def _place(
     start, end = decoded.tokens(*row.spans[row.first_error]) or (0, 0)
     shared = max(0, min(end, mapped.end) - max(start, mapped.start))
     span = (mapped.char_start, mapped.char_end)
-    return BenchResult(row, verdict, step_of(span, row.spans), span, None, len(mapped), max(end - start, 1), shared, latency_s)
+    step = step_of(span, row.spans)
+    right = _corrected_right(row, verdict)
+    return BenchResult(row, verdict, step, span, None, len(mapped), max(end - start, 1), shared, latency_s, right)
 
 
-def tokenizer_of(folder: str | None) -> Any:
-    """The ``tokenizers.Tokenizer`` of a model folder, or of the embedded policy.
-
-    Raises:
-        UsageError: the folder has none that can be read.
-    """
-    from pathlib import Path
-
-    from tokenizers import Tokenizer
-
-    from cal_grpo.policies import EMBEDDED
-
-    file = Path(folder or EMBEDDED) / "tokenizer.json"
-    if not file.is_file():
-        raise UsageError(f"tokenizer {file}: not found; expected a model folder with a tokenizer.json")
-    try:
-        return Tokenizer.from_file(str(file))
-    except Exception as e:
-        raise UsageError(f"tokenizer {file}: cannot be read ({e}); download or convert it again") from e
+def _corrected_right(row: Labelled, verdict: Verdict) -> bool | None:
+    found = corrected(row.query.response, verdict)
+    if found is None or row.answer is None:
+        return None
+    cut, correction = found
+    return grade_answer(row.query.response[:cut] + correction, row.answer).correct

@@ -38,9 +38,9 @@ class ReferenceOracle:
         min_confidence: verdicts below it abstain. The confidence is the model's probability, in [0, 1], that this step is
             the first error.
 
-    It abstains, too, on a response without numbers, on one that never diverges, be it cut off before its answer, and on one
-    that is not about the question. Where a response is written as the reference is, the verdict's correction is the rest of
-    the reference; else it has none.
+    It abstains, too, without a reference, on a response without numbers, on one that never diverges, be it cut off before its
+    answer, and on one that is not about the question. Where a response is written as the reference is, the verdict's correction
+    is the rest of the reference; else it has none.
     """
 
     name = "reference"
@@ -55,6 +55,8 @@ class ReferenceOracle:
 
     def locate_now(self, query: Query) -> Verdict:
         """The verdict, without an event loop."""
+        if not query.reference.strip():
+            return Verdict(Tag.ABSTAINED, critique="there is no reference solution")
         known = reference_graph(query.question, query.reference)
         answered = states_answer(query.response, split_steps(query.response), known.is_bare)
         steps, found = _read(query, query.response if answered else written_out(query.response), unfinished=not answered)

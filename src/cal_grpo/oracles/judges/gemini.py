@@ -9,12 +9,12 @@ from typing import Any
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.judges.few_shot import FewShot
-from cal_grpo.oracles.judges.http import Unreadable, clean_key, cleared, new_client, secrets_of
+from cal_grpo.oracles.judges.http import Unreadable, clean_key, clean_url, cleared, new_client, secrets_of
 from cal_grpo.oracles.judges.prices import price_of
 from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, static_prompt
-from cal_grpo.oracles.judges.reading import read_answer
-from cal_grpo.oracles.judges.replies import cut_off, failed, identity, is_spent, retry_after, retry_delay, tag_of_status
-from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
+from cal_grpo.oracles.judges.reading import Reply, read_reply
+from cal_grpo.oracles.judges.replies import failed, identity, is_spent, retry_after, retry_delay, tag_of_status
+from cal_grpo.oracles.types import Query, Tag, Verdict
 
 DEFAULT_MODEL = "gemini-2.5-flash"
 _BLOCKED = ("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "RECITATION", "SPII")
@@ -61,7 +61,7 @@ class GeminiOracle:
         from google import genai  # a second or two: here, not while the first questions wait
 
         self.model, self.timeout_s = model or DEFAULT_MODEL, timeout_s
-        self.endpoint = base_url or "https://generativelanguage.googleapis.com"
+        self.endpoint = clean_url(base_url) if base_url else "https://generativelanguage.googleapis.com"
         self.price = price_of(self.model, prices)
         self.ask_again = ask_again
         self._style, self._static = style, static_prompt(few_shot, style)
@@ -126,26 +126,10 @@ class GeminiOracle:
         return cleared(verdict, self._secrets)
 
     def _failed(self, tag: Tag, error: Exception | str, began: float, retry_after_s: float | None = None) -> Verdict:
-        return failed(tag, error, began, None if self.price is None else 0.0, retry_after_s)
+        return failed(tag, error, began, self.price, retry_after_s)
 
     def _read(self, reply: Any, latency_s: float, query: Query) -> Verdict:
-        counted = reply.usage_metadata
-        prompt_tokens = (counted and counted.prompt_token_count) or 0
-        completion_tokens = (counted and (counted.candidates_token_count or 0) + (counted.thoughts_token_count or 0)) or 0
-        usd = None if self.price is None else self.price.usd(prompt_tokens, completion_tokens)
-        usage = Usage(1, prompt_tokens, completion_tokens, usd, latency_s)
-        feedback = reply.prompt_feedback
-        if feedback is not None and feedback.block_reason:
-            return Verdict(Tag.REFUSED, usage=usage, detail=f"prompt blocked: {feedback.block_reason}")
-        if not reply.candidates:
-            return Verdict(Tag.MALFORMED, usage=usage, detail="the reply has no candidates")
-        reason = reply.candidates[0].finish_reason
-        if reason is not None and reason.name in _BLOCKED:
-            return Verdict(Tag.REFUSED, usage=usage, detail=f"answer blocked: {reason.name}")
-        parts = (reply.candidates[0].content and reply.candidates[0].content.parts) or []
-        text = "".join(part.text or "" for part in parts if not part.thought)
-        cut = cut_off(completion_tokens, self._max_answer_tokens) if reason is not None and reason.name == "MAX_TOKENS" else ""
-        return read_answer(text, usage, query, self._style, cut)
+        return read_reply(_said(reply), latency_s, self.price, query, self._style, self._max_answer_tokens)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -153,3 +137,19 @@ class GeminiOracle:
             await self._client.aio.aclose()
             await self._http.aclose()  # it was given to the client, which leaves it open
             self._client = None
+
+
+def _said(reply: Any) -> Reply:
+    counted = reply.usage_metadata
+    prompt_tokens = (counted and counted.prompt_token_count) or 0
+    completion_tokens = (counted and (counted.candidates_token_count or 0) + (counted.thoughts_token_count or 0)) or 0
+    told = Reply(prompt_tokens, completion_tokens)
+    if reply.prompt_feedback is not None and reply.prompt_feedback.block_reason:
+        return told._replace(refused=f"prompt blocked: {reply.prompt_feedback.block_reason}")
+    if not reply.candidates:
+        return told._replace(lacking="candidates")
+    reason = reply.candidates[0].finish_reason and reply.candidates[0].finish_reason.name
+    if reason in _BLOCKED:
+        return told._replace(refused=f"answer blocked: {reason}")
+    parts = (reply.candidates[0].content and reply.candidates[0].content.parts) or []
+    return told._replace(text="".join(part.text or "" for part in parts if not part.thought), cut=reason == "MAX_TOKENS")

@@ -38,6 +38,18 @@ def clean_key(key: str | None, name: str) -> str | None:
     return key or None
 
 
+def clean_url(url: str) -> str:
+    """A server's address.
+
+    Raises:
+        UsageError: it does not begin with ``http://`` or ``https://``. The message shows no user, password or query.
+    """
+    if not re.match(r"https?://[^/]", url, re.IGNORECASE):
+        shown = one_line(url.partition("?")[0].rpartition("@")[2].rpartition("://")[2])
+        raise UsageError(f"base URL {shown!r} has no http:// or https:// before it; expected one, such as http://{shown}")
+    return url
+
+
 def secrets_of(key: str, url: str) -> tuple[str, ...]:
     """What must not be told: the key, and what a URL has of a user, a password and a query."""
     try:

@@ -14,13 +14,13 @@ from pydantic import BaseModel, Field
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.judges.few_shot import FewShot
-from cal_grpo.oracles.judges.http import Unreadable, clean_key, cleared, new_client, secrets_of
+from cal_grpo.oracles.judges.http import Unreadable, clean_key, clean_url, cleared, new_client, secrets_of
 from cal_grpo.oracles.judges.prices import price_of
 from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, static_prompt
-from cal_grpo.oracles.judges.reading import read_answer
-from cal_grpo.oracles.judges.replies import cut_off, failed, identity, is_spent, retry_after, tag_of_status
+from cal_grpo.oracles.judges.reading import Reply, read_reply
+from cal_grpo.oracles.judges.replies import failed, identity, is_spent, retry_after, tag_of_status
 from cal_grpo.oracles.judges.settings import STATUSES, Settings
-from cal_grpo.oracles.types import Again, Query, Tag, Usage, Verdict
+from cal_grpo.oracles.types import Again, Query, Tag, Verdict
 
 
 class OpenAIOracle:
@@ -39,7 +39,8 @@ class OpenAIOracle:
         ask_again: how often a quote that is not in the response is asked for once more, see ``locate_again``.
 
     Raises:
-        UsageError: no model, no key for a server that is not local or one that is none, or unreadable prices.
+        UsageError: no model, no key for a server that is not local or one that is none, a URL without a scheme, or unreadable
+            prices.
     """
 
     name = "openai"
@@ -58,8 +59,11 @@ class OpenAIOracle:
         ask_again: int = 0,
     ) -> None:
         if not model:
-            raise UsageError("oracle 'openai' got no model; name one with --model, CAL_MODEL or --set cal_model=NAME")
+            raise UsageError(
+                "oracle 'openai' got no model; name one: --judge-model NAME, --oracle openai:NAME or the key cal_model"
+            )
         base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
+        base_url = base_url and clean_url(base_url)
         api_key = clean_key(api_key or os.environ.get("OPENAI_API_KEY"), "OPENAI_API_KEY")
         if api_key is None:
             if not _is_local(base_url):
@@ -131,23 +135,10 @@ class OpenAIOracle:
             tag, detail = Tag.UNAVAILABLE, f"{e} {e.__cause__ or ''}"
         elif isinstance(e, Unreadable):
             tag, detail = e.tag, str(e)
-        return failed(tag, detail or type(e).__name__, began, None if self.price is None else 0.0, pause_s, again)
+        return failed(tag, detail or type(e).__name__, began, self.price, pause_s, again)
 
     def _read(self, body: str, latency_s: float, query: Query) -> Verdict:
-        reply = _Reply.model_validate(json.loads(body))
-        counted = reply.usage or _Counted()
-        prompt_tokens, completion_tokens = counted.prompt_tokens or 0, counted.completion_tokens or 0
-        usd = None if self.price is None else self.price.usd(prompt_tokens, completion_tokens)
-        usage = Usage(1, prompt_tokens, completion_tokens, usd, latency_s)
-        if not reply.choices:
-            return Verdict(Tag.MALFORMED, usage=usage, detail="the reply has no choices")
-        choice = reply.choices[0]
-        text, refusal = _texts(choice.message.content)
-        refusal = choice.message.refusal or refusal
-        if refusal or choice.finish_reason == "content_filter":
-            return Verdict(Tag.REFUSED, usage=usage, detail=refusal or "content filter")
-        cut = cut_off(completion_tokens, self._max_answer_tokens) if choice.finish_reason in ("length", "max_tokens") else ""
-        return read_answer(text, usage, query, self._style, cut)
+        return read_reply(_said(body), latency_s, self.price, query, self._style, self._max_answer_tokens)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -176,6 +167,18 @@ class _Reply(BaseModel):
 
     choices: list[_Choice] | None = None
     usage: _Counted | None = None
+
+
+def _said(body: str) -> Reply:
+    reply = _Reply.model_validate(json.loads(body))
+    counted = reply.usage or _Counted()
+    told = Reply(counted.prompt_tokens or 0, counted.completion_tokens or 0)
+    if not reply.choices:
+        return told._replace(lacking="choices")
+    choice = reply.choices[0]
+    text, refusal = _texts(choice.message.content)
+    refused = choice.message.refusal or refusal or ("content filter" if choice.finish_reason == "content_filter" else "")
+    return told._replace(text=text, cut=choice.finish_reason in ("length", "max_tokens"), refused=refused)
 
 
 def _texts(content: str | list[Any] | dict[str, Any] | None) -> tuple[str, str]:

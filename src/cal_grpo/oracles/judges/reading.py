@@ -1,16 +1,60 @@
 """A model's answer as a verdict."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from cal_grpo.oracles.corrections import with_correction
 from cal_grpo.oracles.judges.loose_json import objects_in
+from cal_grpo.oracles.judges.prices import Price
 from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle
 from cal_grpo.oracles.judges.quotes import put_right, unusable
+from cal_grpo.oracles.judges.replies import cut_off
 from cal_grpo.oracles.judges.styles import without_correction
 from cal_grpo.oracles.types import Again, Query, Tag, Usage, Verdict
 
 _LONGEST_ANSWER = 65_536  # characters
+
+
+class Reply(NamedTuple):
+    """What a server replied, whatever its protocol.
+
+    Attributes:
+        prompt_tokens, completion_tokens: as it counts them, thoughts included; 0 where it does not.
+        text: what the model wrote.
+        cut: whether that was cut off at a limit.
+        refused: why there is no answer, in words, where model or server refuse to give one; else "".
+        lacking: what the protocol has and the reply has not; else "".
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    text: str = ""
+    cut: bool = False
+    refused: str = ""
+    lacking: str = ""
+
+
+def read_reply(
+    reply: Reply, latency_s: float, price: Price | None, query: Query, style: PromptStyle, max_answer_tokens: int | None
+) -> Verdict:
+    """A server's reply as a verdict, with what it cost.
+
+    Args:
+        reply: what came.
+        latency_s: how long it took.
+        price: of the model; None where it is not known.
+        query: what was asked.
+        style: how.
+        max_answer_tokens: the limit that was asked for.
+    """
+    prompt_tokens, completion_tokens = reply.prompt_tokens, reply.completion_tokens
+    usd = None if price is None else price.usd(prompt_tokens, completion_tokens)
+    usage = Usage(1, prompt_tokens, completion_tokens, usd, latency_s)
+    if reply.refused:
+        return Verdict(Tag.REFUSED, usage=usage, detail=reply.refused)
+    if reply.lacking:
+        return Verdict(Tag.MALFORMED, usage=usage, detail=f"the reply has no {reply.lacking}")
+    return read_answer(reply.text, usage, query, style, cut_off(completion_tokens, max_answer_tokens) if reply.cut else "")
 
 
 def read_answer(text: str | None, usage: Usage, query: Query, style: PromptStyle = DIRECT, cut: str = "") -> Verdict:

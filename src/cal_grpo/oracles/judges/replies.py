@@ -8,6 +8,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from cal_grpo.oracles.judges.prices import Price
 from cal_grpo.oracles.judges.prompt import PromptStyle
 from cal_grpo.oracles.memory import digest
 from cal_grpo.oracles.types import Again, Tag, Usage, Verdict
@@ -38,7 +39,7 @@ def cut_off(tokens: int, max_answer_tokens: int | None) -> str:
 
 
 def failed(
-    tag: Tag, error: Exception | str, began: float, usd: float | None, retry_after_s: float | None = None, again: Again = ""
+    tag: Tag, error: Exception | str, began: float, price: Price | None, retry_after_s: float | None = None, again: Again = ""
 ) -> Verdict:
     """A call that brought no answer.
 
@@ -46,12 +47,12 @@ def failed(
         tag: what went wrong.
         error: its whole message becomes the detail.
         began: ``time.monotonic()`` when the call began.
-        usd: what it cost; None where the model's price is unknown.
+        price: of the model; None where it is not known, and so not what the call cost.
         retry_after_s: what the server asked for.
         again: see ``Verdict``.
     """
     detail = str(error).strip() or type(error).__name__
-    usage = Usage(calls=1, usd=usd, latency_s=time.monotonic() - began)
+    usage = Usage(calls=1, usd=None if price is None else 0.0, latency_s=time.monotonic() - began)
     return Verdict(tag, usage=usage, detail=detail, retry_after_s=retry_after_s, again=again)
 
 

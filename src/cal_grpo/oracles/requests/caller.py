@@ -117,7 +117,7 @@ class Caller:
                 verdict, pause_s, made = refusal, None, False
             else:
                 verdict, pause_s, made = await self._call(query, asked, keep), None, True
-                self._allowance.retried += asked.calls > 1
+                self._allowance.retried += asked.calls > 1 and verdict.usage.calls > 0  # as the log counts
                 if self._refusal() is None:
                     pause_s = self._pause_s(verdict, asked)
             if asked.calls and pause_s is None and self._breaker.finish(verdict.tag.is_failure, time.monotonic()):

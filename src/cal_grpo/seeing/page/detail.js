@@ -36,6 +36,13 @@ function responseNode(rollout) {
   return node;
 }
 
+/** The solution that the response is held against. */
+function referenceNodes(rollout) {
+  const reference = data.references[rollout.reference];
+  if (!reference) return [];
+  return [make("div", {}, make("h3", {}, "Reference solution"), put(make("pre", { className: "text response" }), reference))];
+}
+
 function scaleNode() {
   const node = make("p", { className: "scale" }, `advantage ${signed(-data.scale)}`);
   for (const share of [-1, -0.5, -0.1, 0, 0.1, 0.5, 1]) {
@@ -97,8 +104,9 @@ function detailNodes(index, open) {
   return [
     make("h3", {}, "Question"),
     put(make("p", { className: "text" }), data.questions[rollout.question]),
-    make("h3", {}, "Response"),
-    responseNode(rollout),
+    make("div", { className: "beside" },
+      make("div", {}, make("h3", {}, "Response"), responseNode(rollout)),
+      ...referenceNodes(rollout)),
     scaleNode(),
     ...(rollout.span ? [make("p", { className: "soft" }, "Underlined: the oracle's quote; point at it for the critique.")] : []),
     make("h3", {}, "Grade"),

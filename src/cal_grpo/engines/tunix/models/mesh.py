@@ -1,11 +1,12 @@
 """The device mesh of a run."""
 
+import os
 from typing import Any
 
 import jax
 from flax import nnx
 
-from cal_grpo.errors import UsageError
+from cal_grpo.errors import UsageError, one_line
 
 AXES = ("fsdp", "tp")
 
@@ -17,9 +18,16 @@ def make_mesh(fsdp: int = 1, tp: int = 1) -> jax.sharding.Mesh:
     (tunix 0.1.7 with jax 0.10).
 
     Raises:
-        UsageError: there are fewer devices.
+        UsageError: there are fewer devices, or none of the kind that ``JAX_PLATFORMS`` asks for.
     """
-    devices = jax.devices()
+    try:
+        devices = jax.devices()
+    except (RuntimeError, AssertionError) as e:  # the second without a word (jax 0.10, _src/xla_bridge.py, ``backends``)
+        wanted, why = os.environ.get("JAX_PLATFORMS") or "any device", one_line(str(e)) or "it has no such backend"
+        raise UsageError(
+            f"JAX cannot run on {wanted} ({why:.120}); install JAX for it, such as pip install 'jax[cuda12]', or unset "
+            "JAX_PLATFORMS"
+        ) from e
     if fsdp * tp > len(devices):
         raise UsageError(
             f"mesh: fsdp={fsdp} x tp={tp} needs {fsdp * tp} devices and jax sees {len(devices)} ({devices[0].platform}); "

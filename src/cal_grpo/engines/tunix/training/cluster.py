@@ -1,6 +1,7 @@
 """Tunix's cluster for one run: policy, reference, rollout, optimizer."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import optax
@@ -64,6 +65,25 @@ def build_cluster(
     )
     read_prompts_as_rendered(cluster.rollout._sampler, policy.tokenizer)
     return cluster
+
+
+class _NoBar:
+    """Takes what Tunix's progress bar takes, and draws nothing."""
+
+    def update_metrics(self, *_: Any, **__: Any) -> None: ...
+
+    def update(self, n: int = 1) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def silence(cluster: tunix_cluster.RLCluster) -> None:
+    """Keep Tunix's progress bar off a terminal: it writes through whatever is drawn there.
+
+    It cannot be told to be still: it is drawn wherever stderr is a terminal (tunix 0.1.7, sft/progress_bar.py:43), and one is
+    made where there is none yet (sft/peft_trainer.py:618).
+    """
+    cluster.actor_trainer._pbar = _NoBar()
 
 
 def rollout_settings(config: TrainConfig, policy: Policy) -> RolloutConfig:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import warnings
-from typing import get_args
 
 import numpy as np
 from tunix.rl import function_registry
@@ -19,6 +18,7 @@ from cal_grpo.credit import (
     Weights,
     check_baseline,
     check_corrections,
+    check_on_trouble,
     formula,
     group_relative,
 )
@@ -96,9 +96,8 @@ class CALGRPOConfig(GRPOConfig):
     def __post_init__(self) -> None:
         check_baseline(self.baseline, self.num_generations, use_cal=self.use_cal)
         given = self.num_generations
-        self.num_generations = max(
-            given, 2
-        )  # Tunix refuses 1, for the sake of its own advantages (tunix 0.1.7, ``GRPOConfig``)
+        # Tunix refuses 1, for the sake of its own advantages (tunix 0.1.7, rl/grpo/grpo_learner.py, ``GRPOConfig``).
+        self.num_generations = max(given, 2)
         super().__post_init__()
         self.num_generations = given
         if self.baseline == "batch" and self.advantage_estimator == "grpo":
@@ -111,9 +110,7 @@ class CALGRPOConfig(GRPOConfig):
                 f"corrections is {self.corrections} with loss_agg_mode={self.loss_agg_mode}; expected token-mean, as a "
                 "correction's tokens are counted as the sampled ones are"
             )
-        for name in ("on_miss", "on_failure", "on_truncated"):
-            if getattr(self, name) not in get_args(OnTrouble):
-                raise UsageError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(get_args(OnTrouble))}")
+        check_on_trouble(on_miss=self.on_miss, on_failure=self.on_failure, on_truncated=self.on_truncated)
         if self.use_cal and self.credit == "sparse" and self.beta == 0.0:
             warnings.warn(
                 "credit='sparse' only pushes down; with beta=0 nothing holds the policy and it collapses. "

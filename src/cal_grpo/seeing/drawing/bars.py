@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cal_grpo.seeing.svg import BOTTOM, COLOURS, RIGHT, TOP, as_text, head, ticks
+from cal_grpo.seeing.drawing.svg import BOTTOM, COLOURS, RIGHT, TOP, as_text, head, ticks
 
 
 class Bar(NamedTuple):

@@ -3,7 +3,20 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from cal_grpo.seeing.svg import BOTTOM, COLOURS, HEIGHT, LEFT, RIGHT, TOP, WIDTH, as_text, head, shown, standalone, ticks
+from cal_grpo.seeing.drawing.svg import (
+    BOTTOM,
+    COLOURS,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    as_text,
+    head,
+    shown,
+    standalone,
+    ticks,
+)
 
 Point = tuple[float, float]
 

@@ -1,0 +1,56 @@
+"""A run looked at before it begins: its config resolved, its questions read, what a judge may cost. Nothing is written."""
+
+from dataclasses import dataclass
+
+from cal_grpo.config import TrainConfig
+from cal_grpo.credit import formula
+from cal_grpo.engines import require_engine
+from cal_grpo.oracles import Query, VerdictCost, verdict_costs
+from cal_grpo.runs.folder import check_output
+from cal_grpo.tasks import load_task
+
+_LOOKED_AT = 64  # questions whose lengths are measured
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a run would be.
+
+    Attributes:
+        config: as ``config.yaml`` would have it, with the task's lengths.
+        training, held_out: questions.
+        answers: sampled in all, of which the wrong ones are judged.
+        notes: about the data.
+        costs: of each judge that is paid; none where none is, or where a replay answers.
+    """
+
+    config: TrainConfig
+    training: int
+    held_out: int
+    answers: int
+    notes: tuple[str, ...]
+    costs: list[VerdictCost]
+
+
+def rehearse(config: TrainConfig, resume: bool = False) -> Rehearsal:
+    """See what a training would be, without a model, a key or a call.
+
+    Raises:
+        UsageError: what the training would refuse of its engine, output, task, data, credit, examples and prices.
+    """
+    require_engine(config.engine)
+    if not resume:
+        check_output(config)
+    task = load_task(config)
+    costs: list[VerdictCost] = []
+    if config.use_cal and formula(config.credit).needs_oracle and config.oracle.replay is None:
+        oracle = config.oracle
+        # A wrong answer is about as long as the solution that it is held against
+        queries = [Query(e.question, e.reference, e.reference) for e in task.train[:_LOOKED_AT]]
+        costs = verdict_costs(
+            config.cal_provider, queries, model=config.cal_model, few_shot=oracle.few_shot, style=oracle.style,
+            corrections=oracle.corrections, max_answer_tokens=oracle.max_answer_tokens, prices=oracle.prices,
+        )  # fmt: skip
+    answers = config.batch_size * config.num_generations * config.num_train_steps
+    fitted = config.fitted(task.prompt_tokens, task.answer_tokens)
+    return Rehearsal(fitted, len(task.train), len(task.eval), answers, tuple(task.notes), costs)
