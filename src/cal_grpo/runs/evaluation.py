@@ -18,6 +18,7 @@ from cal_grpo.files import write_whole
 from cal_grpo.grading import majority, pass_at_k, powers_up_to
 from cal_grpo.intervals import mean_share
 from cal_grpo.policies import resolve_model
+from cal_grpo.runs.claim import claim, new_folder
 from cal_grpo.runs.interrupt import stop_on_interrupt
 from cal_grpo.runs.watch import Watcher
 from cal_grpo.tasks import load_task
@@ -60,8 +61,8 @@ def evaluate(
         raise UsageError(
             f"samples is {samples}; expected 1 or more sampled answers a question, or none for greedy accuracy only"
         )
-    folder = output or Path("evals") / f"{datetime.now():%Y%m%d-%H%M%S}-{config.task.replace(':', '.')}"
-    _check(folder, overwrite)
+    if output is not None:
+        _check(output, overwrite)
     require_engine(config.engine)
     watcher.stage("reading the task")
     task = load_task(config, train=False, every=every)
@@ -83,7 +84,10 @@ def evaluate(
         watcher.note(f"{skipped} questions skipped: longer than {config.rollout.max_prompt_tokens} tokens")
     with contextlib.ExitStack() as stack:
         stack.callback(engine.close)
-        file = stack.enter_context(_create(folder))
+        name = f"{datetime.now():%Y%m%d-%H%M%S}-{config.task.replace(':', '.')}-seed{config.seed}"
+        folder = output or new_folder(Path("evals"), name)
+        stack.enter_context(claim(folder))
+        file = stack.enter_context(_create(folder, overwrite))
         stop = stack.enter_context(stop_on_interrupt(watcher.note, _STOPPING))
         watcher.stage("answering", questions * (1 + figures.samples))
         for batch in engine.answers(figures.samples, watcher.advance):
@@ -180,9 +184,9 @@ def _check(folder: Path, overwrite: bool) -> None:
         )
 
 
-def _create(folder: Path) -> Any:
+def _create(folder: Path, overwrite: bool) -> Any:
+    _check(folder, overwrite)  # once more: another process may have finished one meanwhile
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         (folder / FIGURES).unlink(missing_ok=True)  # figures of other answers
         return (folder / ANSWERS).open("w", encoding="utf-8")
     except OSError as e:

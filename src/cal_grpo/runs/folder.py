@@ -10,8 +10,10 @@ checkpoints/    parameters and optimizer state
 policy/         the final policy as a Hugging Face folder
 adapter/        its LoRA adapter alone, in PEFT's format, if lora.save_adapter is set
 summary.json    the run in one object
+.lock           held by the process that writes it
 """
 
+import contextlib
 import itertools
 import json
 import math
@@ -25,13 +27,15 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 import numpy as np
+import yaml
 
 from cal_grpo.alignment import Miss, TokenSpan
 from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
 from cal_grpo.files import write_whole
 from cal_grpo.pipeline import Credited, Judged
-from cal_grpo.runs.resume import DATA, Past, Row, claim, cut_off, read_rows
+from cal_grpo.runs.claim import claim, new_folder
+from cal_grpo.runs.resume import DATA, Past, Row, cut_to, kept_part
 
 _OURS = (
     "config.yaml", DATA, "metrics.jsonl", "judge.jsonl", "samples.jsonl", "eval.jsonl", "tensorboard", "wandb", "checkpoints",
@@ -48,64 +52,74 @@ class RunFolder:
         digest: of the run's questions.
 
     Raises:
-        UsageError: the folder holds a run, cannot be created, or is being written by another process.
+        UsageError: the folder holds a run, cannot be created, or is being written by another process. Nothing was touched.
     """
 
     def __init__(self, config: TrainConfig, resume: bool = False, digest: str = "") -> None:
-        name = re.sub(r"[^\w.-]+", "-", f"{config.task}-{config.method}")  # a part of one's own has a colon
-        self.path = config.output_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
-        if not resume:
-            self._clear(config)
-        self._metrics = _open(self.path / "metrics.jsonl", "a")
-        try:
-            claim(self._metrics, self.path)
-        except UsageError:
-            self._metrics.close()
-            raise
+        name = re.sub(r"[^\w.-]+", "-", f"{config.task}-{config.method}-seed{config.seed}")  # a user's own part has a colon
+        self.path = config.output_dir or new_folder(Path("runs"), f"{datetime.now():%Y%m%d-%H%M%S}-{name}")
         self._config = config
-        if not resume:
-            write_whole(self.path / DATA, digest + "\n")  # before the config: a folder with a config can be resumed
-            self._write_config()
-        self._samples = _open(self.path / "samples.jsonl", "a")
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(claim(self.path))  # first of all: what is looked at and removed below is nobody else's
+            if not resume:
+                self._clear(config)
+                write_whole(self.path / DATA, digest + "\n")  # before the config: a folder with a config can be resumed
+                self._write_config()
+            self._metrics = stack.enter_context(_open(self.path / "metrics.jsonl", "a"))
+            self._samples = stack.enter_context(_open(self.path / "samples.jsonl", "a"))
+            self._held = stack.pop_all()
         self._step = 0
         self._draw = random.Random()
 
     def _clear(self, config: TrainConfig) -> None:
+        """Remove what an earlier run left. Its config and digest are replaced: killed meanwhile, it is known as a run still."""
         check_output(config)
         for name in _held(self.path):
+            if name in ("config.yaml", DATA):
+                continue
             target = self.path / name
-            shutil.rmtree(target) if target.is_dir() else target.unlink()
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as e:
-            raise UsageError(f"{self.path}: cannot be created ({e.strerror}); choose another --output") from e
+            try:
+                shutil.rmtree(target) if target.is_dir() and not target.is_symlink() else target.unlink()
+            except OSError as e:
+                raise UsageError(f"{target}: cannot be removed ({e.strerror or e}); choose another --output") from e
 
     def _write_config(self) -> None:
         write_whole(self.path / "config.yaml", self._config.to_yaml())
 
-    def cut_back(self, updates: int) -> Past:
-        """Take out what the run wrote after its first so many updates, for these are made again.
-
-        Killed in the middle of it, it can be done again: nothing about the updates before is ever missing.
+    def read_past(self, updates: int) -> Past:
+        """What the run had done after its first so many updates. Nothing is touched.
 
         Raises:
             UsageError: a file holds a line that the program did not write.
         """
-        cut_off(self.path / "judge.jsonl", lambda line: True)  # the verdicts were paid for: all are kept
-        for name in ("samples.jsonl", "metrics.jsonl"):
-            cut_off(self.path / name, lambda row: bool(row["step"] <= updates))
-        cut_off(self.path / "eval.jsonl", lambda row: bool(updates) and row["when"] == "before")
+        rows: list[Row] = []
+        before: list[Row] = []
+        sizes = {
+            "judge.jsonl": kept_part(self.path / "judge.jsonl", lambda line: True),  # paid for: all are kept
+            "samples.jsonl": kept_part(self.path / "samples.jsonl", lambda row: bool(row["step"] <= updates)),
+            "metrics.jsonl": kept_part(self.path / "metrics.jsonl", lambda row: bool(row["step"] <= updates), rows),
+            "eval.jsonl": kept_part(self.path / "eval.jsonl", lambda row: bool(updates) and row["when"] == "before", before),
+        }
+        return Past(updates, rows, before, sizes)
+
+    def cut_back(self, past: Past) -> None:
+        """Take out what the run wrote after the updates of ``past``, for these are made again.
+
+        Killed in the middle of it, it can be done again: nothing about the updates before is ever missing.
+
+        Raises:
+            UsageError: a file cannot be written.
+        """
+        for name, size in past.sizes.items():
+            cut_to(self.path / name, size)
         (self.path / "summary.json").unlink(missing_ok=True)
-        past = Past(updates, read_rows(self.path / "metrics.jsonl"), read_rows(self.path / "eval.jsonl"))
         self._write_config()
-        return past
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._metrics.close()
-        self._samples.close()
+        self._held.close()
 
     def write_metrics(self, row: Row) -> Row:
         """One update's numbers, returned as written: what is not finite is null, for JSON has no NaN."""
@@ -130,18 +144,26 @@ class RunFolder:
 
 
 def check_output(config: TrainConfig) -> None:
-    """Refuse an output folder that holds a run, unless the config says to overwrite it. Nothing is created yet.
+    """Refuse an output folder that holds a run, unless the config says to overwrite it. Nothing is created or removed.
 
     Raises:
-        UsageError: it does, it cannot be created, or overwriting it would destroy the judge log that is to be replayed.
+        UsageError: it does; it holds files of such names and is no run's; it cannot be created; or overwriting it would
+            destroy the judge log that is to be replayed.
     """
     replay = config.oracle.replay
     if replay is not None and config.output_dir is not None and replay.resolve().parent == config.output_dir.resolve():
         raise UsageError(f"replay {replay} lies in the output folder and would be overwritten; choose another --output")
-    if config.output_dir is not None and not config.overwrite and (held := _held(config.output_dir)):
-        raise UsageError(
-            f"{config.output_dir} already holds a run ({held[0]}); choose another --output, or pass --overwrite to replace it"
-        )
+    if config.output_dir is not None and (held := _held(config.output_dir)):
+        if not config.overwrite:
+            raise UsageError(
+                f"{config.output_dir} already holds a run ({held[0]}); choose another --output, or pass --overwrite to "
+                "replace it"
+            )
+        if not _is_run(config.output_dir):
+            raise UsageError(
+                f"{config.output_dir} holds {held[0]} and no run: --overwrite replaces a folder with the config.yaml and "
+                f"{DATA} of cal-grpo train, and nothing else; choose another --output"
+            )
     wanted = config.output_dir or Path("runs")
     there = next(folder for folder in (wanted, *wanted.absolute().parents) if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
@@ -150,7 +172,16 @@ def check_output(config: TrainConfig) -> None:
 
 
 def _held(path: Path) -> list[str]:
-    return [name for name in _OURS if (path / name).exists()]
+    return [name for name in _OURS if os.path.lexists(path / name)]
+
+
+def _is_run(path: Path) -> bool:
+    """Whether this program wrote a folder: a ``config.yaml`` alone could be anybody's."""
+    try:
+        written = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
+        return (path / DATA).is_file() and isinstance(written, dict) and {"task", "seed", "num_train_steps"} <= set(written)
+    except (OSError, ValueError, TypeError, yaml.YAMLError):
+        return False
 
 
 def sample_record(judged: Judged, advantages_T: np.ndarray) -> dict[str, Any]:

@@ -100,6 +100,10 @@ def train(
         engine = stack.enter_context(contextlib.closing(engine_of(config.engine).open(config, parts)))
         folder = stack.enter_context(RunFolder(config, resume, task.digest))
         past = _past(folder, engine, watcher) if resume else Past()
+        if resume:
+            if oracle is not None:
+                oracle.resume(folder.path / "judge.jsonl", settled=int(past.total("cal/asked")))
+            folder.cut_back(past)  # all was read and compared: a run that is refused is as it was
         record = Record(config, folder, watcher, callbacks, began, past)
         stack.callback(record.end)
         stack.callback(engine.close)  # before anything else is: it waits for a checkpoint, and tells nothing more
@@ -107,8 +111,6 @@ def train(
         stop = stack.enter_context(stop_on_interrupt(watcher.note, _STOPPING))
         stops = _Stops(stop, callbacks)
         if oracle is not None:
-            if resume:
-                oracle.resume(folder.path / "judge.jsonl", settled=int(past.total("cal/asked")))
             oracle.log_to(folder.path / "judge.jsonl")
             if config.oracle.on_budget == "stop":
                 oracle.on_spent = lambda limit: stops.spent.set()
@@ -162,10 +164,10 @@ class _Stops:
 
 
 def _past(folder: RunFolder, engine: Engine, watcher: Watcher) -> Past:
-    """Cut a run back to its newest checkpoint, from which it goes on."""
+    """What a run had done at its newest checkpoint, from which it goes on."""
     watcher.stage("reading the run so far")
     updates = engine.find_checkpoint(folder.path, watcher.note)
-    past = folder.cut_back(updates)
+    past = folder.read_past(updates)
     watcher.note(f"going on after update {updates}" if updates else "there is no checkpoint yet: beginning again")
     if len(past.rows) < updates:
         watcher.note(f"metrics.jsonl has {len(past.rows)} of these updates; the summary counts no more")
