@@ -16,10 +16,10 @@ from cal_grpo.engines import Answer, Answers, Parts, engine_of, require_engine
 from cal_grpo.errors import UsageError
 from cal_grpo.files import write_whole
 from cal_grpo.grading import majority, pass_at_k, powers_up_to
+from cal_grpo.interrupts import check, ends_in_good_order, heard
 from cal_grpo.intervals import mean_share
 from cal_grpo.policies import resolve_model
 from cal_grpo.runs.claim import claim, new_folder
-from cal_grpo.runs.interrupt import stop_on_interrupt
 from cal_grpo.runs.watch import Watcher
 from cal_grpo.tasks import load_task
 
@@ -63,32 +63,33 @@ def evaluate(
         )
     if output is not None:
         _check(output, overwrite)
-    require_engine(config.engine)
-    watcher.stage("reading the task")
-    task = load_task(config, train=False, every=every)
-    for note in task.notes:
-        watcher.note(note)
-    if not task.eval:
-        source = config.data or config.task
-        raise UsageError(
-            f"{source} leaves no question to evaluate on; pass --questions 1 or more, or --all to ask the whole file"
-        )
-    config = config.fitted(task.prompt_tokens, task.answer_tokens)
-    resolve_model(config.model_id)
-    watcher.stage("loading the policy")
-    # An engine takes seconds to import: the cheap mistakes above are reported before
-    engine = engine_of(config.engine).open(config, Parts(task))
-    figures = _Figures(samples or 0)
-    questions, skipped = len(engine.held_out), engine.skipped["held-out"]
-    if skipped:
-        watcher.note(f"{skipped} questions skipped: longer than {config.rollout.max_prompt_tokens} tokens")
     with contextlib.ExitStack() as stack:
-        stack.callback(engine.close)
+        stack.enter_context(heard())
+        require_engine(config.engine)
+        watcher.stage("reading the task")
+        task = load_task(config, train=False, every=every)
+        for note in task.notes:
+            watcher.note(note)
+        if not task.eval:
+            source = config.data or config.task
+            raise UsageError(
+                f"{source} leaves no question to evaluate on; pass --questions 1 or more, or --all to ask the whole file"
+            )
+        config = config.fitted(task.prompt_tokens, task.answer_tokens)
+        resolve_model(config.model_id)
+        check()
+        watcher.stage("loading the policy")
+        # An engine takes seconds to import: the cheap mistakes above are reported before
+        engine = stack.enter_context(contextlib.closing(engine_of(config.engine).open(config, Parts(task))))
+        figures = _Figures(samples or 0)
+        questions, skipped = len(engine.held_out), engine.skipped["held-out"]
+        if skipped:
+            watcher.note(f"{skipped} questions skipped: longer than {config.rollout.max_prompt_tokens} tokens")
+        stop = stack.enter_context(ends_in_good_order(watcher.note, _STOPPING))
         name = f"{datetime.now():%Y%m%d-%H%M%S}-{config.task.replace(':', '.')}-seed{config.seed}"
         folder = output or new_folder(Path("evals"), name)
         stack.enter_context(claim(folder))
         file = stack.enter_context(_create(folder, overwrite))
-        stop = stack.enter_context(stop_on_interrupt(watcher.note, _STOPPING))
         watcher.stage("answering", questions * (1 + figures.samples))
         for batch in engine.answers(figures.samples, watcher.advance):
             for answers in batch:

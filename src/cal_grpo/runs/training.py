@@ -13,10 +13,10 @@ from cal_grpo.config import TrainConfig
 from cal_grpo.credit import Compute, Formula
 from cal_grpo.engines import Engine, RewardFn, engine_of, require_engine
 from cal_grpo.errors import RunFailed, UsageError
+from cal_grpo.interrupts import check, ends_in_good_order, heard
 from cal_grpo.oracles import CALOracle, Oracle
 from cal_grpo.runs.callbacks import Callback
 from cal_grpo.runs.folder import RunFolder, check_output
-from cal_grpo.runs.interrupt import stop_on_interrupt
 from cal_grpo.runs.parts import Given, check_parts, parts_of, recorded
 from cal_grpo.runs.record import Record
 from cal_grpo.runs.resume import Past, check_data
@@ -76,16 +76,17 @@ def train(
     """
     began = time.monotonic() if began is None else began
     watcher = watcher or Watcher()
-    require_engine(config.engine)
-    callbacks = [*trackers_of(config.tracker), *callbacks]
-    watcher.stage("reading the task")
     given = Given(oracle, credit, task, reward_fns)
-    if resume:
-        check_parts(config, given)
-    else:
-        check_output(config)
-        config = recorded(config, given)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(heard())
+        require_engine(config.engine)
+        callbacks = [*trackers_of(config.tracker), *callbacks]
+        watcher.stage("reading the task")
+        if resume:
+            check_parts(config, given)
+        else:
+            check_output(config)
+            config = recorded(config, given)
         parts = parts_of(config, given, watcher.note)
         task, oracle = parts.task, parts.oracle
         if oracle is not None and oracle is not given.oracle:
@@ -95,9 +96,11 @@ def train(
         for note in task.notes:
             watcher.note(note)
         config = config.fitted(task.prompt_tokens, task.answer_tokens)
+        check()
         watcher.stage("loading the policy")
         # An engine takes seconds to import: the cheap mistakes above are reported before
         engine = stack.enter_context(contextlib.closing(engine_of(config.engine).open(config, parts)))
+        stop = stack.enter_context(ends_in_good_order(watcher.note, _STOPPING))  # from here on there is something to save
         folder = stack.enter_context(RunFolder(config, resume, task.digest))
         past = _past(folder, engine, watcher) if resume else Past()
         if resume:
@@ -108,7 +111,6 @@ def train(
         stack.callback(record.end)
         stack.callback(engine.close)  # before anything else is: it waits for a checkpoint, and tells nothing more
         record.begin()
-        stop = stack.enter_context(stop_on_interrupt(watcher.note, _STOPPING))
         stops = _Stops(stop, callbacks)
         if oracle is not None:
             oracle.log_to(folder.path / "judge.jsonl")
