@@ -18,8 +18,10 @@ from cal_grpo.files import write_whole
 from cal_grpo.grading import majority, pass_at_k, powers_up_to
 from cal_grpo.interrupts import check, ends_in_good_order, heard
 from cal_grpo.intervals import mean_share
+from cal_grpo.jsonlines import JSONLWriter
 from cal_grpo.policies import resolve_model
 from cal_grpo.runs.claim import claim, new_folder
+from cal_grpo.runs.full_disk import FullDisk
 from cal_grpo.runs.watch import Watcher
 from cal_grpo.tasks import load_task
 
@@ -65,6 +67,7 @@ def evaluate(
         _check(output, overwrite)
     with contextlib.ExitStack() as stack:
         stack.enter_context(heard())
+        full_disk = stack.enter_context(FullDisk())
         require_engine(config.engine)
         watcher.stage("reading the task")
         task = load_task(config, train=False, every=every)
@@ -90,11 +93,11 @@ def evaluate(
         folder = output or new_folder(Path("evals"), name)
         stack.enter_context(claim(folder))
         file = stack.enter_context(_create(folder, overwrite))
+        full_disk.watch(folder, lambda: figures.questions, "questions", "evaluate again with --overwrite")
         watcher.stage("answering", questions * (1 + figures.samples))
         for batch in engine.answers(figures.samples, watcher.advance):
             for answers in batch:
-                file.write(json.dumps(figures.add(answers), ensure_ascii=False) + "\n")
-            file.flush()
+                file.write(figures.add(answers))
             watcher.standing(figures.so_far())
             if stop.is_set():
                 break
@@ -185,10 +188,11 @@ def _check(folder: Path, overwrite: bool) -> None:
         )
 
 
-def _create(folder: Path, overwrite: bool) -> Any:
+def _create(folder: Path, overwrite: bool) -> JSONLWriter:
     _check(folder, overwrite)  # once more: another process may have finished one meanwhile
     try:
-        (folder / FIGURES).unlink(missing_ok=True)  # figures of other answers
-        return (folder / ANSWERS).open("w", encoding="utf-8")
+        for name in (FIGURES, ANSWERS):  # first the figures, so that they are never those of other answers
+            (folder / name).unlink(missing_ok=True)
+        return JSONLWriter(folder / ANSWERS)
     except OSError as e:
         raise UsageError(f"{folder}: cannot be written to ({e.strerror}); choose another --output") from e

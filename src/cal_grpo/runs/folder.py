@@ -24,7 +24,7 @@ import shutil
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import yaml
@@ -33,6 +33,7 @@ from cal_grpo.alignment import Miss, TokenSpan
 from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
 from cal_grpo.files import write_whole
+from cal_grpo.jsonlines import JSONLWriter
 from cal_grpo.pipeline import Credited, Judged
 from cal_grpo.runs.claim import claim, new_folder
 from cal_grpo.runs.resume import DATA, Past, Row, cut_to, kept_part
@@ -44,7 +45,7 @@ _OURS = (
 
 
 class RunFolder:
-    """Writes a run. Every line is flushed when written: a killed run keeps what it had.
+    """Writes a run. A line is the operating system's when it is written: a killed run keeps what it had.
 
     Args:
         config: the run; its ``output_dir`` may be None for a fresh folder, unless it is resumed.
@@ -65,8 +66,12 @@ class RunFolder:
                 self._clear(config)
                 write_whole(self.path / DATA, digest + "\n")  # before the config: a folder with a config can be resumed
                 self._write_config()
-            self._metrics = stack.enter_context(_open(self.path / "metrics.jsonl", "a"))
-            self._samples = stack.enter_context(_open(self.path / "samples.jsonl", "a"))
+            try:
+                self._metrics, self._samples = (
+                    stack.enter_context(JSONLWriter(self.path / name)) for name in ("metrics.jsonl", "samples.jsonl")
+                )
+            except OSError as e:
+                raise UsageError(f"{e.filename}: cannot be written to ({e.strerror or e}); choose another --output") from e
             self._held = stack.pop_all()
         self._step = 0
         self._draw = random.Random()
@@ -124,7 +129,7 @@ class RunFolder:
     def write_metrics(self, row: Row) -> Row:
         """One update's numbers, returned as written: what is not finite is null, for JSON has no NaN."""
         row = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
-        _write_line(self._metrics, row)
+        self._metrics.write(row)
         return row
 
     def write_samples(self, step: int, credited: Credited) -> None:
@@ -132,12 +137,12 @@ class RunFolder:
             self._step, self._draw = step, random.Random(f"samples/{self._config.seed}/{step}")
         for judged, advantages_T in zip(credited.judged, credited.advantages_BT, strict=True):
             if self._draw.random() < self._config.sample_share:
-                _write_line(self._samples, {"step": step} | sample_record(judged, advantages_T))
+                self._samples.write({"step": step} | sample_record(judged, advantages_T))
 
     def write_evaluation(self, part: str, rows: list[dict[str, Any]]) -> None:
-        with _open(self.path / "eval.jsonl", "a") as f:
+        with JSONLWriter(self.path / "eval.jsonl") as file:
             for row in rows:
-                _write_line(f, {"when": part} | row)
+                file.write({"when": part} | row)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         write_whole(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
@@ -234,13 +239,3 @@ def run_characters(runs: Sequence[Sequence[float]], ends_T: np.ndarray) -> list[
     """
     ends = [int(ends_T[last - 1]) for last in itertools.accumulate(int(tokens) for _, tokens in runs)]
     return [end - start for start, end in itertools.pairwise([0, *ends])]
-
-
-def _open(path: Path, mode: str) -> IO[str]:
-    # A lone surrogate, which JSON can spell but UTF-8 cannot, is written as its backslash escape: JSON's own.
-    return path.open(mode, encoding="utf-8", errors="backslashreplace")
-
-
-def _write_line(file: IO[str], record: Row) -> None:
-    file.write(json.dumps(record, ensure_ascii=False) + "\n")
-    file.flush()

@@ -1,6 +1,7 @@
 """A training run, from a config to a run folder."""
 
 import contextlib
+import shlex
 import threading
 import time
 import warnings
@@ -17,6 +18,7 @@ from cal_grpo.interrupts import check, ends_in_good_order, heard
 from cal_grpo.oracles import CALOracle, Oracle
 from cal_grpo.runs.callbacks import Callback
 from cal_grpo.runs.folder import RunFolder, check_output
+from cal_grpo.runs.full_disk import FullDisk
 from cal_grpo.runs.parts import Given, check_parts, parts_of, recorded
 from cal_grpo.runs.record import Record
 from cal_grpo.runs.resume import Past, check_data
@@ -72,13 +74,15 @@ def train(
     Raises:
         UsageError: anything a person can fix; nothing is written before the input is checked, and nothing is cut off
             that a resumed run does not make again.
-        RunFailed: an update was not finite. The summary says so; there is no ``policy/``.
+        RunFailed: an update was not finite; the summary says so, and there is no ``policy/``. Or the disk is full; the run
+            goes on from its last checkpoint.
     """
     began = time.monotonic() if began is None else began
     watcher = watcher or Watcher()
     given = Given(oracle, credit, task, reward_fns)
     with contextlib.ExitStack() as stack:
         stack.enter_context(heard())
+        full_disk = stack.enter_context(FullDisk())
         require_engine(config.engine)
         callbacks = [*trackers_of(config.tracker), *callbacks]
         watcher.stage("reading the task")
@@ -108,6 +112,9 @@ def train(
                 oracle.resume(folder.path / "judge.jsonl", settled=int(past.total("cal/asked")))
             folder.cut_back(past)  # all was read and compared: a run that is refused is as it was
         record = Record(config, folder, watcher, callbacks, began, past)
+        full_disk.watch(
+            folder.path, lambda: record.steps, "updates", f"cal-grpo train --resume {shlex.quote(str(folder.path))}"
+        )
         stack.callback(record.end)
         stack.callback(engine.close)  # before anything else is: it waits for a checkpoint, and tells nothing more
         record.begin()
