@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
@@ -38,6 +39,21 @@ def clean_key(key: str | None, name: str) -> str | None:
     return key or None
 
 
+def check_endpoint(url: str, name: str) -> None:
+    """Look at a base URL before a run begins.
+
+    Raises:
+        UsageError: nothing can be asked there. The message does not show the URL, which may hold a password.
+    """
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # such as a port of 99999
+        usable = False
+    if not usable:
+        raise UsageError(f"{name} is not one of a server; expected http://HOST:PORT/PATH, with a port up to 65535, or https")
+
+
 def secrets_of(key: str, url: str) -> tuple[str, ...]:
     """What must not be told: the key, and what a URL has of a user, a password and a query."""
     try:
@@ -72,6 +88,9 @@ def new_client(httpx: Any, timeout_s: float) -> Any:
     Args:
         httpx: the library that whoever uses the client is made for, httpx or its successor httpx2.
         timeout_s: between two bytes.
+
+    Raises:
+        UsageError: the environment names a proxy that cannot be used.
     """
 
     class Bounded(httpx.AsyncByteStream):
@@ -98,6 +117,14 @@ def new_client(httpx: Any, timeout_s: float) -> Any:
         response.stream = Bounded(response.stream)
 
     headers = {"accept-encoding": "identity"}  # so that what is counted is what is read
-    return httpx.AsyncClient(
-        timeout=timeout_s, follow_redirects=True, max_redirects=3, headers=headers, event_hooks={"response": [check]}
-    )
+    try:
+        return httpx.AsyncClient(
+            timeout=timeout_s, follow_redirects=True, max_redirects=3, headers=headers, event_hooks={"response": [check]}
+        )
+    except (ValueError, ImportError, httpx.InvalidURL) as e:
+        proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
+        said = without_secrets(one_line(str(e)), [secret for proxy in proxies for secret in secrets_of("", proxy)])
+        raise UsageError(
+            f"the judge's HTTP client cannot be made ({said:.200}); HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY: expected "
+            "none, or http://HOST:PORT"
+        ) from None

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.judges.few_shot import FewShot
-from cal_grpo.oracles.judges.http import Unreadable, clean_key, cleared, new_client, secrets_of
+from cal_grpo.oracles.judges.http import Unreadable, check_endpoint, clean_key, cleared, new_client, secrets_of
 from cal_grpo.oracles.judges.prices import price_of
 from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, static_prompt
 from cal_grpo.oracles.judges.reading import read_answer
-from cal_grpo.oracles.judges.replies import cut_off, failed, identity, is_spent, retry_after, tag_of_status
+from cal_grpo.oracles.judges.replies import cut_off, failed, identity, is_spent, retry_after, tag_of_status, token_count
 from cal_grpo.oracles.judges.settings import STATUSES, Settings
 from cal_grpo.oracles.types import Again, Query, Tag, Usage, Verdict
 
@@ -39,7 +39,8 @@ class OpenAIOracle:
         ask_again: how often a quote that is not in the response is asked for once more, see ``locate_again``.
 
     Raises:
-        UsageError: no model, no key for a server that is not local or one that is none, or unreadable prices.
+        UsageError: no model, no key for a server that is not local or one that is none, a base URL or a proxy that is none, or
+            unreadable prices.
     """
 
     name = "openai"
@@ -68,10 +69,11 @@ class OpenAIOracle:
                     "or OPENAI_BASE_URL to a local server"
                 )
             api_key = "none"  # the client wants one even where the server does not (openai 3.57)
-        import openai  # a second or two: here, not while the first questions wait
-
         self.model, self.timeout_s = model, timeout_s
         self.endpoint = base_url or "https://api.openai.com/v1"
+        check_endpoint(self.endpoint, "the base URL (--set cal_base_url or OPENAI_BASE_URL)")
+        import openai  # a second or two: here, not while the first questions wait
+
         self.price = price_of(model, prices)
         self.ask_again = ask_again
         self._style, self._static = style, static_prompt(few_shot, style)
@@ -79,7 +81,7 @@ class OpenAIOracle:
         self.identity = identity(self.name, model, self._static, sampling, style, ask_again)
         self._errors = openai
         self._api_key, self._secrets = api_key, secrets_of(api_key, self.endpoint)
-        self._client: Any = None
+        self._client: Any = self._connected()
         self._max_answer_tokens = max_answer_tokens
         self._settings = Settings(temperature, max_answer_tokens)
 
@@ -91,11 +93,8 @@ class OpenAIOracle:
         return await self._ask(query, before)
 
     async def _ask(self, query: Query, before: Verdict | None) -> Verdict:
-        if self._client is None:
-            self._client = self._errors.AsyncOpenAI(
-                base_url=self.endpoint, api_key=self._api_key, max_retries=0, timeout=self.timeout_s,
-                http_client=new_client(_http_library(self._errors), self.timeout_s),
-            )  # fmt: skip
+        if self._client is None:  # it was closed
+            self._client = self._connected()
         began = time.monotonic()
         settings = self._settings.to_send(self._style.schema(query.response))
         messages = [
@@ -114,6 +113,12 @@ class OpenAIOracle:
             unread = e if isinstance(e, Unreadable) else e.__cause__  # openai 3.57 wraps what a hook raises
             verdict = self._failed(unread if isinstance(unread, Unreadable) else e, began, settings, query)
         return cleared(verdict, self._secrets)
+
+    def _connected(self) -> Any:
+        return self._errors.AsyncOpenAI(
+            base_url=self.endpoint, api_key=self._api_key, max_retries=0, timeout=self.timeout_s,
+            http_client=new_client(_http_library(self._errors), self.timeout_s),
+        )  # fmt: skip
 
     def _failed(self, e: Exception, began: float, settings: dict[str, Any], query: Query) -> Verdict:
         openai, tag, detail = self._errors, Tag.MALFORMED, f"the reply is off the protocol: {e}"
@@ -136,7 +141,7 @@ class OpenAIOracle:
     def _read(self, body: str, latency_s: float, query: Query) -> Verdict:
         reply = _Reply.model_validate(json.loads(body))
         counted = reply.usage or _Counted()
-        prompt_tokens, completion_tokens = counted.prompt_tokens or 0, counted.completion_tokens or 0
+        prompt_tokens, completion_tokens = token_count(counted.prompt_tokens), token_count(counted.completion_tokens)
         usd = None if self.price is None else self.price.usd(prompt_tokens, completion_tokens)
         usage = Usage(1, prompt_tokens, completion_tokens, usd, latency_s)
         if not reply.choices:
@@ -157,8 +162,8 @@ class OpenAIOracle:
 
 
 class _Counted(BaseModel):
-    prompt_tokens: int | None = Field(None, ge=0)
-    completion_tokens: int | None = Field(None, ge=0)
+    prompt_tokens: Any = None
+    completion_tokens: Any = None
 
 
 class _Message(BaseModel):
