@@ -49,6 +49,7 @@ class GeminiOracle:
     """
 
     name = "gemini"
+    awaits = True
 
     def __init__(
         self,

@@ -44,6 +44,7 @@ class OpenAIOracle:
     """
 
     name = "openai"
+    awaits = True
 
     def __init__(
         self,
