@@ -240,6 +240,12 @@ def test_several_processes_share_one_file(tmp_path, make):
     assert cache_stats(tmp_path / "c.db")["verdicts"] == 100
 
 
+def test_a_verdict_is_brought_to_the_disk_before_it_is_used(tmp_path):
+    for _ in "created", "opened":  # a setting of the connection, not of the file
+        with contextlib.closing(connect(tmp_path / "c.db")) as connection:
+            assert connection.execute("pragma synchronous").fetchone() == (2,)  # full
+
+
 def test_where_the_users_cache_lies(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -142,7 +142,11 @@ class Caller:
                 )
             if pause_s is None:
                 return replace(said, usage=asked.usage, again="")
-            await asyncio.sleep(pause_s)
+            try:
+                await asyncio.sleep(pause_s)
+            except asyncio.CancelledError:  # the end of the run; a breaker's trial must not stay one
+                self._breaker.finish(True, time.monotonic())
+                raise
 
     def heard(self, verdict: Verdict) -> None:
         """Take note of what the oracle said, now or before."""
