@@ -142,11 +142,7 @@ class Caller:
                 )
             if pause_s is None:
                 return replace(said, usage=asked.usage, again="")
-            try:
-                await asyncio.sleep(pause_s)
-            except asyncio.CancelledError:  # the end of the run; a breaker's trial must not stay one
-                self._breaker.finish(True, time.monotonic())
-                raise
+            await asyncio.sleep(pause_s)
 
     def heard(self, verdict: Verdict) -> None:
         """Take note of what the oracle said, now or before."""
