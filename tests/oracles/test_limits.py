@@ -153,3 +153,12 @@ def test_breaker_on_its_own_clock():
     never = Breaker(failures=0)
     assert not any(never.finish(True, 0) for _ in range(100))
     assert never.allows(0)
+
+
+@pytest.mark.parametrize(("calls", "wait_s"), [(0, -1.0), (1, 0.0204), (3, 2.0612)])
+def test_the_pace_of_requests_is_corrected_by_the_calls_that_a_question_took(calls, wait_s):
+    """A request takes 60/(60 x 0.98) = 1.0204 s of the pace, after a second's worth at once."""
+    limits = Limits(rpm=60)
+    expected = limits.start(0.0)
+    limits.finish(Verdict(Tag.NO_ERROR, usage=Usage(calls, 100, 10)), expected, 0.0, 0.0)
+    assert limits.wait_s(0.0) == pytest.approx(wait_s, abs=1e-4)

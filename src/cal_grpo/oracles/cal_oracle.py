@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -107,7 +108,7 @@ class CALOracle:
             raise UsageError(f"patience_s is {patience_s} and ask_again {ask_again}; expected numbers from 0 on")
         hears = tell or _LOG.warning
         self._tell: Callable[[str], None] = lambda text: hears(one_line(text))
-        self._lock = threading.Lock()
+        self._lock, self._process = threading.Lock(), os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         if replay is not None:
@@ -144,7 +145,12 @@ class CALOracle:
         return [future.result() for future in [self.submit(query) for query in queries]]
 
     def submit(self, query: Query) -> Future[Verdict]:
-        """Ask without waiting. From any thread."""
+        """Ask without waiting. From any thread, of the process that made this oracle.
+
+        Raises:
+            UsageError: from another one: a fork takes neither the thread along nor the right to use its connections.
+        """
+        self._check_process()
         with self._lock:
             return asyncio.run_coroutine_threadsafe(self._client.answer_after(query), self._running_loop())
 
@@ -156,6 +162,7 @@ class CALOracle:
         cannot hold) is a ``UsageError``, which all these futures raise.
         """
         futures: dict[int, Future[Verdict]] = {}
+        self._check_process()
         with self._lock:
             client = self._client
             if queries and not client.allowance.demanding:
@@ -238,6 +245,13 @@ class CALOracle:
             )
         return CacheFile(default_cache() if cache is True else Path(cache), self._tell)
 
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise UsageError(
+                f"the oracle {self.name!r} was made in process {self._process} and is asked in its fork {os.getpid()}; make a "
+                "CALOracle in each process"
+            )
+
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
@@ -250,8 +264,11 @@ class CALOracle:
     def close(self) -> None:
         """Cancel what is in flight, close the connections and files and stop the thread. The verdicts stay.
 
-        Takes seconds at most and raises nothing: an oracle that does not let go of its call is left behind, and told of.
+        Takes seconds at most and raises nothing: an oracle that does not let go of its call is left behind, and told of. In a
+        fork of the process that made it there is nothing to close.
         """
+        if os.getpid() != self._process:
+            return
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
