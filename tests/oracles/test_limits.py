@@ -101,15 +101,22 @@ def bucket(size, per_second):
         (lambda: window(600, 60), 950),
         (lambda: window(600, 60, tell=False), 950),
         (lambda: window(20, 2), 950),
+        (lambda: window(60, 60), 10_000),
         (lambda: bucket(600, 10), 940),
         (lambda: bucket(10, 10), 1000),
     ],
-    ids=["600 a minute", "600 a minute, without Retry-After", "20 in 2 s", "bucket of 600", "bucket of 10"],
+    ids=["600 a minute", "600 a minute, without Retry-After", "20 in 2 s", "60 a minute", "bucket of 600", "bucket of 10"],
 )
 def test_an_unknown_limit_is_learnt_from_few_refusals(server, best_s):
     share, seconds = simulate(Limits(), server(), calls=10_000)
     assert share < 0.01
     assert seconds < 1.25 * best_s
+
+
+def test_a_refusal_at_the_beginning_hardly_holds_up_who_asks_one_by_one():
+    refusals = [-1]
+    _, seconds = simulate(Limits(), lambda now: refusals.pop() if refusals else None, calls=200, concurrency=1)
+    assert seconds < 1.1 * 200 * 0.5
 
 
 def test_refusals_at_random_do_not_bring_calls_to_a_halt():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from cal_grpo.errors import RunFailed, UsageError, one_line
-from cal_grpo.interrupts import heard
+from cal_grpo.interrupts import check, heard
 from cal_grpo.processes import leads
 
 BEGAN = time.monotonic()
@@ -47,6 +47,7 @@ def run_app(app: Callable[..., Any], name: str) -> NoReturn:
             misused = (typer.BadParameter.__mro__[1],)  # click's UsageError, of which Typer 0.2x has a copy of its own
             aborted = (typer.Abort,)
             status = app(prog_name=name, standalone_mode=False)
+            check()  # Typer makes a status of KeyboardInterrupt, without a word (typer 0.29.2, core.py, ``_main``)
     except UsageError as e:
         _refuse(name, str(e))
     except RunFailed as e:
