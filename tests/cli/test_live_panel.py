@@ -15,7 +15,7 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 _OURS = re.compile(
     r"CAL-GRPO embedded on ledger|on cpu, writing run|starting|reading the task|loading the policy|evaluating (before|after) "
     r"training|training [━╸╺ ]|saving the policy|held-out accuracy|training accuracy|wrong answers|updates|time|cut off|on  |"
-    r"run folder|to see it|cal-grpo inspect|! "
+    r"95 % interval|run folder|to see it|cal-grpo inspect|! "
 )
 
 

@@ -125,7 +125,7 @@ def test_processbench_is_read_as_it_is(bench, data):
     row = {"id": "x", "problem": "?", "steps": ["1 + 1 = 2", "so 2 + 1 = 4"], "final_answer_correct": False, "label": 1}
     data.write_text(json.dumps([row, row | {"label": -1}]))
     _, out = bench("--oracle", "arithmetic")
-    assert "arithmetic on rows.jsonl: 1 rows" in out
+    assert out.splitlines()[0].rstrip() == "arithmetic on rows.jsonl: 1 row"
     assert "rows left out" in out
     assert "no step is marked wrong: 1" in " ".join(out.split())
 

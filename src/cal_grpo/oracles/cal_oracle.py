@@ -15,7 +15,7 @@ from cal_grpo.errors import UsageError, one_line, require_positive
 from cal_grpo.oracles.memory import CacheFile, Replay, default_cache
 from cal_grpo.oracles.protocol import Oracle, name_of
 from cal_grpo.oracles.providers import make_oracle
-from cal_grpo.oracles.requests import Allowance, Breaker, Budget, Limits, OracleClient, Retry
+from cal_grpo.oracles.requests import Allowance, Breaker, Budget, Limits, OracleClient, Retry, watch
 from cal_grpo.oracles.several import leaves
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
@@ -259,6 +259,9 @@ class CALOracle:
             self._loop.set_default_executor(self._workers)
             self._thread = threading.Thread(target=self._loop.run_forever, name=f"oracle-{self.name}", daemon=True)
             self._thread.start()
+            self._ended = threading.Event()
+            watching = (self._loop, self.name, self._tell, self._ended)
+            threading.Thread(target=watch, args=watching, name=f"oracle-{self.name}-watch", daemon=True).start()
         return self._loop
 
     def close(self) -> None:
@@ -274,6 +277,7 @@ class CALOracle:
             self._loop = self._thread = None
         if loop is None or thread is None:
             return
+        self._ended.set()
         try:
             asyncio.run_coroutine_threadsafe(self._wind_down(), loop).result(timeout=2 * _CLOSING_S)
         except Exception as e:  # noqa: BLE001 - the caller may be on the way out with a better one

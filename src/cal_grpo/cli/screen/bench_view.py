@@ -62,12 +62,16 @@ def _title(figures: dict[str, Any], name: str, data: str) -> "Text":
     from rich.text import Text
 
     labels = f"{figures['n']} labels of {figures['solutions']} solutions" if figures["solutions"] < figures["n"] else ""
-    return Text.assemble((printable(name), "bold cyan"), f" on {printable(data)}: {labels or str(figures['n']) + ' rows'}")
+    return Text.assemble((printable(name), "bold cyan"), f" on {printable(data)}: {labels or _counted(figures['n'], 'row')}")
 
 
 def _two_people(agreement: dict[str, Any], key: str) -> str:
     pairs = agreement["pairs"]
-    return f"two people: {_percent(agreement[key])} of {pairs} pair{'' if pairs == 1 else 's'}" if pairs else ""
+    return f"two people: {_percent(agreement[key])} of {_counted(pairs, 'pair')}" if pairs else ""
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _counts(counts: dict[str, int]) -> str:

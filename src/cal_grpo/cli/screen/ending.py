@@ -22,8 +22,10 @@ def print_summary(trained: Trained, console: Console | None = None) -> None:
         before, after = accuracy["before"], accuracy["after"]
         change = f"{after if before is None else before:.1%}"
         if before is not None and after is not None:
-            change = f"{before:.1%} -> [bold]{after:.1%}[/bold] ({(after - before) * 100:+.1f} points{_interval(trained)})"
+            change = f"{before:.1%} -> [bold]{after:.1%}[/bold] ({(after - before) * 100:+.1f} points)"
         table.add_row("held-out accuracy", f"{change} on {accuracy['n']} questions, greedy")
+        if interval := _interval(trained):
+            table.add_row("", interval)
     table.add_row("updates", f"{summary['steps']} with credit '{summary['credit']}', seed {summary['seed']}")
     if oracle["asked"]:
         missed = ", ".join(f"{reason} {count}" for reason, count in sorted(oracle["missed"].items()))
@@ -45,8 +47,8 @@ def print_summary(trained: Trained, console: Console | None = None) -> None:
     if stopped := summary.get("stopped"):
         more = " --set oracle.max_usd=MORE (or max_calls, max_tokens)" if stopped == "budget" else ""
         table.add_row("to go on", Text(f"cal-grpo train --resume {shlex.quote(run)}{more}"))
-    table.add_row("to see it", Text(f"cal-grpo report {shlex.quote(run)}   # curves and rollouts as a page"))
-    table.add_row("", Text(f"cal-grpo inspect {shlex.quote(run)}  # answers with the blamed tokens, here"))
+    table.add_row("to see it", Text(f"cal-grpo report {shlex.quote(run)}   # a page of curves and answers"))
+    table.add_row("", Text(f"cal-grpo inspect {shlex.quote(run)}  # answers, blamed tokens"))
     console.print(table)
 
 
@@ -56,4 +58,4 @@ def _interval(trained: Trained) -> str:
         gain = outcome(Run(trained.run)).gain
     except UsageError:
         return ""
-    return "" if gain is None else f", 95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
+    return "" if gain is None else f"95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f} points"
