@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from cal_grpo.errors import UsageError, one_line, require_positive
-from cal_grpo.oracles.memory import CacheFile, Replay, default_cache
+from cal_grpo.oracles.memory import CacheFile, Replay, Silent, default_cache
 from cal_grpo.oracles.protocol import Oracle, name_of
 from cal_grpo.oracles.providers import make_oracle
-from cal_grpo.oracles.requests import Allowance, Breaker, Budget, Limits, OracleClient, Retry, watch
+from cal_grpo.oracles.requests import Allowance, Breaker, Budget, Limits, OracleClient, Retry
 from cal_grpo.oracles.several import leaves
-from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
+from cal_grpo.oracles.types import Query, Usage, Verdict
 
 _CLOSING_S = 4.0
 _LOG = logging.getLogger("cal_grpo.oracles")
@@ -112,7 +112,7 @@ class CALOracle:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         if replay is not None:
-            self._oracle: Oracle = _Silent(provider if isinstance(provider, str) else name_of(provider))
+            self._oracle: Oracle = Silent(provider if isinstance(provider, str) else name_of(provider))
         else:
             settings = {
                 "model": model, "base_url": base_url, "api_key": api_key, "few_shot": few_shot, "style": style,
@@ -259,9 +259,6 @@ class CALOracle:
             self._loop.set_default_executor(self._workers)
             self._thread = threading.Thread(target=self._loop.run_forever, name=f"oracle-{self.name}", daemon=True)
             self._thread.start()
-            self._ended = threading.Event()
-            watching = (self._loop, self.name, self._tell, self._ended)
-            threading.Thread(target=watch, args=watching, name=f"oracle-{self.name}-watch", daemon=True).start()
         return self._loop
 
     def close(self) -> None:
@@ -277,7 +274,6 @@ class CALOracle:
             self._loop = self._thread = None
         if loop is None or thread is None:
             return
-        self._ended.set()
         try:
             asyncio.run_coroutine_threadsafe(self._wind_down(), loop).result(timeout=2 * _CLOSING_S)
         except Exception as e:  # noqa: BLE001 - the caller may be on the way out with a better one
@@ -295,13 +291,3 @@ class CALOracle:
             await asyncio.wait(tasks, timeout=_CLOSING_S / 2)
         await asyncio.wait_for(self._client.aclose(), _CLOSING_S)
         self._workers.shutdown(wait=False)
-
-
-class _Silent:
-    """Stands where an oracle would be asked, in a replay; so that it needs no key."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    async def locate(self, query: Query) -> Verdict:
-        return Verdict(Tag.ABSTAINED, critique="a replay asks nothing")
