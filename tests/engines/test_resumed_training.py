@@ -29,6 +29,7 @@ SETTINGS = {
     "num_generations": 4, "max_eval_samples": 4, "learning_rate": 1e-2, "beta": 0.1, "ledger.steps": 2, "sample_share": 0.5,
     "rollout.max_new_tokens": 16, "rollout.max_prompt_tokens": 96, "credit": "study.controls:random_span",
     "checkpoint.every": 2, "oracle.cache": False, "oracle.concurrency": CONCURRENCY,
+    "corrections": "rest",
 }  # fmt: skip
 
 
@@ -48,8 +49,10 @@ class Notes(Watcher):
 
 
 def judge(request):
-    """Blames the last characters of a response."""
-    return answer(request, verdict(request.response.strip()[-5:]), latency_s=0.02)
+    """Blames the last characters of a response, and says its reference's last line instead."""
+    reference = request.prompt.rpartition("Reference solution:\n")[2].partition("\n\nResponse, from")[0]
+    said = json.loads(verdict(request.response.strip()[-5:])) | {"correction": reference.splitlines()[-1]}
+    return answer(request, json.dumps(said), latency_s=0.02)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +111,9 @@ def check_same(world, name, summary):
 
 
 def test_the_whole_training_moves_and_asks(world):
-    losses = [row["kl"] for row in rows(world.root / "whole" / "metrics.jsonl")]
+    metrics = rows(world.root / "whole" / "metrics.jsonl")
+    assert sum(row["cal/corrections"] for row in metrics) > 0
+    losses = [row["kl"] for row in metrics]
     assert losses[0] == pytest.approx(0, abs=1e-5)
     assert losses[-1] > 1e-3  # away from a reference that stays where it was
     assert sum(world.asked.values()) == world.summary["oracle"]["calls"] > 3 * UPDATES
