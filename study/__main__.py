@@ -1,6 +1,14 @@
 """``python -m study``: the study's commands, from the repository's root."""
 
-from cal_grpo.cli import run_app
-from study.commands import app
+from typing import Any
 
-run_app(app, "study")
+from cal_grpo.cli import run_app
+
+
+def _app(**how: Any) -> Any:
+    from study.commands import app
+
+    return app(**how)
+
+
+run_app(_app, "study")

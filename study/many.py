@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from typing import Any
 
+from cal_grpo.interrupts import check
 from study.plan import Plan
 from study.trial import Trial, run, start_of
 from study.world import World
@@ -60,6 +61,7 @@ def train_one(plan: Plan, trial: Trial) -> Rows:
     """One trial's rows."""
     rows: Rows = []
     for row in run(_world(*start_of(trial), plan.group_size, plan.held_out), trial):
+        check()
         rows.append(row)
         tell(f"  {trial}: {row['held_out'].mean():.3f} after {row['update']} of {trial.updates} updates")
     return rows

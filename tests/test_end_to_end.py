@@ -115,13 +115,14 @@ def interruptible():
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_ctrl_c_keeps_the_updates_so_far(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_keep_the_updates_so_far(tmp_path, number):
     arguments = command(tmp_path / "run", num_train_steps=500)
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if re.search(r"update \d+/500", line):  # lines are seconds apart, so the first may be skipped
-                process.send_signal(signal.SIGINT)
+                process.send_signal(number)
                 break
         rest = process.stderr.read()
         status = process.wait()

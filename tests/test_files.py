@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cal_grpo.errors import UsageError
-from cal_grpo.files import write_whole
+from cal_grpo.files import disk_is_full, write_whole
 
 
 def content(folder):
@@ -49,7 +49,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(file, monkeypatch
 
 def test_a_write_that_ends_midway_leaves_the_old_file_and_nothing_beside_it(file):
     code = (
-        "import resource, sys; from pathlib import Path; from cal_grpo.files import write_whole\n"
+        "import resource, sys; from pathlib import Path; from cal_grpo.files import disk_is_full, write_whole\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000)); write_whole(Path(sys.argv[1]), 'new' * 5000)"
     )
     ended = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True)
@@ -72,7 +72,7 @@ def test_an_interrupt_leaves_the_old_file_and_nothing_beside_it(file, monkeypatc
 
 def test_a_killed_writer_leaves_the_old_file(file):
     code = (
-        "import os, sys; from pathlib import Path; from cal_grpo.files import write_whole\n"
+        "import os, sys; from pathlib import Path; from cal_grpo.files import disk_is_full, write_whole\n"
         "os.fsync = lambda handle: os.kill(os.getpid(), 9); write_whole(Path(sys.argv[1]), 'new')"
     )
     assert subprocess.run([sys.executable, "-c", code, str(file)]).returncode == -9
@@ -142,3 +142,21 @@ def test_half_a_surrogate_pair_leaves_the_old_file(file):
     with pytest.raises(UnicodeEncodeError):
         write_whole(file, "a \ud800 b")
     assert content(file.parent) == {"a.txt": "old"}
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "x"), "No space left on device"),
+        (OSError(errno.EDQUOT, "x"), "Disk quota exceeded"),
+        (OSError(errno.EACCES, "x"), None),
+        (ValueError("RESOURCE_EXHAUSTED: Failed to write 9 bytes: No space left on device [28]"), "No space left on device"),
+        (RuntimeError("IoError(Os { code: 28, message: No space left on device })"), "No space left on device"),
+        (ExceptionGroup("two", [ValueError(), OSError(errno.EFBIG, "x")]), "File too large"),
+        (ValueError("the file is not large"), None),
+    ],
+)  # fmt: skip
+def test_a_full_disk_is_known_whoever_says_it_and_whatever_came_of_it(error, said):
+    later = KeyError("consequence")
+    later.__context__, error.__context__ = error, later  # a ring, as careless libraries make it
+    assert disk_is_full(error) == disk_is_full(later) == said

@@ -1,6 +1,9 @@
 """JSON Lines that are whole, cut off, hostile or in another encoding."""
 
 import json
+import os
+import subprocess
+import sys
 from decimal import Decimal
 
 import pytest
@@ -8,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cal_grpo.errors import UsageError
-from cal_grpo.jsonlines import read_jsonl_strictly, read_jsonl_with_notes, scan_jsonl
+from cal_grpo.jsonlines import JSONLWriter, read_jsonl_strictly, read_jsonl_with_notes, scan_jsonl
 
 
 @pytest.fixture
@@ -134,3 +137,40 @@ def test_a_long_file_is_read_a_line_at_a_time(written):
     lines = scan_jsonl(written('{"a": 1}\n' + "x\n" * 10))
     assert next(lines).row == {"a": 1}
     lines.close()
+
+
+WRITE_UNTIL_FULL = """
+import resource, signal, sys
+from pathlib import Path
+from cal_grpo.jsonlines import JSONLWriter
+
+path, limit = Path(sys.argv[1]), resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (64, limit[1]))
+with JSONLWriter(path) as writer:
+    try:
+        for number in range(100):
+            writer.write({"n": number})
+    except OSError:
+        print(number, path.stat().st_size)
+    resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    writer.write({"n": "again"})
+"""
+
+
+def test_a_line_is_there_whole_or_not_at_all(tmp_path):
+    file = tmp_path / "a.jsonl"
+    done = subprocess.run([sys.executable, "-c", WRITE_UNTIL_FULL, str(file)], capture_output=True, text=True)
+    assert done.stdout == "7 63\n", done.stderr  # seven lines of nine bytes, and no byte of the eighth
+    assert [line.row["n"] for line in scan_jsonl(file)] == [0, 1, 2, 3, 4, 5, 6, "again"]
+
+
+def test_what_another_hand_cut_off_meanwhile_is_not_filled_up(tmp_path):
+    file = tmp_path / "a.jsonl"
+    with JSONLWriter(file) as writer:
+        writer.write({"n": 1})
+        os.truncate(file, 0)
+        writer.write({"n": "\u00e9 \ud800"})
+    assert file.read_bytes() == b'{"n": "\xc3\xa9 \\ud800"}\n'
+    with JSONLWriter(file, ascii_only=True) as writer:
+        writer.write({"n": "\u00e9"})
+    assert file.read_bytes().splitlines()[1] == b'{"n": "\\u00e9"}'

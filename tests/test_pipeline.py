@@ -119,6 +119,15 @@ def test_equal_answers_are_asked_about_once_and_count_as_cached():
     assert (credited.metrics["asked"], credited.metrics["cached"]) == (3, 2)
 
 
+@pytest.mark.parametrize(("after", "before"), [("\n\n", ""), (" ", "\n"), ("", "")])
+def test_the_last_step_ends_with_the_answer_whatever_stands_behind_it(after, before):
+    text = f"{before}3+4=8\n#### 8{after}"
+    ids = TOKENIZER.encode(text).ids
+    first = next(i for i in range(len(ids)) if TOKENIZER.decode(ids[: i + 1]).strip() == "3+4=8") + 1
+    credited, _ = credit([RIGHT, text], {text: found("3+4=8")}, "study.survival:survival")
+    assert list(credited.batch.step_ends[1]) == [first, len(ids)]
+
+
 def test_the_formulas_that_want_them_get_steps_and_log_probs():
     # Two lines: "3+4=8" has five tokens, the line break and "#### 8" make the rest.
     length = len(TOKENIZER.encode(WRONG).ids)

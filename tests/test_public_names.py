@@ -21,7 +21,7 @@ SIGNATURES = {
     "construct_sparse_rewards": "(spans, lengths, negative_reward)",
     "evaluate": "(config, samples, output, *, overwrite, every, watcher, began)",
     "grade_answer": "(response_text, reference_answer)",
-    "load_config": "(file, overrides)",
+    "load_config": "(file, overrides, preset)",
     "map_segment_to_token_indices": "(token_ids, segment, tokenizer, max_span_tokens, hint, *, threshold, on_ambiguous)",
     "train": "(config, *, oracle, credit, task, reward_fns, callbacks, watcher, began, resume)",
 }

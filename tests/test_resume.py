@@ -1,8 +1,6 @@
 """What is kept of a run that was stopped, and what is cut off."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
@@ -13,7 +11,7 @@ from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
 from cal_grpo.runs import train
 from cal_grpo.runs.folder import RunFolder
-from cal_grpo.runs.resume import Past, check_data, cut_off, is_finished, read_rows, read_summary, resumed_config
+from cal_grpo.runs.resume import Past, check_data, cut_to, is_finished, kept_part, read_summary, resumed_config
 from cal_grpo.tasks import load_task
 
 
@@ -24,6 +22,10 @@ def config(tmp_path, **changes):
 def write(file, rows, torn=""):
     file.parent.mkdir(exist_ok=True)
     file.write_text("".join(json.dumps(row) + "\n" for row in rows) + torn)
+
+
+def read_rows(file):
+    return [json.loads(line) for line in file.read_text().split("\n")[:-1]] if file.exists() else []
 
 
 def up_to(step):
@@ -39,21 +41,23 @@ def test_all_whole_lines_of_the_updates_kept_and_none_else_are_left(tmp_path_fac
     file = tmp_path_factory.mktemp("cut") / "metrics.jsonl"
     write(file, [{"step": step, "text": "è\u2028"} for step in steps], torn=json.dumps({"step": 1})[:torn])
     for _ in "twice":
-        cut_off(file, up_to(cut))
-        assert [row["step"] for row in read_rows(file)] == [step for step in steps if step <= cut]
+        rows = []
+        cut_to(file, kept_part(file, up_to(cut), rows))
+        assert rows == read_rows(file)
+        assert [row["step"] for row in rows] == [step for step in steps if step <= cut]
 
 
 def test_a_missing_file_has_nothing_to_cut(tmp_path):
-    cut_off(tmp_path / "none.jsonl", up_to(1))
+    assert kept_part(tmp_path / "none.jsonl", up_to(1)) == 0
+    cut_to(tmp_path / "none.jsonl", 0)
     assert not (tmp_path / "none.jsonl").exists()
-    assert read_rows(tmp_path / "none.jsonl") == []
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
     with pytest.raises(UsageError, match=r"cannot be cut off \(Is a directory\)"):
-        cut_off(tmp_path, up_to(1))
+        cut_to(tmp_path, 0)
     with pytest.raises(UsageError, match=r"cannot be read \(Is a directory\)"):
-        read_rows(tmp_path)
+        kept_part(tmp_path, up_to(1))
 
 
 @pytest.mark.parametrize("line", ["half a li", "[1]", "3", '{"loss": 1}', '{"step": "two"}', "\xff", "[" * 100_000])
@@ -62,7 +66,7 @@ def test_a_line_that_no_run_writes_is_named_and_nothing_is_cut(tmp_path, line):
     file.write_bytes(b'{"step": 1}\n' + line.encode("latin-1") + b'\n{"step": 2}\n')
     before = file.read_bytes()
     with pytest.raises(UsageError, match=r"metrics\.jsonl, line 2: not a line of a run") as error:
-        cut_off(file, up_to(1))
+        kept_part(file, up_to(1))
     assert "\n" not in str(error.value)
     assert file.read_bytes() == before
 
@@ -82,7 +86,8 @@ def test_a_run_is_cut_back_to_its_checkpoint(tmp_path):
     write(run / "summary.json", [{"steps": 4}])
     for _ in "twice":  # killed after the first time
         with RunFolder(config(tmp_path), resume=True) as folder:
-            past = folder.cut_back(2)
+            past = folder.read_past(2)
+            folder.cut_back(past)
         assert past.updates == 2
         assert [row["step"] for row in past.rows] == [row["step"] for row in read_rows(run / "metrics.jsonl")] == [1, 2]
         assert [row["step"] for row in read_rows(run / "samples.jsonl")] == [1, 1, 2, 2]
@@ -90,7 +95,7 @@ def test_a_run_is_cut_back_to_its_checkpoint(tmp_path):
         assert past.before == [{"when": "before", "correct": True}] == read_rows(run / "eval.jsonl")
         assert not (run / "summary.json").exists()
     with RunFolder(config(tmp_path), resume=True) as folder:
-        folder.cut_back(2)
+        folder.cut_back(folder.read_past(2))
         folder.write_metrics({"step": 3, "loss": 9.0, "seconds": 1.0})
     assert [row["step"] for row in read_rows(run / "metrics.jsonl")] == [1, 2, 3]
 
@@ -102,23 +107,26 @@ def test_without_a_checkpoint_only_the_verdicts_are_left(tmp_path):
     write(run / "judge.jsonl", [{"request": "a"}])
     write(run / "eval.jsonl", [{"when": "before", "correct": True}])
     with RunFolder(config(tmp_path), resume=True) as folder:
-        assert folder.cut_back(0) == Past(0, [], [])
+        past = folder.read_past(0)
+        folder.cut_back(past)
+    assert (past.updates, past.rows, past.before) == (0, [], [])
     assert [name for name in ("metrics", "samples", "judge", "eval") if read_rows(run / f"{name}.jsonl")] == ["judge"]
 
 
-def test_a_run_that_is_being_written_is_left_alone(tmp_path):
-    hold = (
-        "import sys; from cal_grpo.config import TrainConfig; from cal_grpo.runs.folder import RunFolder\n"
-        "with RunFolder(TrainConfig(output_dir=sys.argv[1])): print('held', flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", hold, str(tmp_path / "run")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout.readline() == "held\n"
-        with pytest.raises(UsageError, match="being written by another process"):
-            RunFolder(config(tmp_path), resume=True)
-        other.kill()
-    with RunFolder(config(tmp_path), resume=True):  # a killed process holds nothing
-        pass
+@pytest.mark.parametrize("name", ["metrics", "samples", "judge", "eval"])
+def test_whatever_cannot_be_read_nothing_is_cut(tmp_path, name):
+    run = tmp_path / "run"
+    write(run / "metrics.jsonl", [{"step": i} for i in (1, 2, 3)])
+    write(run / "samples.jsonl", [{"step": i} for i in (1, 2, 3)])
+    write(run / "judge.jsonl", [{"request": "a"}], torn='{"requ')
+    write(run / "eval.jsonl", [{"when": "before"}, {"when": "after"}])
+    write(run / "summary.json", [{"steps": 3}])
+    (run / f"{name}.jsonl").write_bytes(b"not a line\n" + (run / f"{name}.jsonl").read_bytes())
+    with RunFolder(config(tmp_path), resume=True) as folder:
+        before = contents(run)
+        with pytest.raises(UsageError, match=rf"{name}\.jsonl, line 1: not a line of a run"):
+            folder.read_past(2)
+    assert contents(run) == before
 
 
 def test_a_run_goes_on_with_its_own_config(tmp_path):

@@ -1,6 +1,7 @@
-"""A file is written whole or not at all, and a path means what a shell would make of it."""
+"""A file is written whole or not at all, a full disk is known, and a path means what a shell would make of it."""
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -94,3 +95,28 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+_FULL = {
+    errno.ENOSPC: "No space left on device",
+    errno.EDQUOT: "Disk quota exceeded",
+    errno.EFBIG: "File too large",
+}
+_SAYS_FULL = re.compile("|".join(_FULL.values()), re.IGNORECASE)  # as the libraries that save in C++ and Rust hand it on
+
+
+def disk_is_full(error: BaseException) -> str | None:
+    """What the system said, where an error, or one that led to it, is of a disk that takes no more; else None."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, OSError) and one.errno in _FULL:
+            return _FULL[one.errno]
+        if (said := _SAYS_FULL.search(str(one))) is not None:
+            return said[0]
+        waiting += [one.__cause__, one.__context__, *(one.exceptions if isinstance(one, BaseExceptionGroup) else ())]
+    return None

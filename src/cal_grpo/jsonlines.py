@@ -1,10 +1,12 @@
-"""Reading JSON Lines: as they are, strictly, or with notes about what could not be read."""
+"""JSON Lines: written a line at a time, and read as they are, strictly, or with notes about what could not be read."""
 
+import contextlib
 import json
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 from cal_grpo.errors import UsageError
 
@@ -37,6 +39,45 @@ class JSONLine(NamedTuple):
     def torn(self) -> bool:
         """Whether it was cut off: whoever wrote the file was killed, or still writes."""
         return not self.ended and self.fault in ("bytes", "syntax")
+
+
+class JSONLWriter:
+    """Appends objects to a file, which is created when it is not there. Only one process writes it.
+
+    A line is the operating system's when ``write`` returns: the end of the process takes nothing back, but a power cut may.
+    Half a surrogate pair, which UTF-8 cannot encode, is written as JSON spells it.
+
+    Args:
+        path: the file.
+        ascii_only: write all other characters so, too.
+
+    Raises:
+        OSError: it cannot be opened, or, by ``write``, the line could not be written. Then it is not there, nor half of it.
+    """
+
+    def __init__(self, path: Path, *, ascii_only: bool = False) -> None:
+        self._ascii_only = ascii_only
+        self._file = path.open("ab", buffering=0)  # no buffer, which would keep what could not be written and try again
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        text = json.dumps(row, ensure_ascii=self._ascii_only) + "\n"
+        line, end = memoryview(text.encode("utf-8", "backslashreplace")), os.fstat(self._file.fileno()).st_size
+        try:
+            while line:  # a disk that is nearly full takes a part
+                line = line[self._file.write(line) :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(end)
+            raise
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def scan_jsonl(path: Path, *, lenient: bool = False, parse_float: ParseFloat | None = None) -> Iterator[JSONLine]:

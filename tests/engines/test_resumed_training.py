@@ -166,15 +166,18 @@ def test_without_any_good_checkpoint_nothing_is_touched(world, interrupted):
     assert before == after
 
 
-def test_other_held_out_questions_are_refused(world, interrupted):
+def test_other_held_out_questions_are_refused_before_anything_is_cut(world, interrupted):
     run = world.root / "other"
     shutil.copytree(interrupted, run)
     evaluated = rows(run / "eval.jsonl")
     evaluated[1]["question"] = "What else?"
     (run / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in evaluated))
+    for name in ("metrics", "samples"):  # of an update after the checkpoint, which would be cut off
+        (run / f"{name}.jsonl").write_text((run / f"{name}.jsonl").read_text() + '{"step": 4}\n')
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
     with pytest.raises(UsageError, match="expected the same data as before"):
         resume(world, "other")
-    assert len(rows(run / "metrics.jsonl")) == 3
+    assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
 
 
 def damage(checkpoint):

@@ -15,6 +15,7 @@ from _judge_server import answer, error, verdict
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Query, Tag, Usage, Verdict
 from cal_grpo.oracles.memory import cache_file as cache_module
+from cal_grpo.oracles.memory import file_systems
 from cal_grpo.oracles.memory.cache import VerdictCache
 from cal_grpo.oracles.memory.cache_admin import cache_stats, export_cache, prune_cache
 from cal_grpo.oracles.memory.cache_file import CacheFile, connect, default_cache
@@ -217,7 +218,8 @@ sys.exit(len(told))
 """
 
 
-def test_several_processes_share_one_file(tmp_path, make):
+def run_workers(tmp_path):
+    """Four processes that write at the same time; how often each was told of trouble."""
     command = [sys.executable, "-c", WRITE_MANY, str(tmp_path / "c.db")]
     with contextlib.ExitStack() as stack:
         workers = [
@@ -228,10 +230,20 @@ def test_several_processes_share_one_file(tmp_path, make):
             worker.stdout.readline()
         for worker in workers:
             worker.communicate("go\n", timeout=30)
-    assert [worker.returncode for worker in workers] == [0, 0, 0, 0]  # nobody was told of trouble
+    return [worker.returncode for worker in workers]
+
+
+def test_several_processes_share_one_file(tmp_path, make):
+    assert run_workers(tmp_path) == [0, 0, 0, 0]
     cache = make()
     assert all(get(cache, i) is not None for i in range(100))
     assert cache_stats(tmp_path / "c.db")["verdicts"] == 100
+
+
+def test_a_verdict_is_brought_to_the_disk_before_it_is_used(tmp_path):
+    for _ in "created", "opened":  # a setting of the connection, not of the file
+        with contextlib.closing(connect(tmp_path / "c.db")) as connection:
+            assert connection.execute("pragma synchronous").fetchone() == (2,)  # full
 
 
 def test_where_the_users_cache_lies(monkeypatch, tmp_path):
@@ -293,6 +305,106 @@ def test_stats_export_and_prune(make, tmp_path):
             reader(tmp_path / "bad.db")
 
 
-def test_the_files_mode_is_the_users_own(make, tmp_path):
-    put(make())
-    assert stat.S_IMODE((tmp_path / "c.db").stat().st_mode) & 0o600 == 0o600
+def test_nobody_else_may_read_the_file_whatever_the_umask(make, tmp_path):
+    before = os.umask(0)
+    try:
+        put(make())
+        assert {f.name: stat.S_IMODE(f.stat().st_mode) for f in tmp_path.iterdir()} == dict.fromkeys(
+            ["c.db", "c.db-wal", "c.db-shm"], 0o600
+        )
+    finally:
+        os.umask(before)
+
+
+def corrupt(tmp_path):
+    return [f for f in tmp_path.iterdir() if ".corrupt-" in f.name and not f.name.endswith(("-wal", "-shm"))]
+
+
+def test_a_corrupt_cache_is_set_aside_once_though_several_have_it_open(make, tmp_path, told):
+    caches = [make() for _ in range(3)]
+    for i in range(50):
+        put(caches[0], i)
+    assert all(get(cache, 1) is not None for cache in caches)
+    with sqlite3.connect(tmp_path / "c.db") as other:
+        other.execute("pragma wal_checkpoint(truncate)")
+    other.close()
+    (tmp_path / "c.db").write_bytes(b"no database at all" * 9999)
+    for i, cache in enumerate(caches):
+        put(cache, 100 + i)
+    assert [get(cache, 100 + i).segment for cache in caches for i in range(3)] == ["segment"] * 9
+    assert len(corrupt(tmp_path)) == len(told) == 1
+
+
+def test_a_new_cache_is_not_set_aside_by_one_who_read_the_corrupt_one(make, tmp_path, told):
+    late = CacheFile(tmp_path / "c.db", told.append)
+
+    def read_too_late(connection):
+        """The file breaks, another one begins a new one, and only then this one hears that what it read is broken."""
+        if not corrupt(tmp_path):
+            connection.close()
+            (tmp_path / "c.db").write_bytes(b"no database at all" * 9999)
+            put(make())
+            with contextlib.closing(sqlite3.connect(corrupt(tmp_path)[0])) as broken:
+                broken.execute("select * from verdicts")
+        return get(make())
+
+    assert late._try(read_too_late).segment == "segment"
+    assert len(corrupt(tmp_path)) == len(told) == 1
+    late.close()
+
+
+def test_several_processes_set_a_corrupt_cache_aside_once(tmp_path, make):
+    (tmp_path / "c.db").write_bytes(b"no database at all" * 99)
+    told = run_workers(tmp_path)
+    assert sorted(told) == [0, 0, 0, 1]
+    assert len(corrupt(tmp_path)) == 1
+    cache = make()
+    assert all(get(cache, i) is not None for i in range(100))
+
+
+def test_a_file_that_was_moved_away_is_begun_anew(make, tmp_path, told):
+    cache = make()
+    put(cache, 1)
+    for file in list(tmp_path.iterdir()):
+        file.rename(file.with_name(file.name.replace("c.db", "old.db")))
+    put(cache, 2)
+    assert (get(cache, 1), get(make(), 2) is not None, told) == (None, True, [])
+
+
+MOUNTS = r"""22 1 8:1 / / rw - ext4 /dev/sda1 rw
+30 22 0:40 / {0}/far rw shared:1 - nfs4 server:/x rw
+31 30 0:41 / {0}/far/near rw - tmpfs tmpfs rw
+32 22 0:42 / {0}/a\040b rw - fuse.sshfs me@host: rw
+33 22 0:43 / {0}/covered rw - cifs //server/x rw
+34 22 0:44 / {0}/covered rw - xfs /dev/sdb rw
+35 22 0:45 / {0}/far_away rw - btrfs /dev/sdc rw
+a line of another kind
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"),
+    [
+        ("far", "nfs4"),
+        ("far/new/deep", "nfs4"),
+        ("far/near", None),
+        ("a b", "fuse.sshfs"),
+        ("covered", None),
+        ("far_away", None),
+    ],
+)
+def test_a_cache_that_machines_share_has_a_journal_and_says_so(make, tmp_path, told, monkeypatch, folder, kind):
+    (tmp_path / "mountinfo").write_text(MOUNTS.replace("{0}", str(tmp_path)))
+    monkeypatch.setattr(file_systems, "_MOUNTS", tmp_path / "mountinfo")
+    cache = make(f"{folder}/c.db")
+    put(cache)
+    assert get(cache) is not None
+    with sqlite3.connect(tmp_path / folder / "c.db") as other:
+        assert other.execute("pragma journal_mode").fetchone() == ("delete" if kind else "wal",)
+    other.close()
+    assert [f"lies on {kind}, which other machines may share" in line for line in told] == ([True] if kind else [])
+
+
+def test_where_nothing_is_known_of_mounts_a_file_is_local(make, tmp_path, monkeypatch):
+    monkeypatch.setattr(file_systems, "_MOUNTS", tmp_path / "none")
+    assert file_systems.shared_file_system(tmp_path) is None

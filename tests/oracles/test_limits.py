@@ -101,15 +101,22 @@ def bucket(size, per_second):
         (lambda: window(600, 60), 950),
         (lambda: window(600, 60, tell=False), 950),
         (lambda: window(20, 2), 950),
+        (lambda: window(60, 60), 10_000),
         (lambda: bucket(600, 10), 940),
         (lambda: bucket(10, 10), 1000),
     ],
-    ids=["600 a minute", "600 a minute, without Retry-After", "20 in 2 s", "bucket of 600", "bucket of 10"],
+    ids=["600 a minute", "600 a minute, without Retry-After", "20 in 2 s", "60 a minute", "bucket of 600", "bucket of 10"],
 )
 def test_an_unknown_limit_is_learnt_from_few_refusals(server, best_s):
     share, seconds = simulate(Limits(), server(), calls=10_000)
     assert share < 0.01
     assert seconds < 1.25 * best_s
+
+
+def test_a_refusal_at_the_beginning_hardly_holds_up_who_asks_one_by_one():
+    refusals = [-1]
+    _, seconds = simulate(Limits(), lambda now: refusals.pop() if refusals else None, calls=200, concurrency=1)
+    assert seconds < 1.1 * 200 * 0.5
 
 
 def test_refusals_at_random_do_not_bring_calls_to_a_halt():
@@ -153,3 +160,12 @@ def test_breaker_on_its_own_clock():
     never = Breaker(failures=0)
     assert not any(never.finish(True, 0) for _ in range(100))
     assert never.allows(0)
+
+
+@pytest.mark.parametrize(("calls", "wait_s"), [(0, -1.0), (1, 0.0204), (3, 2.0612)])
+def test_the_pace_of_requests_is_corrected_by_the_calls_that_a_question_took(calls, wait_s):
+    """A request takes 60/(60 x 0.98) = 1.0204 s of the pace, after a second's worth at once."""
+    limits = Limits(rpm=60)
+    expected = limits.start(0.0)
+    limits.finish(Verdict(Tag.NO_ERROR, usage=Usage(calls, 100, 10)), expected, 0.0, 0.0)
+    assert limits.wait_s(0.0) == pytest.approx(wait_s, abs=1e-4)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,12 +12,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from cal_grpo.errors import UsageError, one_line, require_positive
-from cal_grpo.oracles.memory import CacheFile, Replay, default_cache
+from cal_grpo.oracles.memory import CacheFile, Replay, Silent, default_cache
 from cal_grpo.oracles.protocol import Oracle, name_of
 from cal_grpo.oracles.providers import make_oracle
-from cal_grpo.oracles.requests import Allowance, Breaker, Budget, Limits, OracleClient, Retry, watch
+from cal_grpo.oracles.requests import Allowance, Breaker, Budget, Limits, OracleClient, Retry
 from cal_grpo.oracles.several import leaves
-from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
+from cal_grpo.oracles.types import Query, Usage, Verdict
 
 _CLOSING_S = 4.0
 _LOG = logging.getLogger("cal_grpo.oracles")
@@ -107,11 +108,11 @@ class CALOracle:
             raise UsageError(f"patience_s is {patience_s} and ask_again {ask_again}; expected numbers from 0 on")
         hears = tell or _LOG.warning
         self._tell: Callable[[str], None] = lambda text: hears(one_line(text))
-        self._lock = threading.Lock()
+        self._lock, self._process = threading.Lock(), os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         if replay is not None:
-            self._oracle: Oracle = _Silent(provider if isinstance(provider, str) else name_of(provider))
+            self._oracle: Oracle = Silent(provider if isinstance(provider, str) else name_of(provider))
         else:
             settings = {
                 "model": model, "base_url": base_url, "api_key": api_key, "few_shot": few_shot, "style": style,
@@ -144,7 +145,12 @@ class CALOracle:
         return [future.result() for future in [self.submit(query) for query in queries]]
 
     def submit(self, query: Query) -> Future[Verdict]:
-        """Ask without waiting. From any thread."""
+        """Ask without waiting. From any thread, of the process that made this oracle.
+
+        Raises:
+            UsageError: from another one: a fork takes neither the thread along nor the right to use its connections.
+        """
+        self._check_process()
         with self._lock:
             return asyncio.run_coroutine_threadsafe(self._client.answer_after(query), self._running_loop())
 
@@ -156,6 +162,7 @@ class CALOracle:
         cannot hold) is a ``UsageError``, which all these futures raise.
         """
         futures: dict[int, Future[Verdict]] = {}
+        self._check_process()
         with self._lock:
             client = self._client
             if queries and not client.allowance.demanding:
@@ -238,6 +245,13 @@ class CALOracle:
             )
         return CacheFile(default_cache() if cache is True else Path(cache), self._tell)
 
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise UsageError(
+                f"the oracle {self.name!r} was made in process {self._process} and is asked in its fork {os.getpid()}; make a "
+                "CALOracle in each process"
+            )
+
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
@@ -245,22 +259,21 @@ class CALOracle:
             self._loop.set_default_executor(self._workers)
             self._thread = threading.Thread(target=self._loop.run_forever, name=f"oracle-{self.name}", daemon=True)
             self._thread.start()
-            self._ended = threading.Event()
-            watching = (self._loop, self.name, self._tell, self._ended)
-            threading.Thread(target=watch, args=watching, name=f"oracle-{self.name}-watch", daemon=True).start()
         return self._loop
 
     def close(self) -> None:
         """Cancel what is in flight, close the connections and files and stop the thread. The verdicts stay.
 
-        Takes seconds at most and raises nothing: an oracle that does not let go of its call is left behind, and told of.
+        Takes seconds at most and raises nothing: an oracle that does not let go of its call is left behind, and told of. In a
+        fork of the process that made it there is nothing to close.
         """
+        if os.getpid() != self._process:
+            return
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
         if loop is None or thread is None:
             return
-        self._ended.set()
         try:
             asyncio.run_coroutine_threadsafe(self._wind_down(), loop).result(timeout=2 * _CLOSING_S)
         except Exception as e:  # noqa: BLE001 - the caller may be on the way out with a better one
@@ -278,13 +291,3 @@ class CALOracle:
             await asyncio.wait(tasks, timeout=_CLOSING_S / 2)
         await asyncio.wait_for(self._client.aclose(), _CLOSING_S)
         self._workers.shutdown(wait=False)
-
-
-class _Silent:
-    """Stands where an oracle would be asked, in a replay; so that it needs no key."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    async def locate(self, query: Query) -> Verdict:
-        return Verdict(Tag.ABSTAINED, critique="a replay asks nothing")

@@ -31,6 +31,8 @@ class Oracle(Protocol, metaclass=_Checked):
       sampling). Only with one are its verdicts kept on disk;
     - ``metered = True``: its verdicts' usage counts its calls; without it, each question asked is one call;
     - ``free = True``: asking again costs nothing, so nothing is counted, paced or kept;
+    - ``awaits = True``: all that takes long in ``locate`` is awaited. Without it, it may compute or block, and holds up none
+      of those that await, and nobody's time limit;
     - ``price``: None where a limit in USD cannot be kept;
     - ``ask_again: int`` and ``async locate_again(query, before) -> Verdict``: how often, and how, it is asked once more about
       a response after a verdict whose ``again`` is "quote";

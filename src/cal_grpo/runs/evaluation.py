@@ -16,9 +16,12 @@ from cal_grpo.engines import Answer, Answers, Parts, engine_of, idle_gpu, requir
 from cal_grpo.errors import UsageError
 from cal_grpo.files import require_writable, write_whole
 from cal_grpo.grading import majority, pass_at_k, powers_up_to
+from cal_grpo.interrupts import check, ends_in_good_order, heard
 from cal_grpo.intervals import mean_share
+from cal_grpo.jsonlines import JSONLWriter
 from cal_grpo.policies import resolve_model
-from cal_grpo.runs.interrupt import stop_on_interrupt
+from cal_grpo.runs.claim import claim, new_folder
+from cal_grpo.runs.full_disk import FullDisk
 from cal_grpo.runs.watch import Watcher
 from cal_grpo.tasks import load_task
 
@@ -60,39 +63,45 @@ def evaluate(
         raise UsageError(
             f"samples is {samples}; expected 1 or more sampled answers a question, or none for greedy accuracy only"
         )
-    folder = output or Path("evals") / f"{datetime.now():%Y%m%d-%H%M%S}-{config.task.replace(':', '.')}"
-    _check(folder, overwrite)
-    require_engine(config.engine)
-    watcher.stage("reading the task")
-    task = load_task(config, train=False, every=every)
-    for note in task.notes:
-        watcher.note(note)
-    if not task.eval:
-        source = config.data or config.task
-        raise UsageError(
-            f"{source} leaves no question to evaluate on; pass --questions 1 or more, or --all to ask the whole file"
-        )
-    config = config.fitted(task.prompt_tokens, task.answer_tokens)
-    resolve_model(config.model_id)
-    watcher.stage("loading the policy")
-    # An engine takes seconds to import: the cheap mistakes above are reported before
-    engine = engine_of(config.engine).open(config, Parts(task))
-    figures = _Figures(samples or 0)
-    questions, skipped = len(engine.held_out), engine.skipped["held-out"]
-    if skipped:
-        watcher.note(f"{skipped} questions skipped: longer than {config.rollout.max_prompt_tokens} tokens")
+    if output is not None:
+        _check(output, overwrite)
+    require_writable(output or Path("evals"))
     with contextlib.ExitStack() as stack:
-        stack.callback(engine.close)
-        file = stack.enter_context(_create(folder))
+        stack.enter_context(heard())
+        full_disk = stack.enter_context(FullDisk())
+        require_engine(config.engine)
+        watcher.stage("reading the task")
+        task = load_task(config, train=False, every=every)
+        for note in task.notes:
+            watcher.note(note)
+        if not task.eval:
+            source = config.data or config.task
+            raise UsageError(
+                f"{source} leaves no question to evaluate on; pass --questions 1 or more, or --all to ask the whole file"
+            )
+        config = config.fitted(task.prompt_tokens, task.answer_tokens)
+        resolve_model(config.model_id)
+        check()
+        watcher.stage("loading the policy")
+        # An engine takes seconds to import: the cheap mistakes above are reported before
+        engine = stack.enter_context(contextlib.closing(engine_of(config.engine).open(config, Parts(task))))
+        figures = _Figures(samples or 0)
+        questions, skipped = len(engine.held_out), engine.skipped["held-out"]
+        if skipped:
+            watcher.note(f"{skipped} questions skipped: longer than {config.rollout.max_prompt_tokens} tokens")
+        stop = stack.enter_context(ends_in_good_order(watcher.note, _STOPPING))
+        name = f"{datetime.now():%Y%m%d-%H%M%S}-{config.task.replace(':', '.')}-seed{config.seed}"
+        folder = output or new_folder(Path("evals"), name)
+        stack.enter_context(claim(folder))
+        file = stack.enter_context(_create(folder, overwrite))
+        full_disk.watch(folder, lambda: figures.questions, "questions", "evaluate again with --overwrite")
         watcher.begin(engine.device, folder)
         if idle := idle_gpu(engine.device):
             watcher.note(idle)
-        stop = stack.enter_context(stop_on_interrupt(watcher.note, _STOPPING))
         watcher.stage("answering", questions * (1 + figures.samples))
         for batch in engine.answers(figures.samples, watcher.advance):
             for answers in batch:
-                file.write(json.dumps(figures.add(answers), ensure_ascii=False) + "\n")
-            file.flush()
+                file.write(figures.add(answers))
             watcher.standing(figures.so_far())
             if stop.is_set():
                 break
@@ -182,13 +191,13 @@ def _check(folder: Path, overwrite: bool) -> None:
         raise UsageError(
             f"{folder} already holds an evaluation ({held[0]}); choose another --output, or pass --overwrite to replace it"
         )
-    require_writable(folder)
 
 
-def _create(folder: Path) -> Any:
+def _create(folder: Path, overwrite: bool) -> JSONLWriter:
+    _check(folder, overwrite)  # once more: another process may have finished one meanwhile
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / FIGURES).unlink(missing_ok=True)  # figures of other answers
-        return (folder / ANSWERS).open("w", encoding="utf-8")
+        for name in (FIGURES, ANSWERS):  # first the figures, so that they are never those of other answers
+            (folder / name).unlink(missing_ok=True)
+        return JSONLWriter(folder / ANSWERS)
     except OSError as e:
         raise UsageError(f"{folder}: cannot be written to ({e.strerror}); choose another --output") from e

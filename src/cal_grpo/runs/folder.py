@@ -10,28 +10,34 @@ checkpoints/    parameters and optimizer state
 policy/         the final policy as a Hugging Face folder
 adapter/        its LoRA adapter alone, in PEFT's format, if lora.save_adapter is set
 summary.json    the run in one object
+.lock           held by the process that writes it
 """
 
+import contextlib
 import itertools
 import json
 import math
+import os
 import random
 import re
 import shutil
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import numpy as np
+import yaml
 
 from cal_grpo.alignment import Miss, TokenSpan
 from cal_grpo.config import TrainConfig
 from cal_grpo.errors import UsageError
 from cal_grpo.files import require_writable, write_whole
+from cal_grpo.jsonlines import JSONLWriter
 from cal_grpo.oracles import Query, copies_reference
 from cal_grpo.pipeline import Credited, Judged
-from cal_grpo.runs.resume import DATA, Past, Row, claim, cut_off, read_rows
+from cal_grpo.runs.claim import claim, new_folder
+from cal_grpo.runs.resume import DATA, Past, Row, cut_to, kept_part
 
 _OURS = (
     "config.yaml", DATA, "metrics.jsonl", "judge.jsonl", "samples.jsonl", "eval.jsonl", "tensorboard", "wandb", "checkpoints",
@@ -40,7 +46,7 @@ _OURS = (
 
 
 class RunFolder:
-    """Writes a run. Every line is flushed when written: a killed run keeps what it had.
+    """Writes a run. A line is the operating system's when it is written: a killed run keeps what it had.
 
     Args:
         config: the run; its ``output_dir`` may be None for a fresh folder, unless it is resumed.
@@ -48,69 +54,83 @@ class RunFolder:
         digest: of the run's questions.
 
     Raises:
-        UsageError: the folder holds a run, cannot be created, or is being written by another process.
+        UsageError: the folder holds a run, cannot be created, or is being written by another process. Nothing was touched.
     """
 
     def __init__(self, config: TrainConfig, resume: bool = False, digest: str = "") -> None:
-        name = re.sub(r"[^\w.-]+", "-", f"{config.task}-{config.method}")  # a part of one's own has a colon
-        self.path = config.output_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
-        if not resume:
-            self._clear(config)
-        self._metrics = _open(self.path / "metrics.jsonl", "a")
-        try:
-            claim(self._metrics, self.path)
-        except UsageError:
-            self._metrics.close()
-            raise
+        name = re.sub(r"[^\w.-]+", "-", f"{config.task}-{config.method}-seed{config.seed}")  # a user's own part has a colon
+        self.path = config.output_dir or new_folder(Path("runs"), f"{datetime.now():%Y%m%d-%H%M%S}-{name}")
         self._config = config
-        if not resume:
-            write_whole(self.path / DATA, digest + "\n")  # before the config: a folder with a config can be resumed
-            self._write_config()
-        self._samples = _open(self.path / "samples.jsonl", "a")
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(claim(self.path))  # first of all: what is looked at and removed below is nobody else's
+            if not resume:
+                self._clear(config)
+                write_whole(self.path / DATA, digest + "\n")  # before the config: a folder with a config can be resumed
+                self._write_config()
+            try:
+                self._metrics, self._samples = (
+                    stack.enter_context(JSONLWriter(self.path / name)) for name in ("metrics.jsonl", "samples.jsonl")
+                )
+            except OSError as e:
+                raise UsageError(f"{e.filename}: cannot be written to ({e.strerror or e}); choose another --output") from e
+            self._held = stack.pop_all()
         self._step = 0
         self._draw = random.Random()
 
     def _clear(self, config: TrainConfig) -> None:
+        """Remove what an earlier run left. Its config and digest are replaced: killed meanwhile, it is known as a run still."""
         check_output(config)
         for name in _held(self.path):
+            if name in ("config.yaml", DATA):
+                continue
             target = self.path / name
-            shutil.rmtree(target) if target.is_dir() else target.unlink()
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as e:
-            raise UsageError(f"{self.path}: cannot be created ({e.strerror}); choose another --output") from e
+            try:
+                shutil.rmtree(target) if target.is_dir() and not target.is_symlink() else target.unlink()
+            except OSError as e:
+                raise UsageError(f"{target}: cannot be removed ({e.strerror or e}); choose another --output") from e
 
     def _write_config(self) -> None:
         write_whole(self.path / "config.yaml", self._config.to_yaml())
 
-    def cut_back(self, updates: int) -> Past:
-        """Take out what the run wrote after its first so many updates, for these are made again.
-
-        Killed in the middle of it, it can be done again: nothing about the updates before is ever missing.
+    def read_past(self, updates: int) -> Past:
+        """What the run had done after its first so many updates. Nothing is touched.
 
         Raises:
             UsageError: a file holds a line that the program did not write.
         """
-        cut_off(self.path / "judge.jsonl", lambda line: True)  # the verdicts were paid for: all are kept
-        for name in ("samples.jsonl", "metrics.jsonl"):
-            cut_off(self.path / name, lambda row: bool(row["step"] <= updates))
-        cut_off(self.path / "eval.jsonl", lambda row: bool(updates) and row["when"] == "before")
+        rows: list[Row] = []
+        before: list[Row] = []
+        sizes = {
+            "judge.jsonl": kept_part(self.path / "judge.jsonl", lambda line: True),  # paid for: all are kept
+            "samples.jsonl": kept_part(self.path / "samples.jsonl", lambda row: bool(row["step"] <= updates)),
+            "metrics.jsonl": kept_part(self.path / "metrics.jsonl", lambda row: bool(row["step"] <= updates), rows),
+            "eval.jsonl": kept_part(self.path / "eval.jsonl", lambda row: bool(updates) and row["when"] == "before", before),
+        }
+        return Past(updates, rows, before, sizes)
+
+    def cut_back(self, past: Past) -> None:
+        """Take out what the run wrote after the updates of ``past``, for these are made again.
+
+        Killed in the middle of it, it can be done again: nothing about the updates before is ever missing.
+
+        Raises:
+            UsageError: a file cannot be written.
+        """
+        for name, size in past.sizes.items():
+            cut_to(self.path / name, size)
         (self.path / "summary.json").unlink(missing_ok=True)
-        past = Past(updates, read_rows(self.path / "metrics.jsonl"), read_rows(self.path / "eval.jsonl"))
         self._write_config()
-        return past
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._metrics.close()
-        self._samples.close()
+        self._held.close()
 
     def write_metrics(self, row: Row) -> Row:
         """One update's numbers, returned as written: what is not finite is null, for JSON has no NaN."""
         row = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
-        _write_line(self._metrics, row)
+        self._metrics.write(row)
         return row
 
     def write_samples(self, step: int, credited: Credited) -> None:
@@ -118,35 +138,52 @@ class RunFolder:
             self._step, self._draw = step, random.Random(f"samples/{self._config.seed}/{step}")
         for judged, advantages_T in zip(credited.judged, credited.advantages_BT, strict=True):
             if self._draw.random() < self._config.sample_share:
-                _write_line(self._samples, {"step": step} | sample_record(judged, advantages_T))
+                self._samples.write({"step": step} | sample_record(judged, advantages_T))
 
     def write_evaluation(self, part: str, rows: list[dict[str, Any]]) -> None:
-        with _open(self.path / "eval.jsonl", "a") as f:
+        with JSONLWriter(self.path / "eval.jsonl") as file:
             for row in rows:
-                _write_line(f, {"when": part} | row)
+                file.write({"when": part} | row)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         write_whole(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
 
 
 def check_output(config: TrainConfig) -> None:
-    """Refuse an output folder that holds a run, unless the config says to overwrite it. Nothing is created yet.
+    """Refuse an output folder that holds a run, unless the config says to overwrite it. Nothing is created or removed.
 
     Raises:
-        UsageError: it does, it cannot be created, or overwriting it would destroy the judge log that is to be replayed.
+        UsageError: it does; it holds files of such names and is no run's; it cannot be created; or overwriting it would
+            destroy the judge log that is to be replayed.
     """
     replay = config.oracle.replay
     if replay is not None and config.output_dir is not None and replay.resolve().parent == config.output_dir.resolve():
         raise UsageError(f"replay {replay} lies in the output folder and would be overwritten; choose another --output")
-    if config.output_dir is not None and not config.overwrite and (held := _held(config.output_dir)):
-        raise UsageError(
-            f"{config.output_dir} already holds a run ({held[0]}); choose another --output, or pass --overwrite to replace it"
-        )
+    if config.output_dir is not None and (held := _held(config.output_dir)):
+        if not config.overwrite:
+            raise UsageError(
+                f"{config.output_dir} already holds a run ({held[0]}); choose another --output, or pass --overwrite to "
+                "replace it"
+            )
+        if not _is_run(config.output_dir):
+            raise UsageError(
+                f"{config.output_dir} holds {held[0]} and no run: --overwrite replaces a folder with the config.yaml and "
+                f"{DATA} of cal-grpo train, and nothing else; choose another --output"
+            )
     require_writable(config.output_dir or Path("runs"))
 
 
 def _held(path: Path) -> list[str]:
-    return [name for name in _OURS if (path / name).exists()]
+    return [name for name in _OURS if os.path.lexists(path / name)]
+
+
+def _is_run(path: Path) -> bool:
+    """Whether this program wrote a folder: a ``config.yaml`` alone could be anybody's."""
+    try:
+        written = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
+        return (path / DATA).is_file() and isinstance(written, dict) and {"task", "seed", "num_train_steps"} <= set(written)
+    except (OSError, ValueError, TypeError, yaml.YAMLError):
+        return False
 
 
 def sample_record(judged: Judged, advantages_T: np.ndarray) -> dict[str, Any]:
@@ -204,13 +241,3 @@ def run_characters(runs: Sequence[Sequence[float]], ends_T: np.ndarray) -> list[
     """
     ends = [int(ends_T[last - 1]) for last in itertools.accumulate(int(tokens) for _, tokens in runs)]
     return [end - start for start, end in itertools.pairwise([0, *ends])]
-
-
-def _open(path: Path, mode: str) -> IO[str]:
-    # A lone surrogate, which JSON can spell but UTF-8 cannot, is written as its backslash escape: JSON's own.
-    return path.open(mode, encoding="utf-8", errors="backslashreplace")
-
-
-def _write_line(file: IO[str], record: Row) -> None:
-    file.write(json.dumps(record, ensure_ascii=False) + "\n")
-    file.flush()

@@ -62,6 +62,7 @@ class Record:
     def on_metrics(self, row: Mapping[str, Any]) -> None:
         """Called by the engine for each update."""
         written = self.folder.write_metrics(row)
+        self.steps = int(row["step"])
         if (share := written.get("cal/cut_share")) is not None:
             self._cut_shares.append(share)
         self.watcher.made(written)

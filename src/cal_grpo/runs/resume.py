@@ -5,13 +5,13 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from cal_grpo.config import TrainConfig, load_config
 from cal_grpo.errors import UsageError
-from cal_grpo.jsonlines import read_jsonl_strictly, scan_jsonl
+from cal_grpo.jsonlines import scan_jsonl
 
 Row = Mapping[str, Any]
 
@@ -29,11 +29,13 @@ class Past:
         updates: how many it had made.
         rows: its metrics, a row an update.
         before: its answers to the held-out questions before training.
+        sizes: by name, the bytes of each of its files that stay.
     """
 
     updates: int = 0
     rows: Sequence[Row] = ()
     before: Sequence[Row] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     def total(self, name: str) -> float:
         """A metric, summed over the updates."""
@@ -100,13 +102,18 @@ def is_finished(config: TrainConfig) -> bool:
     return bool(summary) and summary.get("stopped") is None and summary.get("steps", 0) >= config.num_train_steps
 
 
-def cut_off(file: Path, keep: Callable[[Row], bool]) -> None:
-    """Cut a JSONL file off at the first line that is not to be kept or that a killed process left half written.
+def kept_part(file: Path, keep: Callable[[Row], bool], rows: list[Row] | None = None) -> int:
+    """How many bytes of a JSONL file stay: all before the first line that is not to be kept, or that was left half written.
 
-    A single truncation: whenever this is killed itself, the file is as it was or as it shall be.
+    Nothing is changed; whoever calls cuts with ``cut_to``. 0 where there is no file.
+
+    Args:
+        file: the file.
+        keep: whether an object's line stays, and with it all before.
+        rows: gets the objects that stay.
 
     Raises:
-        UsageError: a whole line before is not what the program writes, or the file cannot be written. It is left as it was.
+        UsageError: it cannot be read, or a whole line of that part is not what the program writes.
     """
     end = 0
     try:
@@ -124,35 +131,24 @@ def cut_off(file: Path, keep: Callable[[Row], bool]) -> None:
                     "then resume"
                 ) from e
             end += line.size
-        os.truncate(file, end)
+            if rows is not None:
+                rows.append(line.row)
+    except FileNotFoundError:
+        return 0
+    except OSError as e:
+        raise UsageError(f"{file}: cannot be read ({e.strerror or e}); check its permissions, then resume") from e
+    return end
+
+
+def cut_to(file: Path, size: int) -> None:
+    """Leave so many bytes of a file, if there is one. Whenever this is killed, the file is as it was or as it shall be.
+
+    Raises:
+        UsageError: it cannot be written. It is left as it was.
+    """
+    try:
+        os.truncate(file, size)
     except FileNotFoundError:
         return
     except OSError as e:
         raise UsageError(f"{file}: cannot be cut off ({e.strerror or e}); check its permissions, then resume") from e
-
-
-def read_rows(file: Path) -> list[Row]:
-    """The objects of a JSONL file; none where there is no file.
-
-    Raises:
-        UsageError: it cannot be read, or a line holds no object.
-    """
-    return [row for _, row in read_jsonl_strictly(file, "run", "a run's fields")] if file.exists() else []
-
-
-def claim(file: IO[Any], run: Path) -> None:
-    """Keep other processes from writing a run; released when the file is closed or the process dies.
-
-    Raises:
-        UsageError: another process is writing it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # there is none on Windows
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as e:
-        raise UsageError(f"{run} is being written by another process; stop that one, or choose another run") from e
-    except OSError:  # a file system without locks
-        return

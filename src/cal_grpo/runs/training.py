@@ -1,6 +1,7 @@
 """A training run, from a config to a run folder."""
 
 import contextlib
+import shlex
 import threading
 import time
 import warnings
@@ -13,11 +14,12 @@ from cal_grpo.config import TrainConfig
 from cal_grpo.credit import Compute, Formula
 from cal_grpo.engines import Engine, RewardFn, engine_of, idle_gpu, require_engine
 from cal_grpo.errors import RunFailed, UsageError
+from cal_grpo.interrupts import check, ends_in_good_order, heard
 from cal_grpo.oracles import CALOracle, Oracle
 from cal_grpo.policies import resolve_model
 from cal_grpo.runs.callbacks import Callback
 from cal_grpo.runs.folder import RunFolder, check_output
-from cal_grpo.runs.interrupt import stop_on_interrupt
+from cal_grpo.runs.full_disk import FullDisk
 from cal_grpo.runs.parts import Given, check_parts, parts_of, recorded
 from cal_grpo.runs.record import Record
 from cal_grpo.runs.resume import Past, check_data
@@ -73,20 +75,23 @@ def train(
     Raises:
         UsageError: anything a person can fix; nothing is written before the input is checked, and nothing is cut off
             that a resumed run does not make again.
-        RunFailed: an update was not finite. The summary says so; there is no ``policy/``.
+        RunFailed: an update was not finite; the summary says so, and there is no ``policy/``. Or the disk is full; the run
+            goes on from its last checkpoint.
     """
     began = time.monotonic() if began is None else began
     watcher = watcher or Watcher()
-    require_engine(config.engine)
-    callbacks = [*trackers_of(config.tracker), *callbacks]
-    watcher.stage("reading the task")
     given = Given(oracle, credit, task, reward_fns)
-    if resume:
-        check_parts(config, given)
-    else:
-        check_output(config)
-        config = recorded(config, given)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(heard())
+        full_disk = stack.enter_context(FullDisk())
+        require_engine(config.engine)
+        callbacks = [*trackers_of(config.tracker), *callbacks]
+        watcher.stage("reading the task")
+        if resume:
+            check_parts(config, given)
+        else:
+            check_output(config)
+            config = recorded(config, given)
         parts = parts_of(config, given, watcher.note)
         task, oracle = parts.task, parts.oracle
         if oracle is not None and oracle is not given.oracle:
@@ -96,24 +101,30 @@ def train(
         for note in task.notes:
             watcher.note(note)
         config = config.fitted(task.prompt_tokens, task.answer_tokens)
+        check()
         watcher.stage("loading the policy")
         resolve_model(config.model_id)
         # An engine takes seconds to import: the cheap mistakes above are reported before
         engine = stack.enter_context(contextlib.closing(engine_of(config.engine).open(config, parts)))
+        stop = stack.enter_context(ends_in_good_order(watcher.note, _STOPPING))  # from here on there is something to save
         folder = stack.enter_context(RunFolder(config, resume, task.digest))
         past = _past(folder, engine, watcher) if resume else Past()
+        if resume:
+            if oracle is not None:
+                oracle.resume(folder.path / "judge.jsonl", settled=int(past.total("cal/asked")))
+            folder.cut_back(past)  # all was read and compared: a run that is refused is as it was
         record = Record(config, folder, watcher, callbacks, began, past)
+        full_disk.watch(
+            folder.path, lambda: record.steps, "updates", f"cal-grpo train --resume {shlex.quote(str(folder.path))}"
+        )
         stack.callback(record.end)
         stack.callback(engine.close)  # before anything else is: it waits for a checkpoint, and tells nothing more
         watcher.begin(engine.device, folder.path)
         if idle := idle_gpu(engine.device):
             watcher.note(idle)
         record.begin()
-        stop = stack.enter_context(stop_on_interrupt(watcher.note, _STOPPING))
         stops = _Stops(stop, callbacks)
         if oracle is not None:
-            if resume:
-                oracle.resume(folder.path / "judge.jsonl", settled=int(past.total("cal/asked")))
             oracle.log_to(folder.path / "judge.jsonl")
             if config.oracle.on_budget == "stop":
                 oracle.on_spent = lambda limit: stops.spent.set()
@@ -167,10 +178,10 @@ class _Stops:
 
 
 def _past(folder: RunFolder, engine: Engine, watcher: Watcher) -> Past:
-    """Cut a run back to its newest checkpoint, from which it goes on."""
+    """What a run had done at its newest checkpoint, from which it goes on."""
     watcher.stage("reading the run so far")
     updates = engine.find_checkpoint(folder.path, watcher.note)
-    past = folder.cut_back(updates)
+    past = folder.read_past(updates)
     watcher.note(f"going on after update {updates}" if updates else "there is no checkpoint yet: beginning again")
     if len(past.rows) < updates:
         watcher.note(f"metrics.jsonl has {len(past.rows)} of these updates; the summary counts no more")

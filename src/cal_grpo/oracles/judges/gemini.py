@@ -9,7 +9,7 @@ from typing import Any
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.judges.few_shot import FewShot
-from cal_grpo.oracles.judges.http import Unreadable, clean_key, clean_url, cleared, new_client, secrets_of
+from cal_grpo.oracles.judges.http import Unreadable, check_endpoint, clean_key, cleared, new_client, secrets_of
 from cal_grpo.oracles.judges.prices import price_of
 from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, static_prompt
 from cal_grpo.oracles.judges.reading import Reply, read_reply
@@ -36,10 +36,11 @@ class GeminiOracle:
         ask_again: how often a quote that is not in the response is asked for once more, see ``locate_again``.
 
     Raises:
-        UsageError: no key or one that is none, or unreadable prices.
+        UsageError: no key or one that is none, a base URL or a proxy that is none, or unreadable prices.
     """
 
     name = "gemini"
+    awaits = True
 
     def __init__(
         self,
@@ -58,10 +59,11 @@ class GeminiOracle:
         api_key = clean_key(api_key, "GEMINI_API_KEY")
         if api_key is None:
             raise UsageError("oracle 'gemini' got no API key; set GEMINI_API_KEY (environment or .env)")
+        self.endpoint = base_url or "https://generativelanguage.googleapis.com"
+        check_endpoint(self.endpoint)
         from google import genai  # a second or two: here, not while the first questions wait
 
         self.model, self.timeout_s = model or DEFAULT_MODEL, timeout_s
-        self.endpoint = clean_url(base_url) if base_url else "https://generativelanguage.googleapis.com"
         self.price = price_of(self.model, prices)
         self.ask_again = ask_again
         self._style, self._static = style, static_prompt(few_shot, style)
@@ -69,8 +71,7 @@ class GeminiOracle:
         self.identity = identity(self.name, self.model, self._static, sampling, style, ask_again)
         self._genai = genai
         self._api_key, self._secrets = api_key, secrets_of(api_key, self.endpoint)
-        self._client: Any = None
-        self._http: Any = None
+        self._client, self._http = self._connected()
         self._max_answer_tokens = max_answer_tokens
         self._config = genai.types.GenerateContentConfig(
             system_instruction=self._static,
@@ -90,16 +91,8 @@ class GeminiOracle:
     async def _ask(self, query: Query, before: Verdict | None) -> Verdict:
         import httpx
 
-        if self._client is None:
-            types, self._http = self._genai.types, new_client(httpx, self.timeout_s)
-            options = types.HttpOptions(
-                base_url=self.endpoint,
-                timeout=int(self.timeout_s * 1000),
-                # One attempt: without this the client tries dropped connections once more (google-genai 3.6.1, aiohttp).
-                retry_options=types.HttpRetryOptions(attempts=1),
-                httpx_async_client=self._http,
-            )
-            self._client = self._genai.Client(api_key=self._api_key, http_options=options)
+        if self._client is None:  # it was closed
+            self._client, self._http = self._connected()
         began = time.monotonic()
         config = self._config.model_copy(update={"response_json_schema": self._style.schema(query.response)})
         try:
@@ -125,6 +118,20 @@ class GeminiOracle:
             verdict = self._failed(Tag.MALFORMED, f"the reply is off the protocol: {e}", began)
         return cleared(verdict, self._secrets)
 
+    def _connected(self) -> tuple[Any, Any]:
+        """The client, and what it speaks HTTP with."""
+        import httpx
+
+        types, http = self._genai.types, new_client(httpx, self.timeout_s)
+        options = types.HttpOptions(
+            base_url=self.endpoint,
+            timeout=int(self.timeout_s * 1000),
+            # One attempt: without this the client tries dropped connections once more (google-genai 3.6.1, aiohttp).
+            retry_options=types.HttpRetryOptions(attempts=1),
+            httpx_async_client=http,
+        )
+        return self._genai.Client(api_key=self._api_key, http_options=options), http
+
     def _failed(self, tag: Tag, error: Exception | str, began: float, retry_after_s: float | None = None) -> Verdict:
         return failed(tag, error, began, self.price, retry_after_s)
 
@@ -141,9 +148,8 @@ class GeminiOracle:
 
 def _said(reply: Any) -> Reply:
     counted = reply.usage_metadata
-    prompt_tokens = (counted and counted.prompt_token_count) or 0
-    completion_tokens = (counted and (counted.candidates_token_count or 0) + (counted.thoughts_token_count or 0)) or 0
-    told = Reply(prompt_tokens, completion_tokens)
+    answered = (counted.candidates_token_count, counted.thoughts_token_count) if counted else ()
+    told = Reply(counted and counted.prompt_token_count, answered)
     if reply.prompt_feedback is not None and reply.prompt_feedback.block_reason:
         return told._replace(refused=f"prompt blocked: {reply.prompt_feedback.block_reason}")
     if not reply.candidates:

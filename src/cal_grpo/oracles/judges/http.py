@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
@@ -38,16 +39,25 @@ def clean_key(key: str | None, name: str) -> str | None:
     return key or None
 
 
-def clean_url(url: str) -> str:
-    """A server's address.
+def check_endpoint(url: str) -> None:
+    """Look at a base URL before a run begins.
 
     Raises:
-        UsageError: it does not begin with ``http://`` or ``https://``. The message shows no user, password or query.
+        UsageError: nothing can be asked there. The message shows no user, password or query.
     """
-    if not re.match(r"https?://[^/]", url, re.IGNORECASE):
-        shown = one_line(url.partition("?")[0].rpartition("@")[2].rpartition("://")[2])
-        raise UsageError(f"base URL {shown!r} has no http:// or https:// before it; expected one, such as http://{shown}")
-    return url
+    place = re.fullmatch(r"(?:[^?#]*@)?([^@?#]*)(?:[?#][^@]*)?", url)  # an @ behind a ? may be of either: nothing is shown
+    shown = one_line(place[1]) if place else ""
+    named = f"base URL {shown!r}" if shown else "base URL"
+    if "://" not in url:
+        example = f"http://{shown or 'HOST:PORT/PATH'}"
+        raise UsageError(f"{named} has no http:// or https:// before it; expected one, such as {example}")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # such as a port of 99999
+        usable = False
+    if not usable:
+        raise UsageError(f"{named} is not one of a server; expected http://HOST:PORT/PATH, with a port up to 65535, or https")
 
 
 def secrets_of(key: str, url: str) -> tuple[str, ...]:
@@ -86,6 +96,9 @@ def new_client(httpx: Any, timeout_s: float) -> Any:
     Args:
         httpx: the library that whoever uses the client is made for, httpx or its successor httpx2.
         timeout_s: between two bytes.
+
+    Raises:
+        UsageError: the environment names a proxy that cannot be used.
     """
 
     class Bounded(httpx.AsyncByteStream):
@@ -112,6 +125,14 @@ def new_client(httpx: Any, timeout_s: float) -> Any:
         response.stream = Bounded(response.stream)
 
     headers = {"accept-encoding": "identity"}  # so that what is counted is what is read
-    return httpx.AsyncClient(
-        timeout=timeout_s, follow_redirects=True, max_redirects=3, headers=headers, event_hooks={"response": [check]}
-    )
+    try:
+        return httpx.AsyncClient(
+            timeout=timeout_s, follow_redirects=True, max_redirects=3, headers=headers, event_hooks={"response": [check]}
+        )
+    except (ValueError, ImportError, httpx.InvalidURL) as e:
+        proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
+        said = without_secrets(one_line(str(e)), [secret for proxy in proxies for secret in secrets_of("", proxy)])
+        raise UsageError(
+            f"the judge's HTTP client cannot be made ({said:.200}); HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY: expected "
+            "none, or http://HOST:PORT"
+        ) from None

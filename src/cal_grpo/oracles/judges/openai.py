@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.judges.few_shot import FewShot
-from cal_grpo.oracles.judges.http import Unreadable, clean_key, clean_url, cleared, new_client, secrets_of
+from cal_grpo.oracles.judges.http import Unreadable, check_endpoint, clean_key, cleared, new_client, secrets_of
 from cal_grpo.oracles.judges.prices import price_of
 from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, static_prompt
 from cal_grpo.oracles.judges.reading import Reply, read_reply
@@ -39,11 +39,12 @@ class OpenAIOracle:
         ask_again: how often a quote that is not in the response is asked for once more, see ``locate_again``.
 
     Raises:
-        UsageError: no model, no key for a server that is not local or one that is none, a URL without a scheme, or unreadable
-            prices.
+        UsageError: no model, no key for a server that is not local or one that is none, a base URL or a proxy that is none, or
+            unreadable prices.
     """
 
     name = "openai"
+    awaits = True
 
     def __init__(
         self,
@@ -63,7 +64,8 @@ class OpenAIOracle:
                 "oracle 'openai' got no model; name one: --judge-model NAME, --oracle openai:NAME or the key cal_model"
             )
         base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
-        base_url = base_url and clean_url(base_url)
+        self.endpoint = base_url or "https://api.openai.com/v1"
+        check_endpoint(self.endpoint)
         api_key = clean_key(api_key or os.environ.get("OPENAI_API_KEY"), "OPENAI_API_KEY")
         if api_key is None:
             if not _is_local(base_url):
@@ -72,10 +74,9 @@ class OpenAIOracle:
                     "or OPENAI_BASE_URL to a local server"
                 )
             api_key = "none"  # the client wants one even where the server does not (openai 3.57)
+        self.model, self.timeout_s = model, timeout_s
         import openai  # a second or two: here, not while the first questions wait
 
-        self.model, self.timeout_s = model, timeout_s
-        self.endpoint = base_url or "https://api.openai.com/v1"
         self.price = price_of(model, prices)
         self.ask_again = ask_again
         self._style, self._static = style, static_prompt(few_shot, style)
@@ -83,7 +84,7 @@ class OpenAIOracle:
         self.identity = identity(self.name, model, self._static, sampling, style, ask_again)
         self._errors = openai
         self._api_key, self._secrets = api_key, secrets_of(api_key, self.endpoint)
-        self._client: Any = None
+        self._client: Any = self._connected()
         self._max_answer_tokens = max_answer_tokens
         self._settings = Settings(temperature, max_answer_tokens)
 
@@ -95,11 +96,8 @@ class OpenAIOracle:
         return await self._ask(query, before)
 
     async def _ask(self, query: Query, before: Verdict | None) -> Verdict:
-        if self._client is None:
-            self._client = self._errors.AsyncOpenAI(
-                base_url=self.endpoint, api_key=self._api_key, max_retries=0, timeout=self.timeout_s,
-                http_client=new_client(_http_library(self._errors), self.timeout_s),
-            )  # fmt: skip
+        if self._client is None:  # it was closed
+            self._client = self._connected()
         began = time.monotonic()
         settings = self._settings.to_send(self._style.schema(query.response))
         messages = [
@@ -118,6 +116,12 @@ class OpenAIOracle:
             unread = e if isinstance(e, Unreadable) else e.__cause__  # openai 3.57 wraps what a hook raises
             verdict = self._failed(unread if isinstance(unread, Unreadable) else e, began, settings, query)
         return cleared(verdict, self._secrets)
+
+    def _connected(self) -> Any:
+        return self._errors.AsyncOpenAI(
+            base_url=self.endpoint, api_key=self._api_key, max_retries=0, timeout=self.timeout_s,
+            http_client=new_client(_http_library(self._errors), self.timeout_s),
+        )  # fmt: skip
 
     def _failed(self, e: Exception, began: float, settings: dict[str, Any], query: Query) -> Verdict:
         openai, tag, detail = self._errors, Tag.MALFORMED, f"the reply is off the protocol: {e}"
@@ -148,8 +152,8 @@ class OpenAIOracle:
 
 
 class _Counted(BaseModel):
-    prompt_tokens: int | None = Field(None, ge=0)
-    completion_tokens: int | None = Field(None, ge=0)
+    prompt_tokens: Any = None
+    completion_tokens: Any = None
 
 
 class _Message(BaseModel):
@@ -172,7 +176,7 @@ class _Reply(BaseModel):
 def _said(body: str) -> Reply:
     reply = _Reply.model_validate(json.loads(body))
     counted = reply.usage or _Counted()
-    told = Reply(counted.prompt_tokens or 0, counted.completion_tokens or 0)
+    told = Reply(counted.prompt_tokens, (counted.completion_tokens,))
     if not reply.choices:
         return told._replace(lacking="choices")
     choice = reply.choices[0]

@@ -8,7 +8,7 @@ from cal_grpo.oracles.judges.loose_json import objects_in
 from cal_grpo.oracles.judges.prices import Price
 from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle
 from cal_grpo.oracles.judges.quotes import put_right, unusable
-from cal_grpo.oracles.judges.replies import cut_off
+from cal_grpo.oracles.judges.replies import cut_off, token_count
 from cal_grpo.oracles.judges.styles import without_correction
 from cal_grpo.oracles.types import Again, Query, Tag, Usage, Verdict
 
@@ -19,15 +19,16 @@ class Reply(NamedTuple):
     """What a server replied, whatever its protocol.
 
     Attributes:
-        prompt_tokens, completion_tokens: as it counts them, thoughts included; 0 where it does not.
+        prompt_tokens: as it counts them, whatever that is; None where it does not.
+        completion_tokens: likewise, the counts of what it wrote: the answer, and the thoughts where they count apart.
         text: what the model wrote.
         cut: whether that was cut off at a limit.
         refused: why there is no answer, in words, where model or server refuse to give one; else "".
         lacking: what the protocol has and the reply has not; else "".
     """
 
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: Any
+    completion_tokens: tuple[Any, ...]
     text: str = ""
     cut: bool = False
     refused: str = ""
@@ -47,7 +48,7 @@ def read_reply(
         style: how.
         max_answer_tokens: the limit that was asked for.
     """
-    prompt_tokens, completion_tokens = reply.prompt_tokens, reply.completion_tokens
+    prompt_tokens, completion_tokens = token_count(reply.prompt_tokens), sum(map(token_count, reply.completion_tokens))
     usd = None if price is None else price.usd(prompt_tokens, completion_tokens)
     usage = Usage(1, prompt_tokens, completion_tokens, usd, latency_s)
     if reply.refused:

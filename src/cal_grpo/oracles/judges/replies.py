@@ -14,6 +14,8 @@ from cal_grpo.oracles.memory import digest
 from cal_grpo.oracles.types import Again, Tag, Usage, Verdict
 
 _SPENT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance")
+_LONGEST_REST_S = 86_400.0  # what a server asks for beyond a day is a day: nobody waits for either
+_MOST_TOKENS = 2**53
 _TAGS = {408: Tag.TIMEOUT, 504: Tag.TIMEOUT, 429: Tag.RATE_LIMITED, 409: Tag.UNAVAILABLE}
 
 
@@ -67,9 +69,9 @@ def retry_after(headers: Mapping[str, str] | None) -> float | None:
         pass
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+        return seconds_or_none((at - datetime.now(at.tzinfo)).total_seconds())
+    except (ValueError, OverflowError, TypeError):
         return None
-    return max(0.0, (at - datetime.now(at.tzinfo)).total_seconds())
 
 
 def retry_delay(details: Any) -> float | None:
@@ -83,7 +85,13 @@ def retry_delay(details: Any) -> float | None:
 
 
 def seconds_or_none(value: float) -> float | None:
-    return max(0.0, value) if math.isfinite(value) else None
+    return min(max(0.0, value), _LONGEST_REST_S) if math.isfinite(value) else None
+
+
+def token_count(value: Any) -> int:
+    """Tokens as a server counts them; 0 where what it says can be no count: the answer was given, and is worth as much."""
+    counts = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
+    return int(value) if counts else 0
 
 
 def identity(

@@ -7,7 +7,7 @@ from cal_grpo.oracles.memory.judge_log import JudgeLog
 from cal_grpo.oracles.memory.memory import Memories, Memory, Question
 from cal_grpo.oracles.memory.recent import Recent
 from cal_grpo.oracles.memory.records import digest, read_verdict, request_digest, verdict_record
-from cal_grpo.oracles.memory.replay import Replay
+from cal_grpo.oracles.memory.replay import Replay, Silent
 from cal_grpo.oracles.memory.resumed import Resumed
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Recent",
     "Replay",
     "Resumed",
+    "Silent",
     "VerdictCache",
     "cache_stats",
     "default_cache",

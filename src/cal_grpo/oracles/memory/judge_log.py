@@ -1,14 +1,13 @@
 """The judge log: what was asked, answered and paid, a line each."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from cal_grpo.errors import UsageError
-from cal_grpo.jsonlines import scan_jsonl
+from cal_grpo.jsonlines import JSONLWriter, scan_jsonl
 from cal_grpo.oracles.memory.records import read_verdict, verdict_record
 from cal_grpo.oracles.types import Usage, Verdict
 
@@ -29,7 +28,7 @@ class JudgeLog:
     def __init__(self, tell: Callable[[str], None]) -> None:
         self.path: Path | None = None
         self._tell = tell
-        self._file: IO[str] | None = None
+        self._file: JSONLWriter | None = None
         self._broken = False
 
     def write_to(self, path: Path) -> None:
@@ -56,12 +55,15 @@ class JudgeLog:
         record = head | {"attempt": attempt, "final": final, "cached": verdict.cached} | verdict_record(verdict)
         try:
             if self._file is None:
-                self._file = _opened(self.path)
-            self._file.write(json.dumps(record) + "\n")
-            self._file.flush()
+                _end_torn_line(self.path)
+                self._file = JSONLWriter(self.path, ascii_only=True)
+            self._file.write(record)
         except OSError as e:
             self._broken = True
-            self._tell(f"judge log {self.path} cannot be written ({e.strerror}); going on without it")
+            self._tell(
+                f"judge log {self.path} cannot be written ({e.strerror or e}); going on without it: a resumed run asks again "
+                "what comes now, unless the cache has it"
+            )
 
     def close(self) -> None:
         if self._file is not None:
@@ -69,12 +71,11 @@ class JudgeLog:
             self._file = None
 
 
-def _opened(path: Path) -> IO[str]:
-    torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
-    file = path.open("a", encoding="ascii")
-    if torn:  # a process was killed while it wrote
-        file.write("\n")
-    return file
+def _end_torn_line(path: Path) -> None:
+    """What a killed process was writing is a line of its own."""
+    if path.exists() and path.read_bytes()[-1:] not in (b"", b"\n"):
+        with path.open("ab") as file:
+            file.write(b"\n")
 
 
 def read_log(path: Path, name: str) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ from cal_grpo.errors import UsageError
 from cal_grpo.oracles.memory.judge_log import read_log
 from cal_grpo.oracles.memory.memory import Question
 from cal_grpo.oracles.memory.records import read_verdict
-from cal_grpo.oracles.types import Verdict
+from cal_grpo.oracles.types import Query, Tag, Verdict
 
 
 class Replay:
@@ -57,3 +57,13 @@ class Replay:
         if answers is None:
             return None
         return answers.pop() if len(answers) > 1 else answers[0]
+
+
+class Silent:
+    """Stands where an oracle would be asked, in a replay; so that it needs no key."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def locate(self, query: Query) -> Verdict:
+        return Verdict(Tag.ABSTAINED, critique="a replay asks nothing")

@@ -6,7 +6,6 @@ from cal_grpo.oracles.requests.budget import Budget
 from cal_grpo.oracles.requests.client import OracleClient
 from cal_grpo.oracles.requests.limits import Limits
 from cal_grpo.oracles.requests.retry import Retry
-from cal_grpo.oracles.requests.watch import watch
 
 __all__ = [
     "Allowance",
@@ -15,5 +14,4 @@ __all__ = [
     "Limits",
     "OracleClient",
     "Retry",
-    "watch",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.protocol import Oracle, ask
 from cal_grpo.oracles.requests.allowance import Allowance
+from cal_grpo.oracles.requests.aside import Aside
 from cal_grpo.oracles.requests.breaker import Breaker
 from cal_grpo.oracles.requests.retry import LONGEST_REST_S, Retry
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
@@ -75,6 +76,7 @@ class Caller:
         retry, breaker: see there.
         timeout_s: what one call may take.
         tell: hears, in one line and once, when the oracle is left alone, and when it answers again.
+        aside: where the oracle works.
     """
 
     def __init__(
@@ -86,8 +88,9 @@ class Caller:
         breaker: Breaker,
         timeout_s: float,
         tell: Callable[[str], None],
+        aside: Aside,
     ) -> None:
-        self._oracle, self._label, self._allowance = oracle, label, allowance
+        self._oracle, self._label, self._allowance, self._aside = oracle, label, allowance, aside
         self._retry, self._breaker, self._timeout_s, self._tell = retry, breaker, timeout_s, tell
         self._ask_again = int(getattr(oracle, "ask_again", 0)) if hasattr(oracle, "locate_again") else 0
         self._worked = False  # it has answered, whatever the answer was worth
@@ -200,7 +203,7 @@ class Caller:
 
     async def _in_time(self, query: Query, before: Verdict | None) -> Verdict:
         """The oracle's word; a time-out where it takes too long, whether it lets itself be cancelled or not."""
-        asking = asyncio.ensure_future(ask(self._oracle, query, before))
+        asking = asyncio.ensure_future(self._aside.run(lambda: ask(self._oracle, query, before)))
         try:
             done, _ = await asyncio.wait({asking}, timeout=self._timeout_s)
         except asyncio.CancelledError:

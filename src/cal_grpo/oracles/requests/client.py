@@ -1,7 +1,8 @@
 """One question's way to its verdict: given again, known, in flight, or asked; within limits and budget; logged.
 
 What costs something is an oracle's call, so calls are counted, paced, bounded, retried and cached at the leaves: the oracles
-that a cascade or vote asks in the end. Everything here runs on one event loop, so nothing needs a lock.
+that a cascade or vote asks in the end. Everything here runs on one event loop, so nothing needs a lock; the leaves themselves
+work aside, on two others: those that wait for a server, and those that may compute.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.memory import (
@@ -25,12 +27,13 @@ from cal_grpo.oracles.memory import (
 )
 from cal_grpo.oracles.protocol import Oracle, ask, name_of
 from cal_grpo.oracles.requests.allowance import Allowance
+from cal_grpo.oracles.requests.aside import Aside
 from cal_grpo.oracles.requests.breaker import Breaker
 from cal_grpo.oracles.requests.caller import Caller
 from cal_grpo.oracles.requests.leaf import Leaf
 from cal_grpo.oracles.requests.once import Once
 from cal_grpo.oracles.requests.retry import Retry
-from cal_grpo.oracles.several import over_leaves
+from cal_grpo.oracles.several import leaves, over_leaves
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
 
@@ -69,6 +72,7 @@ class OracleClient:
         self._resumed = Resumed(self._recent)
         self._callers: dict[int, Caller] = {}
         self._leaves: dict[tuple[int, int], Leaf] = {}
+        self._waiting, self._computing = Aside(f"oracle-{name_of(oracle)}-waits"), Aside(f"oracle-{name_of(oracle)}-computes")
         self._whole = over_leaves(oracle, self._leaf)
         if not isinstance(self._whole, Leaf) and self._leaves:
             self._whole = _Whole(self._whole, Memories(self._recent), self.log)
@@ -119,7 +123,7 @@ class OracleClient:
     def _leaf(self, oracle: Oracle, place: str, critique: int) -> Oracle:
         """A leaf as its questions meet it; the same critique of the same oracle is one, wherever it stands."""
         if getattr(oracle, "free", False):
-            return oracle  # there is nothing to count, to spare or to keep
+            return _Free(oracle, self._aside(oracle))  # there is nothing to count, to spare or to keep
         if (id(oracle), critique) not in self._leaves:
             memories: list[Memory] = [self._resumed, self._recent] if place else [self._recent]
             if self._cache is not None and (identity := getattr(oracle, "identity", None)) is not None:
@@ -133,9 +137,12 @@ class OracleClient:
         if id(oracle) not in self._callers:
             label = f"the oracle {name_of(oracle)!r} ({place})" if place else "the oracle"
             self._callers[id(oracle)] = Caller(
-                oracle, label, self.allowance, self._retry, self._breaker(), self._timeout_s, self._tell
+                oracle, label, self.allowance, self._retry, self._breaker(), self._timeout_s, self._tell, self._aside(oracle)
             )
         return self._callers[id(oracle)]
+
+    def _aside(self, oracle: Oracle) -> Aside:
+        return self._waiting if getattr(oracle, "awaits", False) else self._computing
 
     def _write(self, question: Question, verdict: Verdict) -> None:
         self.log.write(question.request, _identity(self._oracle), verdict, 0, final=True)
@@ -145,12 +152,30 @@ class OracleClient:
         self.allowance.renew()
         for caller in self._callers.values():
             caller.renew()
-        aclose = getattr(self._oracle, "aclose", None)
-        if aclose is not None:
-            await aclose()
-        if self._cache is not None:
-            self._cache.close()
-        self.log.close()
+        try:
+            for leaf in {id(leaf): leaf for leaf in leaves(self._oracle)}.values():
+                if (close := getattr(leaf, "aclose", None)) is not None:
+                    await self._aside(leaf).run(close)
+        finally:
+            if self._cache is not None:
+                self._cache.close()
+            self.log.close()
+            stopped = [await asyncio.to_thread(aside.close) for aside in (self._waiting, self._computing)]
+        if not all(stopped):
+            self._tell(f"the oracle {name_of(self._oracle)!r} does not let go of a call; it is left behind")
+
+
+class _Free:
+    """An oracle that costs nothing, asked aside; in all else it is itself."""
+
+    def __init__(self, oracle: Oracle, aside: Aside) -> None:
+        self.name, self._oracle, self._aside = name_of(oracle), oracle, aside
+
+    async def locate(self, query: Query) -> Verdict:
+        return await self._aside.run(lambda: ask(self._oracle, query))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._oracle, name)
 
 
 class _Whole(Once):

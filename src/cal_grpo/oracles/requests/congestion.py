@@ -66,8 +66,7 @@ class Congestion:
             # Not faster than a server that counts in minutes can say that it is too fast.
             growth = (1 - _NEARLY) / max(_CYCLE, self._pace.per_minute)
             patience = min(self._since / _PATIENT, (now - self._lesson) / (2 * _WINDOW_S))
-            growth *= max(1.0, patience**3)
-            self._pace.per_minute *= 1 + min(growth, 0.01)
+            self._pace.per_minute *= 1 + growth * max(1.0, patience**3)
 
     def refused(self, started: float, now: float, retry_after_s: float | None) -> None:
         """The server refused a call that started then."""
@@ -94,7 +93,7 @@ class Congestion:
         assert self._free_since is not None
         self._free_refusals += 1
         starts = sum(t >= self._free_since for t in self._starts)
-        if self._free_refusals > 20 and self._free_refusals > starts / 2:
+        if self._free_refusals > _STUBBORN and self._free_refusals > starts / 2:
             self._free_since, self._paced_until = None, now + 10 * _WINDOW_S
         elif now > self._free_since + _WINDOW_S:
             self._free_since = None
