@@ -1,0 +1,1 @@
+"""A measurement on one GPU, in parts: README.md."""
