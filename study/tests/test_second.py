@@ -113,7 +113,7 @@ first: 8
 defaults: {steps: 1, learning_rate: 1.0e-3, updates: 2, evaluate_every: 1, samples: 2, pool: 4, policy: POLICY}
 trials:
   - seed: [0, 1]
-    arm: [{credit: none, questions: 4, answers: 1, baseline: batch, rows: reference}, {credit: grpo, questions: 2, answers: 2}]
+    arm: {credit: none, questions: 4, answers: 1, baseline: batch, rows: reference}
   - seed: 0
     world: answers
     judge: {silent: 0.5, slips: 0.5}
@@ -125,7 +125,7 @@ def test_a_plans_trials_are_trained_stored_and_told(toy_folder, tmp_path):
     file = tmp_path / "small.yaml"
     file.write_text(PLAN.replace("POLICY", str(toy_folder)))
     plan, results = load_plan(file), Results(tmp_path / "out", "small")
-    assert len(plan.trials) == 5
+    assert len(plan.trials) == 3
     for trial in plan.trials:
         results.append(trial, train_one(plan, trial))
     again = Results(tmp_path / "out", "small")
@@ -135,8 +135,8 @@ def test_a_plans_trials_are_trained_stored_and_told(toy_folder, tmp_path):
     assert rows[-1]["tokens"] == 0 < rows[-1]["trained_tokens"]
     assert len(rows[-1]["right_of_k"]) == len(rows[-1]["held_out"]) == 4
     found = tables.gathered(again.done)
-    assert [len(one.rows) for one in found] == [2, 2, 1]
-    assert "`grpo 2 × 2`" in tables.curves_table(found, 0.5)
+    assert [len(one.rows) for one in found] == [2, 1]
+    assert "`even 4 × 1 + rest`" in tables.curves_table(found, 0.5)
 
 
 @pytest.mark.parametrize(
