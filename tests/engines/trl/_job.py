@@ -30,9 +30,10 @@ class BlamesEnds:
 
 
 class Handed(CALGRPOTrainer):
-    """Its completions are handed to it, and what reaches the loss is kept."""
+    """Its completions are handed to it, and what reaches the loss is kept. Some are right: ``answers`` are the questions'."""
 
     calls = 0
+    answers = ()
 
     def __init__(self, *args, **kwargs):
         self.kept = []
@@ -46,7 +47,7 @@ class Handed(CALGRPOTrainer):
     def _handed(self, row):
         draw = random.Random(f"{self.calls}/{row}")
         words = " ".join(draw.choice(["apples", "plus", "eggs", "minus", "boxes"]) for _ in range(draw.randint(3, 9)))
-        ids = self._tokenizer.encode(f"{words}\n#### {draw.randint(1, 9)}", add_special_tokens=False)
+        ids = self._tokenizer.encode(f"{words}\n#### {draw.choice(self.answers)}", add_special_tokens=False)
         return [*ids, self._tokenizer.eos_token_id] if draw.random() < 0.8 else ids
 
     def _compute_loss(self, model, inputs):
@@ -66,6 +67,7 @@ def main(out, folder, rows, group):
         disable_tqdm=True, logging_steps=1, loss_type="dapo", beta=0.1, shuffle_dataset=False, ddp_find_unused_parameters=False,
         corrections="rest",
     )  # fmt: skip
+    Handed.answers = [e.answer for e in questions]
     trainer = Handed(model=str(folder), args=args, train_dataset=dataset, oracle=oracle)
     trainer.train()
     losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
