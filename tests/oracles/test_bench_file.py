@@ -103,9 +103,9 @@ def test_a_line_that_breaks_off_is_asked_again_and_other_rows_stay(bench, rows, 
     lines = file.read_text().splitlines(keepends=True)
     last = json.loads(lines[-1])["row"]
     file.write_text("".join(lines)[:-20])
-    some = [row for row in rows if row.number != 1]
+    other = 1 if last != 1 else 2  # answers come in any order
     again = Says(QUOTES)
-    bench(again, some)
+    bench(again, [row for row in rows if row.number != other])
     assert again.asked == [rows[last - 1].query.question]
     assert sorted(line["row"] for line in kept()) == [1, 2, 3, 4]
 
