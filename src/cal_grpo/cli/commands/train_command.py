@@ -115,10 +115,10 @@ def train_command(
         dry_run(resolved, resume is not None, as_json)
         return
 
-    from cal_grpo.cli.screen import Panel, print_summary
+    from cal_grpo.cli.screen import Notes, Panel, print_summary
     from cal_grpo.runs import train
 
-    with contextlib.nullcontext() if as_json or not leads() else Panel(resolved) as panel:
+    with contextlib.nullcontext(Notes()) if as_json or not leads() else Panel(resolved) as panel:
         trained = train(resolved, watcher=panel, began=BEGAN, resume=resume is not None)
     if as_json:
         typer.echo(json.dumps({**trained.summary, "output": str(trained.run)}, indent=2))
