@@ -53,7 +53,7 @@ class TunixEngine(Engine):
         self._tally: UpdateTally | None = None
         self._on_metrics: OnMetrics = _ignore
         self._began = self._compiled = 0.0  # when the last update was made, and what was compiled until then, in seconds
-        _count_compiling(self)
+        _COUNTING.add(self)
 
     @classmethod
     def open(cls, config: TrainConfig, parts: Parts) -> Self:
@@ -141,16 +141,14 @@ class TunixEngine(Engine):
         self._began, self._compiled = now, compiled
 
 
-def _count_compiling(engine: TunixEngine) -> None:
-    """Have ``compile_s`` counted, without keeping the engine and its policy alive."""
-    counting = weakref.ref(engine)
+def _compiled(event: str, duration_secs: float, **_: Any) -> None:
+    if event.startswith("/jax/core/compile/"):
+        for engine in list(_COUNTING):
+            engine.compile_s += duration_secs
 
-    def hear(event: str, duration_secs: float, **_: Any) -> None:
-        if event.startswith("/jax/core/compile/") and (listening := counting()) is not None:
-            listening.compile_s += duration_secs
 
-    jax.monitoring.register_event_duration_secs_listener(hear)
-    weakref.finalize(engine, jax.monitoring.unregister_event_duration_listener, hear)
+_COUNTING: weakref.WeakSet[TunixEngine] = weakref.WeakSet()  # weakly: a listener of its own would keep a policy alive for good
+jax.monitoring.register_event_duration_secs_listener(_compiled)
 
 
 def _ignore(*_: Any) -> None:
