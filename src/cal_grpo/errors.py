@@ -1,5 +1,7 @@
 """The exceptions that a person is meant to read."""
 
+from numbers import Real
+
 
 class UsageError(Exception):
     """Something the caller can fix: bad input, a missing key, an unknown name.
@@ -34,5 +36,5 @@ def require_positive(**numbers: float | None) -> None:
         UsageError: one is not; it is named.
     """
     for name, number in numbers.items():
-        if number is not None and not number > 0:
-            raise UsageError(f"{name} is {number}; expected a number above 0")
+        if number is not None and not (isinstance(number, Real) and number > 0):
+            raise UsageError(f"{name} is {number!r}; expected a number above 0")

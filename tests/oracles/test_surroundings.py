@@ -168,3 +168,25 @@ def test_a_reply_may_begin_with_a_byte_order_mark(connect, ask, server, protocol
     server.script = lambda r: Reply(b"\xef\xbb\xbf" + answer(r, verdict("0+1=2")).body)
     (found,) = connect().locate([ask()])
     assert found.tag is (Tag.FOUND if protocol == "openai" else Tag.MALFORMED)  # Google's client refuses it
+
+
+@pytest.mark.parametrize(
+    "settings", [{"timeout_s": 1e308}, {"patience_s": 1e308}, {"rpm": 1e308}, {"tpm": 1e-300}, {"concurrency": 10**18}]
+)
+def test_settings_beyond_all_bounds_are_what_they_say(connect, ask, server, settings):
+    server.script = lambda r: answer(r, verdict("0+1=2"))
+    assert connect(**settings).locate([ask()])[0].tag is Tag.FOUND
+
+
+@pytest.mark.parametrize("number", ["5", float("nan"), 0, -1.0])
+def test_a_number_that_is_none_is_one_line(connect, number):
+    with pytest.raises(UsageError, match=r"^timeout_s is .*; expected a number above 0$"):
+        connect(timeout_s=number)
+
+
+@pytest.mark.parametrize("model", ["m\n", "x" * 100_000])
+def test_a_model_that_makes_no_address_is_a_tag(connect, ask, server, model):
+    server.script = lambda r: answer(r, verdict("0+1=2"))
+    (found,) = connect("gemini", base_url=server.gemini, model=model).locate([ask()])
+    assert (found.tag, len(server.requests)) == (Tag.REJECTED, 0)
+    assert "makes an address that is none" in found.detail

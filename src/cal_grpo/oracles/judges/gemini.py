@@ -17,6 +17,7 @@ from cal_grpo.oracles.judges.replies import failed, identity, is_spent, retry_af
 from cal_grpo.oracles.types import Query, Tag, Verdict
 
 DEFAULT_MODEL = "gemini-2.5-flash"
+_LONGEST_WAIT_S = 86_400.0  # between two bytes; the client wants whole milliseconds, which there are not of every number
 _BLOCKED = ("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "RECITATION", "SPII")
 
 
@@ -109,6 +110,8 @@ class GeminiOracle:
             verdict = self._failed(tag, e, began, retry_delay(e.details) if pause_s is None else pause_s)
         except Unreadable as e:
             verdict = self._failed(e.tag, e, began)
+        except httpx.InvalidURL as e:  # the model's name is part of it
+            verdict = self._failed(Tag.REJECTED, f"model {self.model[:60]!r} makes an address that is none ({e})", began)
         except (TimeoutError, httpx.TimeoutException) as e:
             verdict = self._failed(Tag.TIMEOUT, e, began)
         except (OSError, httpx.HTTPError) as e:
@@ -125,7 +128,7 @@ class GeminiOracle:
         types, http = self._genai.types, new_client(httpx, self.timeout_s)
         options = types.HttpOptions(
             base_url=self.endpoint,
-            timeout=int(self.timeout_s * 1000),
+            timeout=int(min(self.timeout_s, _LONGEST_WAIT_S) * 1000),
             # One attempt: without this the client tries dropped connections once more (google-genai 3.6.1, aiohttp).
             retry_options=types.HttpRetryOptions(attempts=1),
             httpx_async_client=http,
