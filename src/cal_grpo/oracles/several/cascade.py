@@ -43,7 +43,8 @@ class Cascade(Composite):
             verdicts.append(verdict)
             sure = verdict.confidence is None or verdict.confidence >= needed
             # A long response is searched on a thread: this loop keeps time for others
-            if verdict.tag is Tag.FOUND and sure and await asyncio.to_thread(self.place, query.response, verdict):
+            found = verdict.tag is Tag.FOUND and sure
+            if found and await asyncio.to_thread(self.place, query.response, verdict) is not None:
                 self._answered[stage] += 1
                 break
         else:
