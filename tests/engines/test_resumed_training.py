@@ -142,6 +142,8 @@ def test_after_ctrl_c_no_update_is_made_again(world, interrupted):
     watcher = Notes()
     summary = resume(world, "continued", watcher, num_train_steps=UPDATES)
     assert "going on after update 3" in watcher.notes
+    told = json.loads((interrupted / "summary.json").read_text())["notes"]
+    assert summary["notes"][: len(told)] == told  # what was told before is told still
     check_same(world, "continued", summary)
     asked = questions(world.server)
     assert sum(asked.values()) < sum(world.asked.values())
