@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cal_grpo.config import TrainConfig, load_config
+from cal_grpo.config import TrainConfig, load_resolved
 from cal_grpo.errors import UsageError
 from cal_grpo.jsonlines import scan_jsonl
 
@@ -62,8 +62,8 @@ def resumed_config(run: Path, changes: Mapping[str, Any]) -> TrainConfig:
         raise UsageError(
             f"--resume got {refused[0]!r}, but a run goes on with its own config; only {', '.join(CHANGEABLE)} can be changed"
         )
-    updates = load_config(file).num_train_steps
-    config = load_config(file, dict(changes))
+    updates = load_resolved(file, {}).num_train_steps
+    config = load_resolved(file, changes)
     if config.num_train_steps < updates:
         raise UsageError(f"num_train_steps is {config.num_train_steps}, but {run} has {updates}; expected as many or more")
     if (summary := read_summary(run)).get("stopped") == "budget" and not set(changes) & set(_BUDGET):
