@@ -16,6 +16,7 @@ from cal_grpo.jsonlines import scan_jsonl
 Row = Mapping[str, Any]
 
 DATA = "data.sha256"
+BETWEEN = "between"  # an evaluation between updates
 _BUDGET = ("oracle.max_calls", "oracle.max_tokens", "oracle.max_usd")
 # What may change: how far a run goes, what it may cost and who hears of it. No update so far would have been another one.
 CHANGEABLE = ("num_train_steps", *_BUDGET, "tracker")
@@ -29,12 +30,14 @@ class Past:
         updates: how many it had made.
         rows: its metrics, a row an update.
         before: its answers to the held-out questions before training.
+        between: those between its updates; each row names the update.
         sizes: by name, the bytes of each of its files that stay.
     """
 
     updates: int = 0
     rows: Sequence[Row] = ()
     before: Sequence[Row] = ()
+    between: Sequence[Row] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
 
     def total(self, name: str) -> float:
