@@ -250,6 +250,17 @@ def test_a_late_error_surfaces_and_nothing_is_told_after_the_end(world, tmp_path
     assert told.rows == []
 
 
+def test_what_is_raised_between_updates_surfaces_and_nothing_hangs(world, tmp_path):
+    told = Told()
+    with CALOracle(BlamesStarts()) as oracle:
+        engine = world.open(oracle)
+        engine.start(tmp_path / "run", told.on_credit, told.on_metrics)
+        with pytest.raises(RuntimeError, match="own bug"):
+            engine.learn(lambda: bool(told.rows) and raises())
+        engine.close()
+    assert [row["step"] for row in told.rows] == [1]
+
+
 def test_a_checkpoint_that_cannot_be_trained_and_prompts_that_do_not_fit_are_one_line(world, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match=r"config\.json") as error:
