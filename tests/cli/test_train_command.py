@@ -235,11 +235,33 @@ def test_version_is_a_version(cal_grpo):
 def test_a_dry_run_prints_a_config_that_is_one_and_writes_nothing(cal_grpo, tmp_path):
     status, out, err = cal_grpo("train", "--dry-run", "--seed", 3, "--set", "num_train_steps=10")
     assert (status, err) == (0, "")
-    assert out.startswith("# a dry run: 4,096 training and 256 held-out questions, 640 sampled answers\nengine: tunix\n")
+    assert out.startswith(
+        "# a dry run: 4,096 training and 256 held-out questions, 640 sampled answers\npreset: none\nengine: tunix\n"
+    )
     (tmp_path / "mine.yaml").write_text(out)
     config = load_config(tmp_path / "mine.yaml")
     assert (config.seed, config.rollout.max_new_tokens) == (3, 104)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+def test_a_dry_run_says_which_settings_were_chosen_for_a_models_size(cal_grpo, tmp_path):
+    (tmp_path / "model").mkdir()
+    header = json.dumps({"t": {"dtype": "BF16", "shape": [135_000, 1000], "data_offsets": [0, 0]}}).encode()
+    (tmp_path / "model" / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    words = ("train", "--dry-run", "--model", "model", "--set", "learning_rate=3e-6")
+    status, out, err = cal_grpo(*words)
+    assert (status, err) == (0, "")
+    assert "# settings for a language model of 135 M parameters: preset language-model" in out
+    (tmp_path / "mine.yaml").write_text(out)
+    config = load_config(tmp_path / "mine.yaml")
+    assert (config.preset, config.lora.rank, config.learning_rate) == ("language-model", 16, 3e-6)
+    assert "settings for a language model" in json.loads(cal_grpo(*words, "--json")[1])["notes"][0]
+    # 135 M float32 numbers, and nothing to adapt: weights alone
+    assert "# memory: at least 0.5 GB for weights, reference policy, gradients and Adam, 0.0 GB for the logits of" in out
+    assert json.loads(cal_grpo(*words, "--json")[1])["memory"] == {"states": 540_000_000, "logits": 0}
+    _, out, _ = cal_grpo(*words, "--preset", "none")
+    assert "settings for" not in out
+    assert "# memory: at least 2.7 GB for" in out
 
 
 def test_a_dry_run_says_what_a_priced_judge_may_cost_without_a_key(cal_grpo):

@@ -70,7 +70,7 @@ class World:
         """A training in ``root/run`` from wherever that stands, as far as ``should_stop(what was told)`` lets it go."""
         told = Told()
         with CALOracle(BlamesStarts()) as oracle:
-            engine = self.open(oracle)
+            engine = told.engine = self.open(oracle)
             told.before = list(engine.answers(0, lambda done: None)) if run == "whole" else None
             engine.start(self.root / run, told.on_credit, told.on_metrics)
             told.made = engine.learn(lambda: should_stop(told))
@@ -199,6 +199,25 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(world):
     assert (finished.made, finished.rows) == (UPDATES, [])
 
 
+def test_between_updates_it_answers_and_saves_what_it_has_learned_so_far_and_trains_on_as_if_nobody_had_asked(world):
+    answered = []
+
+    def between(told):
+        if len(told.rows) == 2:
+            answered.extend(one for batch in told.engine.answers(0, lambda done: None) for one in batch)
+            told.engine.save_policy(world.root / "between" / "middle")
+        return False
+
+    told = world.trained("between", should_stop=between)
+    stopped = world.trained("two", should_stop=lambda told: len(told.rows) == 2)
+    assert told.made == UPDATES
+    assert answered == stopped.after
+    for name, same_as in (("between/middle", "two/policy"), ("between/policy", "whole/policy")):
+        expected = tensors(world.root / same_as)
+        for tensor, array in tensors(world.root / name).items():
+            np.testing.assert_allclose(array, expected[tensor], rtol=1e-5, atol=1e-7, err_msg=f"{name} {tensor}")
+
+
 def test_checkpoints_of_which_none_can_be_read_are_left_where_they_are(world, tmp_path):
     run = shutil.copytree(world.root / "whole", tmp_path / "run")
     for file in (run / "checkpoints").rglob("*"):
@@ -229,6 +248,17 @@ def test_a_late_error_surfaces_and_nothing_is_told_after_the_end(world, tmp_path
         engine.close()
         engine.close()
     assert told.rows == []
+
+
+def test_what_is_raised_between_updates_surfaces_and_nothing_hangs(world, tmp_path):
+    told = Told()
+    with CALOracle(BlamesStarts()) as oracle:
+        engine = world.open(oracle)
+        engine.start(tmp_path / "run", told.on_credit, told.on_metrics)
+        with pytest.raises(RuntimeError, match="own bug"):
+            engine.learn(lambda: bool(told.rows) and raises())
+        engine.close()
+    assert [row["step"] for row in told.rows] == [1]
 
 
 def test_a_checkpoint_that_cannot_be_trained_and_prompts_that_do_not_fit_are_one_line(world, tmp_path):

@@ -14,10 +14,10 @@ from typing import Any
 from dotenv import load_dotenv
 
 from cal_grpo.cli.screen import Panel, print_summary
-from cal_grpo.config import load_config, parse_override
+from cal_grpo.config import parse_override
 from cal_grpo.errors import RunFailed, UsageError
 from cal_grpo.oracles import takes
-from cal_grpo.runs.training import train
+from cal_grpo.runs import chosen_config, train
 
 # Each sets the config key of the same name in lower case; ``cal-grpo train --keys`` describes them.
 VARIABLES = (
@@ -26,7 +26,7 @@ VARIABLES = (
     "SEED",
 )  # fmt: skip
 
-# Over the preset ``language-model``, whose settings fit 0.1 to 2 billion parameters.
+# Over the preset that fits the model's size, as in ``cal-grpo train``.
 DEFAULTS = {"task": "gsm8k", "model_id": "Qwen/Qwen2.5-0.5B-Instruct"}
 FEW_SHOT = Path(__file__).with_name("cal_few_shot_examples.json")
 
@@ -42,7 +42,9 @@ def main() -> None:
         settings = overrides(os.environ) | dict(parse_override(text, "argument") for text in sys.argv[1:])
         if takes(str(settings.get("cal_provider", "reference")), "few_shot"):
             settings = {"oracle.few_shot": FEW_SHOT} | settings
-        config = load_config(overrides=settings, preset="language-model")
+        config, said = chosen_config(overrides=settings)
+        if said:
+            print(said, file=sys.stderr)
         with Panel(config) as panel:
             trained = train(config, watcher=panel)
     except (UsageError, RunFailed) as e:

@@ -2,7 +2,7 @@
 
 import contextlib
 import difflib
-from itertools import takewhile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,6 @@ from pydantic import ValidationError
 from cal_grpo.config.keys import is_text, known_keys, nearest, takes
 from cal_grpo.config.train_config import TrainConfig
 from cal_grpo.errors import UsageError, one_line
-
-_PRESETS = Path(__file__).with_name("presets")
 
 
 class _Loader(yaml.SafeLoader):
@@ -25,21 +23,36 @@ class _Loader(yaml.SafeLoader):
     }
 
 
-def load_config(file: Path | None = None, overrides: dict[str, Any] | None = None, preset: str | None = None) -> TrainConfig:
+def load_config(file: Path | None = None, overrides: Mapping[str, Any] | None = None, preset: str | None = None) -> TrainConfig:
     """A config from a YAML file and dotted overrides (``{"rollout.temperature": 0.7}``), which win.
 
     Args:
         file: of keys.
         overrides: win over the file.
-        preset: a name of ``presets()``, whose keys the file and the overrides win over.
+        preset: a name of ``presets()``, whose keys the file and the overrides win over, or ``none``. Default: the key
+            ``preset``, if they have it.
 
     Raises:
         UsageError: unreadable file, unknown preset or key (the nearest is named) or bad value; one line.
     """
-    values: dict[str, Any] = {} if preset is None else _read(_preset(preset))
-    for key, value in ({} if file is None else _read(Path(file))).items():
-        below = values.get(key)
-        values[key] = below | value if isinstance(below, dict) and isinstance(value, dict) else value
+    values = read_keys(file, overrides)
+    return _checked(values if preset is None else values | {"preset": preset})
+
+
+def load_resolved(file: Path, changes: Mapping[str, Any]) -> TrainConfig:
+    """A run's own ``config.yaml`` with changes: its preset is on record, and sets nothing any more, whatever it is by now.
+
+    Raises:
+        UsageError: as ``load_config``.
+    """
+    values = read_keys(file, changes)
+    preset = values.pop("preset", None)
+    return _checked(values).model_copy(update={"preset": preset})
+
+
+def read_keys(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A file's keys with overrides over them, unchecked, sections as mappings; arguments and errors as ``load_config``'s."""
+    values: dict[str, Any] = {} if file is None else _read(Path(file))
     for dotted, value in (overrides or {}).items():
         *sections, key = dotted.split(".")
         target = values
@@ -48,29 +61,14 @@ def load_config(file: Path | None = None, overrides: dict[str, Any] | None = Non
             if not isinstance(target, dict):
                 raise UsageError(f"{dotted}: {section} is a value, not a section; use a top-level key without a dot")
         target[key] = value
+    return values
+
+
+def _checked(values: dict[str, Any]) -> TrainConfig:
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as e:
         raise UsageError(_one_line(e)) from e
-
-
-def presets() -> dict[str, str]:
-    """The names of the settings that come with the package, each with what it is for."""
-    files = sorted(_PRESETS.glob("*.yaml"), key=lambda file: file.stem)
-    return {file.stem: _comment(file) for file in files}
-
-
-def _comment(file: Path) -> str:
-    lines = takewhile(lambda line: line.startswith("#"), file.read_text(encoding="utf-8").splitlines())
-    return " ".join(line.removeprefix("#").strip() for line in lines)
-
-
-def _preset(name: str) -> Path:
-    if name not in presets():
-        near = difflib.get_close_matches(name, presets(), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"preset is {name!r}; expected one of {', '.join(presets())}{hint}")
-    return _PRESETS / f"{name}.yaml"
 
 
 def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:

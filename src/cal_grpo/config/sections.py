@@ -79,8 +79,11 @@ class MeshSection(Section):
 
 
 class EvalSection(Section):
-    """Greedy accuracy on held-out questions, before and after training."""
+    """Greedy accuracy on held-out questions, before and after training, and in between."""
 
+    every: int | None = Field(
+        None, ge=1, description="Also every so many updates, and the best policy is kept in best/. Default: off."
+    )
     batch_size: int = Field(64, ge=1, description="Questions generated at once.")
 
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import yaml
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from cal_grpo.config.preset import over_preset
 from cal_grpo.config.sections import (
     EMBEDDED,
     ChatSection,
@@ -48,6 +49,9 @@ class TrainConfig(Section):
 
     model_config = ConfigDict(protected_namespaces=())  # model_id
 
+    preset: str | None = Field(
+        None, description="Settings of the package below all others, by name, or none. Default: those for the model's size."
+    )
     engine: str = Field("tunix", description="Training library: tunix (JAX) or trl (PyTorch).")
     model_id: str = Field(EMBEDDED, description="Hugging Face folder or hub id; 'embedded' is the policy in the package.")
     task: str = Field("ledger", description="ledger, gsm_symbolic, gsm8k, math, jsonl with --data, or your own as module:name.")
@@ -143,6 +147,11 @@ class TrainConfig(Section):
     @classmethod
     def _one_reward_or_several(cls, value: Any) -> Any:
         return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_preset(cls, values: Any) -> Any:
+        return over_preset(values) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _check(self) -> "TrainConfig":

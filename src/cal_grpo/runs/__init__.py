@@ -1,7 +1,9 @@
 """What becomes of a config: a training or an evaluation, and its folder?"""
 
 from cal_grpo.runs.callbacks import Callback
+from cal_grpo.runs.choice import chosen_config
 from cal_grpo.runs.evaluation import evaluate
+from cal_grpo.runs.footprint import Footprint
 from cal_grpo.runs.rehearsal import Rehearsal, rehearse
 from cal_grpo.runs.resume import is_finished, read_summary, resumed_config
 from cal_grpo.runs.trackers import TRACKERS
@@ -11,9 +13,11 @@ from cal_grpo.runs.watch import Watcher
 __all__ = [
     "TRACKERS",
     "Callback",
+    "Footprint",
     "Rehearsal",
     "Trained",
     "Watcher",
+    "chosen_config",
     "evaluate",
     "is_finished",
     "read_summary",

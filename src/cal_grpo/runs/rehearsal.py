@@ -1,4 +1,4 @@
-"""A run looked at before it begins: its config resolved, its questions read, what a judge may cost. Nothing is written."""
+"""A run looked at before it begins: its config resolved, its questions read, its memory and cost. Nothing is written."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,9 @@ from cal_grpo.config import TrainConfig
 from cal_grpo.credit import formula
 from cal_grpo.engines import require_engine
 from cal_grpo.oracles import Query, VerdictCost, verdict_costs
+from cal_grpo.policies import local_folder, shapes_in
 from cal_grpo.runs.folder import check_output
+from cal_grpo.runs.footprint import Footprint, footprint
 from cal_grpo.tasks import load_task
 
 _LOOKED_AT = 64  # questions whose lengths are measured
@@ -22,6 +24,7 @@ class Rehearsal:
         answers: sampled in all, of which the wrong ones are judged.
         notes: about the data.
         costs: of each judge that is paid; none where none is, or where a replay answers.
+        memory: at least; None for a model on the hub, whose tensors are not known before they are here.
     """
 
     config: TrainConfig
@@ -30,13 +33,14 @@ class Rehearsal:
     answers: int
     notes: tuple[str, ...]
     costs: list[VerdictCost]
+    memory: Footprint | None
 
 
 def rehearse(config: TrainConfig, resume: bool = False) -> Rehearsal:
-    """See what a training would be, without a model, a key or a call.
+    """See what a training would be, without loading a model, a key or a call.
 
     Raises:
-        UsageError: what the training would refuse of its engine, output, task, data, credit, examples and prices.
+        UsageError: what the training would refuse of its engine, output, task, data, model folder, credit, examples and prices.
     """
     require_engine(config.engine)
     if not resume:
@@ -53,4 +57,6 @@ def rehearse(config: TrainConfig, resume: bool = False) -> Rehearsal:
         )  # fmt: skip
     answers = config.batch_size * config.num_generations * config.num_train_steps
     fitted = config.fitted(task.prompt_tokens, task.answer_tokens)
-    return Rehearsal(fitted, len(task.train), len(task.eval), answers, tuple(task.notes), costs)
+    folder = local_folder(config.model_id)
+    memory = None if folder is None else footprint(fitted, shapes_in(folder))
+    return Rehearsal(fitted, len(task.train), len(task.eval), answers, tuple(task.notes), costs, memory)

@@ -29,7 +29,9 @@ class Curve(NamedTuple):
     noisy: bool = True
 
 
+HELD_OUT = "held-out accuracy"  # no metric of an update's
 CURVES = (
+    Curve(HELD_OUT, "Held-out accuracy", "greedy, between updates", "share", noisy=False),
     Curve("accuracy", "Training accuracy", "share of right answers among an update's rollouts", "share"),
     Curve("kl", "KL", "nats a token, to the reference policy"),
     Curve("entropy", "Entropy", "nats a token, of the policy on its own answers"),
@@ -86,6 +88,8 @@ def _keys(curve: Curve) -> list[tuple[str, str]]:
 
 def _series(run: Run, key: str, summed: bool) -> list[tuple[float, float]]:
     points = [(row["step"], row[key]) for row in run.metrics if key in row]
+    if key == HELD_OUT:
+        points = [(float(update), accuracy) for update, accuracy in run.held_out.items()]
     if summed:
         totals = itertools.accumulate(y for _, y in points)
         points = [(x, y) for (x, _), y in zip(points, totals, strict=True)]

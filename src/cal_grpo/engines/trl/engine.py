@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -155,7 +156,7 @@ class TRLEngine(Engine):
         self._made = int(trainer.state.global_step)
 
     def answers(self, samples: int, on_done: Callable[[int], None]) -> Iterator[list[Answers]]:
-        done = 0
+        done, began = 0, time.monotonic()
         for chunk in chunks(len(self._asked), self._config.eval.batch_size):
             examples = [self.held_out[i] for i in chunk]
             prompts = [i for i in chunk for _ in range(samples)]
@@ -174,6 +175,8 @@ class TRLEngine(Engine):
                 )
                 for i, example in enumerate(examples)
             ]
+        if self._trainer is not None:
+            self._updates.aside(time.monotonic() - began)
 
     def _graded(self, answer: tuple[str, bool], example: Example) -> Answer:
         text, truncated = answer
