@@ -51,7 +51,15 @@ def make(folder, questions, tmp_path):
         given = {
             name: changes.pop(name)
             for name in (
-                "oracle", "grade", "on_credit", "credit", "reward_funcs", "train_dataset", "eval_dataset", "callbacks", "tools",
+                "oracle",
+                "grade",
+                "on_credit",
+                "credit",
+                "reward_funcs",
+                "train_dataset",
+                "eval_dataset",
+                "callbacks",
+                "tools",
                 "peft_config",
             )
             if name in changes

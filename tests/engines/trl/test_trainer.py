@@ -172,9 +172,6 @@ def test_one_answer_a_question_is_compared_with_all_of_the_update(make, oracle, 
     assert len(trainer.parts) == len(trainer.seen) == passes
     judged = [j for _, credited in trainer.parts for j in credited.judged]
     assert len({j.completion.question for j in judged}) == 4
-    credited = [row_T[: len(j.completion.token_ids)] for _, c in trainer.parts for row_T, j in zip(c.advantages_BT, c.judged)]
-    for row_T, expected in zip(credited, [-0.5, -0.5, 1.5, -0.5], strict=True):
-        np.testing.assert_allclose(row_T, expected, rtol=1e-5)
     reached = by_ids(trainer.seen)
     for j, expected in zip(judged, [-0.5, -0.5, 1.5, -0.5], strict=True):
         own = tuple(j.completion.token_ids)
@@ -208,7 +205,12 @@ def test_one_answer_a_question_gets_what_the_pipeline_gives_for_the_whole_update
 
 
 def test_one_answer_a_question_is_evaluated_and_trls_own_checks_stay(make, oracle, questions, tmp_path):
-    each = ONE_EACH | {"per_device_train_batch_size": 3, "per_device_eval_batch_size": 3, "eval_strategy": "steps", "eval_steps": 1}
+    each = ONE_EACH | {
+        "per_device_train_batch_size": 3,
+        "per_device_eval_batch_size": 3,
+        "eval_strategy": "steps",
+        "eval_steps": 1,
+    }
     trainer = make(CALGRPOTrainer, CALGRPOConfig, oracle=oracle, eval_dataset=questions.select(range(3)), **each)
     trainer.train()
     (row,) = [row for row in trainer.state.log_history if "eval_reward" in row]

@@ -129,10 +129,6 @@ def _check_keys(config: TrainConfig, processes: int) -> None:
             raise UsageError(
                 f"mesh.{name} is {getattr(config.mesh, name)}, Tunix's mesh; on TRL start the processes with accelerate launch"
             )
-    if config.rollout.micro_batch_size:
-        raise UsageError(
-            f"rollout.micro_batch_size is {config.rollout.micro_batch_size}, but TRL samples an update in one go; leave it out"
-        )
     rows = (config.micro_batch_size or config.batch_size) * config.num_generations
     if rows % processes:
         raise UsageError(
