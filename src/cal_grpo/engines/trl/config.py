@@ -95,6 +95,12 @@ class CALGRPOConfig(GRPOConfig):
             self.num_generations, self.num_generations_eval = self._sampled_together(), self.num_generations_eval or 1
         super().__post_init__()
         self.num_generations = given
+        if self.remove_unused_columns:
+            raise UsageError("remove_unused_columns is true, but grading reads columns that the model does not; leave it false")
+        if not isinstance(self.credit, str):
+            raise UsageError(
+                "credit is no name, but TRL writes its config as JSON; hand a function to CALGRPOTrainer(credit=...)"
+            )
         formula(self.credit)
         self.weights()
         check_corrections(self.corrections, self.correction_weight, self.correction_copies, use_cal=self.use_cal)
