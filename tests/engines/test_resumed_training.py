@@ -110,7 +110,10 @@ def check_same(world, name, summary, *, killed=False):
     summed, was = ({k: v for k, v in s.items() if k not in ("wall_s", "compile_s")} for s in (summary, world.summary))
     twice = again.total()  # each is a call, and is told as one
     tokens = was["oracle"]["tokens"] // was["oracle"]["calls"]  # the server counts every call alike
-    was["oracle"] = was["oracle"] | {"calls": was["oracle"]["calls"] + twice, "tokens": was["oracle"]["tokens"] + twice * tokens}
+    was["oracle"] = was["oracle"] | {
+        "calls": was["oracle"]["calls"] + twice,
+        "tokens": was["oracle"]["tokens"] + twice * tokens,
+    }
     assert summed == was
     assert summary["wall_s"] > sum(row["seconds"] for row in rows(run / "metrics.jsonl"))
 

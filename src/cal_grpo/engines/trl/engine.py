@@ -81,6 +81,8 @@ class TRLEngine(Engine):
 
     def start(self, run_dir: Path, on_credit: OnCredit, on_metrics: OnMetrics) -> None:
         self._on_credit, self._on_metrics = on_credit, on_metrics
+        if size := self._config.rollout.micro_batch_size:
+            warnings.warn(f"rollout.micro_batch_size={size} is passed over: TRL samples an update in one go", stacklevel=2)
         self._job.together(self, "_start", str(run_dir), newest_finished(run_dir))
 
     def _start(self, run_dir: str, made: int) -> None:

@@ -134,10 +134,6 @@ def _check_keys(config: TrainConfig, processes: int) -> None:
             f"eval.every is {config.eval.every} in a job of {processes} processes, which cannot answer in the middle of a "
             "training; leave it out, or start one process"
         )
-    if config.rollout.micro_batch_size:
-        raise UsageError(
-            f"rollout.micro_batch_size is {config.rollout.micro_batch_size}, but TRL samples an update in one go; leave it out"
-        )
     rows = (config.micro_batch_size or config.batch_size) * config.num_generations
     if rows % processes:
         raise UsageError(
