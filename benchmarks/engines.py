@@ -5,8 +5,8 @@
 
 The demo's preset on the embedded policy; with ``--model`` the GSM8K recipe (its script, with what that sets for the
 allocator), scaled down: two questions an update instead of four, three updates, no evaluation. That changes no forward pass of
-the training; TRL, which samples an update in one go, keeps half as many answers' keys and values by it (``--set batch_size=4`` is
-the recipe's own). Prints JSON. ``--set KEY=VALUE`` changes the run; an engine whose interpreter is not named is left out.
+the training; TRL, which samples an update in one go, keeps half as many answers' keys and values by it (the recipe's own is
+``--set batch_size=4``). Prints JSON. ``--set KEY=VALUE`` changes the run; an engine whose interpreter is not named is left out.
 
 The first update, which compiles or warms up, is in no median. Memory is ``ru_maxrss`` of the engine's process, GPUs' aside.
 """
