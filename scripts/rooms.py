@@ -19,7 +19,7 @@ from pathlib import Path
 SRC = Path(__file__).parents[1] / "src"
 PACKAGE = "cal_grpo"
 EVERYWHERE = frozenset(
-    {"errors", "extras", "files", "hub", "interrupts", "intervals", "jsonlines", "plugins", "policies"}
+    {"errors", "extras", "files", "hub", "interrupts", "intervals", "jsonlines", "plugins", "policies", "processes"}
 )  # small, used by all: not drawn
 LATE = ("oracles", "engines")  # the oracle `local` is an engine's, and loaded only where it is asked for
 

@@ -1,7 +1,7 @@
 """What a training keeps in memory at least, by hand."""
 
 from cal_grpo.config import TrainConfig
-from cal_grpo.runs.footprint import footprint
+from cal_grpo.runs.beforehand.footprint import footprint
 
 # 10 x 4 + 4 x 4 + 6 x 4 + 4 = 84 numbers
 SHAPES = {

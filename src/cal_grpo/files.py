@@ -84,10 +84,10 @@ def write_whole(path: Path, content: str | bytes) -> None:
             raise
     except OSError as e:
         raise UsageError(f"{path}: cannot be written ({e.strerror or e}); make room there, or choose another --output") from e
-    _sync_folder(place.parent)
+    sync_folder(place.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Bring a new name to the disk, where the file system can do that: the file itself is safe already."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

@@ -41,7 +41,7 @@ def share(count: float, total: float, independent: float | None = None) -> Estim
     return Estimate(p, max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half)))
 
 
-def paired_difference(both: int, first: int, second: int, neither: int) -> Estimate:
+def paired_difference(both: float, first: float, second: float, neither: float) -> Estimate:
     """Share right in the first minus share right in the second, answers to the same questions.
 
     Newcombe's method 10 (Statistics in Medicine 17, 1998, 2635-2650): the two Wilson intervals, joined with the paired
@@ -50,6 +50,7 @@ def paired_difference(both: int, first: int, second: int, neither: int) -> Estim
 
     Args:
         both, first, second, neither: questions that both, only the first, only the second, or neither answered rightly.
+            Fractions are welcome.
 
     Raises:
         ValueError: there is no question.

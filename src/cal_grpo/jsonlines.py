@@ -44,7 +44,8 @@ class JSONLine(NamedTuple):
 class JSONLWriter:
     """Appends objects to a file, which is created when it is not there. Only one process writes it.
 
-    A line is the operating system's when ``write`` returns: the end of the process takes nothing back, but a power cut may.
+    A line is the operating system's when ``write`` returns: the end of the process takes nothing back. A power cut may, but for
+    a ``lasting`` line, which is on the disk with all before it.
     Half a surrogate pair, which UTF-8 cannot encode, is written as JSON spells it.
 
     Args:
@@ -59,12 +60,14 @@ class JSONLWriter:
         self._ascii_only = ascii_only
         self._file = path.open("ab", buffering=0)  # no buffer, which would keep what could not be written and try again
 
-    def write(self, row: Mapping[str, Any]) -> None:
+    def write(self, row: Mapping[str, Any], *, lasting: bool = False) -> None:
         text = json.dumps(row, ensure_ascii=self._ascii_only) + "\n"
         line, end = memoryview(text.encode("utf-8", "backslashreplace")), os.fstat(self._file.fileno()).st_size
         try:
             while line:  # a disk that is nearly full takes a part
                 line = line[self._file.write(line) :]
+            if lasting:
+                os.fsync(self._file.fileno())
         except OSError:
             with contextlib.suppress(OSError):
                 self._file.truncate(end)

@@ -84,6 +84,61 @@ def test_an_llm_is_asked_once_a_solution_and_its_cost_told(bench):
         assert "2 calls, $0.0001" in out
 
 
+def by_style(request):
+    """The first step in the direct style, the second in the steps style; a repair that repairs nothing."""
+    fields = request.body["response_format"]["json_schema"]["schema"]["properties"]
+    text = request.response
+    said = {"critique": "", "segment": text.split("\n")[0], "step": 2, "hint": "", "corrected": text}
+    return answer(request, json.dumps({name: said[name] for name in fields}), tokens=(100, 20))
+
+
+def test_styles_are_one_table_paired_by_rows_with_a_file_each(bench, tmp_path):
+    output = tmp_path / "bench.jsonl"
+    words = ("--oracle", "openai", "--judge-model", "gpt-4o-mini", "--no-cache", "--output", output)
+    with JudgeServer(by_style) as server:
+        words = (*words, "--base-url", server.openai, "--style", "direct,steps")
+        status, out = bench(*words, "--style", "repair")
+        assert (status, len(server.requests)) == (0, 6)
+        shown = json.loads(bench(*words, "--style", "repair", "--json")[1])
+        assert len(server.requests) == 6  # resumed, each from its own file
+    assert max(map(len, out.splitlines())) <= 80
+    told = {line[:24].strip(): line[24:].split() for line in out.splitlines()}
+    assert told["floor: random step"] == ["38.9%"]
+    assert out.splitlines()[1].split() == ["direct", "steps", "repair"]
+    # Labels are at the second, third and first step: direct names the first, steps the second, repair none
+    assert [cell for cell in told["exact first error"] if "%" in cell] == ["33.3%", "33.3%", "0.0%"]
+    assert [cell for cell in told["not later than it"] if "%" in cell] == ["100.0%", "66.7%", "0.0%"]
+    assert told["exact, less direct"][0] == "+0.0"
+    assert told["calls"] == ["2", "2", "2"]
+    assert told["USD"] == ["0.0001"] * 3
+    assert list(shown["styles"]) == ["direct", "steps", "repair"]
+    assert [shown["less_direct"][style]["not_later"]["value"] for style in ("steps", "repair")] == [-0.3333, -1.0]
+    for style in ("direct", "steps", "repair"):
+        lines = [json.loads(line) for line in output.with_stem(f"bench-{style}").read_text().splitlines()]
+        assert sorted(line["row"] for line in lines) == [1, 2, 3]
+        assert {line["judge"]["prompt"].partition("-")[0] for line in lines} == {style}
+    assert not output.exists()
+
+
+def test_a_style_that_there_is_not_is_one_line_before_anything_is_asked(bench):
+    with JudgeServer(by_style) as server:
+        words = ("--oracle", "openai", "--judge-model", "m", "--base-url", server.openai)
+        status, error = bench(*words, "--style", "direct,stps")
+        assert (status, error) == (2, "prompt style is 'stps'; expected one of direct, repair, steps")
+        assert not server.requests
+
+
+def test_the_budget_is_for_all_styles_together(bench, tmp_path):
+    words = ("--oracle", "openai", "--judge-model", "gpt-4o-mini", "--no-cache", "--output", tmp_path / "b.jsonl")
+    with JudgeServer(by_style) as server:
+        words = (*words, "--base-url", server.openai, "--style", "direct,steps", "--concurrency", 1, "--max-usd")
+        status, error = bench(*words, 0.00005)  # two calls are $0.000054
+        assert (status, len(server.requests)) == (2, 2)
+        assert error.startswith("the budget of $5e-05 is spent before style steps; go on with a larger --max-usd")
+        assert bench(*words, 1)[0] == 0
+        assert len(server.requests) == 4
+
+
 def test_what_the_output_holds_is_not_asked_again(bench, tmp_path):
     output = tmp_path / "new" / "bench.jsonl"
     words = ("--oracle", "openai", "--judge-model", "gpt-4o-mini", "--no-cache", "--output", output, "--json")

@@ -3,8 +3,10 @@
 A toy policy trains for a few updates with an oracle that blames the first characters of every wrong answer.
 """
 
+import gc
 import math
 import shutil
+import weakref
 
 import numpy as np
 import pytest
@@ -109,7 +111,7 @@ def test_what_was_opened_knows_its_questions_and_has_written_nothing(world, tmp_
     assert engine.skipped == {"training": 1, "held-out": 1}
     assert engine.compile_s >= 0
     assert engine.device == engine.device.strip() != ""
-    assert engine.find_checkpoint(tmp_path, pytest.fail) == 0
+    assert engine.find_checkpoint(tmp_path).update == 0
     engine.close()
     engine.close()
     assert list(tmp_path.iterdir()) == []
@@ -182,12 +184,13 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(world):
     stopped = world.trained("stopped", should_stop=lambda told: len(told.rows) == 2)
     assert (stopped.made, [row["step"] for row in stopped.rows]) == (2, [1, 2])
     engine, run = engine_of(world.name), world.root / "stopped"
-    assert engine.find_checkpoint(run, pytest.fail) == 2
+    found = engine.find_checkpoint(run)
+    assert (found.update, found.damaged) == (2, [])
     not_now = world.trained("stopped", should_stop=lambda told: True)
     assert (not_now.made, not_now.rows, not_now.credited) == (2, [], [])
     assert not_now.after == stopped.after
     resumed = world.trained("stopped")
-    assert engine.find_checkpoint(run, pytest.fail) == resumed.made == UPDATES
+    assert engine.find_checkpoint(run).update == resumed.made == UPDATES
     for row, expected in zip([*stopped.rows, *resumed.rows], world.whole.rows, strict=True):
         for name in expected:
             # An oracle that is new remembers nothing: it is a run that hands it what was said before.
@@ -249,6 +252,16 @@ def test_one_answer_a_question_is_compared_with_all_of_its_update_whatever_the_m
     assert (resumed.made, [row["step"] for row in resumed.rows], len(resumed.credited)) == (2, [2], 4)
 
 
+def test_a_closed_engine_is_let_go_with_its_policy(world):
+    engine = world.open()
+    list(engine.answers(0, lambda done: None))
+    engine.close()
+    closed = weakref.ref(engine)
+    del engine
+    gc.collect()
+    assert closed() is None
+
+
 def test_checkpoints_of_which_none_can_be_read_are_left_where_they_are(world, tmp_path):
     run = shutil.copytree(world.root / "whole", tmp_path / "run")
     for file in (run / "checkpoints").rglob("*"):
@@ -256,7 +269,7 @@ def test_checkpoints_of_which_none_can_be_read_are_left_where_they_are(world, tm
             file.write_bytes(b"")
     before = sorted(run.rglob("*"))
     with pytest.raises(UsageError, match="no checkpoint can be read"):
-        engine_of(world.name).find_checkpoint(run, lambda text: None)
+        engine_of(world.name).find_checkpoint(run)
     assert sorted(run.rglob("*")) == before
 
 

@@ -58,7 +58,7 @@ def test_the_run_stops_with_its_last_finite_checkpoint(exploded):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2]
     assert rows[1]["grad_norm"] is None
-    assert newest_checkpoint(run, said.append) == 1
+    assert newest_checkpoint(run).update == 1
 
 
 @pytest.mark.parametrize("part", ["model_params", "optimizer_state"])
@@ -68,12 +68,15 @@ def test_a_checkpoint_that_is_not_finite_is_never_gone_on_from(exploded, tmp_pat
     shutil.copytree(exploded[0] / "checkpoints" / "actor" / "1", actor / "1")
     shutil.copytree(actor / "1", actor / "2")
     name = spoil(actor / "2" / part, value)
-    notes = []
-    assert newest_checkpoint(tmp_path, notes.append) == 1
+    notes, found = [], newest_checkpoint(tmp_path)
+    assert found.update == 1
+    assert (actor / "2").is_dir()  # to find it touches nothing
+    found.set_aside(notes.append)
+    assert not (actor / "2").exists()
     assert f"update 2 cannot be read ({part}: {name} is not finite); kept as damaged-2" in notes[0]
     spoil(actor / "1" / part, value)
     with pytest.raises(UsageError, match=r"no checkpoint can be read .*is not finite"):
-        newest_checkpoint(tmp_path, notes.append)
+        newest_checkpoint(tmp_path)
 
 
 def spoil(folder, value):

@@ -107,7 +107,7 @@ def check_same(world, name, summary, *, killed=False):
     again = told - was_told
     assert told - again == was_told
     assert not again or (killed and not any(final for _, _, _, final, _ in again))
-    summed, was = ({k: v for k, v in s.items() if k not in ("wall_s", "compile_s")} for s in (summary, world.summary))
+    summed, was = ({k: v for k, v in s.items() if k not in ("wall_s", "compile_s", "notes")} for s in (summary, world.summary))
     twice = again.total()  # each is a call, and is told as one
     tokens = was["oracle"]["tokens"] // was["oracle"]["calls"]  # the server counts every call alike
     was["oracle"] = was["oracle"] | {
@@ -180,8 +180,10 @@ def test_other_held_out_questions_are_refused_before_anything_is_cut(world, inte
     evaluated = rows(run / "eval.jsonl")
     evaluated[1]["question"] = "What else?"
     (run / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in evaluated))
-    for name in ("metrics", "samples"):  # of an update after the checkpoint, which would be cut off
-        (run / f"{name}.jsonl").write_text((run / f"{name}.jsonl").read_text() + '{"step": 4}\n')
+    damage(run / "checkpoints" / "actor" / "3")  # would be set aside
+    (run / "samples.jsonl").unlink()  # would be made anew
+    with (run / "metrics.jsonl").open("a") as file:  # of an update after the checkpoint, which would be cut off
+        file.write('{"step": 4}\n')
     before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
     with pytest.raises(UsageError, match="expected the same data as before"):
         resume(world, "other")

@@ -6,10 +6,12 @@ import pytest
 from tokenizers import Tokenizer
 
 from cal_grpo.alignment import Aligner, TokenSpan
+from cal_grpo.credit import Weights, formula
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import ArithmeticOracle, CALOracle, Query, ReferenceOracle, Tag, Usage, Verdict, blamed
 from cal_grpo.oracles.several.cascade import Cascade
 from cal_grpo.oracles.several.vote import Vote
+from cal_grpo.pipeline import CreditPipeline
 from cal_grpo.policies import EMBEDDED
 
 TOKENIZER = Tokenizer.from_file(str(EMBEDDED / "tokenizer.json"))
@@ -51,6 +53,40 @@ def test_the_first_that_is_sure_answers_and_the_dear_one_is_not_asked():
 def test_whoever_is_not_sure_hands_on(first):
     found = ask(Cascade([(Says(first), 0.8), (Says(DEAR), 0.0)]))
     assert (found.tag, found.segment, found.usage) == (Tag.FOUND, "so 3", DEAR.usage)
+
+
+TWICE = Query("q", "r", "1+1=3\nso 3\n1+1=3\n3+1=4")
+SECOND = Verdict(Tag.FOUND, "first", "1+1=3")
+FITS_ONCE = Verdict(Tag.FOUND, "dear", "3+1=4")
+
+
+@pytest.mark.parametrize(
+    ("on_ambiguous", "hint", "segment"),
+    [("first", None, "1+1=3"), ("miss", None, "3+1=4"), ("miss", "so 3\n", "1+1=3")],  # a hint that decides
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_members_decide_with_the_pipelines_own_aligner(on_ambiguous, hint, segment, nested):
+    first = Verdict(Tag.FOUND, "cheap", "1+1=3", hint)
+    cascade = Cascade([(Says(first), 0.0), (Says(FITS_ONCE), 0.0)])
+    aligner = Aligner(TOKENIZER, on_ambiguous=on_ambiguous)
+    with CALOracle(Cascade([(cascade, 0.0)]) if nested else cascade) as oracle:
+        CreditPipeline(oracle, aligner, formula("prefix"), Weights(), 2)
+        (found,) = oracle.locate([TWICE])
+    assert found.segment == segment
+    assert isinstance(aligner.map(TOKENIZER.encode(TWICE.response).ids, found.segment, found.hint), TokenSpan)
+
+
+def test_a_vote_does_not_count_a_quote_that_fits_in_several_places_where_that_is_a_miss():
+    vote = Vote([Says(SECOND, name="a"), Says(SECOND, name="b"), Says(FITS_ONCE, name="c"), Says(FITS_ONCE, name="d")])
+    assert ask(vote, TWICE).tag is Tag.ABSTAINED  # two of four is no majority; and it is one of two
+    vote.maps_with(Aligner(TOKENIZER, on_ambiguous="miss").find)
+    assert ask(vote, TWICE).segment == "3+1=4"
+
+
+def test_where_no_stage_has_a_place_the_last_quote_stays_what_it_is():
+    cascade = Cascade([(Says(Verdict(Tag.ABSTAINED)), 0.0), (Says(SECOND), 0.0)])
+    cascade.maps_with(Aligner(TOKENIZER, on_ambiguous="miss").find)
+    assert ask(cascade, TWICE).segment == "1+1=3"
 
 
 LONG = Query("q", "r", "First 1+1=3, " * 30 + "so 3.\nThen 3+1=4.")

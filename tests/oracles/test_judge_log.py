@@ -1,12 +1,16 @@
 """The judge log and its replay."""
 
+import asyncio
 import json
+import os
+import threading
+from pathlib import Path
 
 import pytest
 from _judge_server import answer, blame_first_line, error, verdict
 
 from cal_grpo.errors import UsageError
-from cal_grpo.oracles import CALOracle, Tag
+from cal_grpo.oracles import CALOracle, Query, Tag, Verdict
 
 
 def lines(file):
@@ -125,3 +129,66 @@ def test_a_log_that_cannot_be_written_is_told_once_and_the_run_goes_on(connect, 
     assert {v.tag for v in oracle.locate([ask(i) for i in range(3)])} == {Tag.FOUND}
     assert len(told) == 1
     assert "cannot be written" in told[0]
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """Each fsync of a file as (thread, lines that the file has then); waits for ``go`` once ``hold`` is set."""
+    synced, hold, go, real = [], threading.Event(), threading.Event(), os.fsync
+
+    def fsync(handle):
+        path = os.readlink(f"/proc/self/fd/{handle}")
+        if path.endswith("judge.jsonl"):
+            synced.append((threading.current_thread().name, Path(path).read_text().count("\n")))
+            assert not hold.is_set() or go.wait(60)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    yield synced, hold, go
+    go.set()
+
+
+def test_a_calls_line_is_on_the_disk_before_its_answer_is_used_and_no_loop_waits_for_it(connect, ask, tmp_path, disk):
+    synced, hold, go = disk
+    oracle = connect(log=tmp_path / "judge.jsonl")
+    assert oracle.locate([ask()])[0].tag is Tag.FOUND
+    assert [count for _, count in synced] == [1]
+    hold.set()
+    waiting = oracle.submit(ask(1))
+    while len(synced) < 2:
+        threading.Event().wait(0.005)
+    # The disk takes its time: the loop goes on, and the answer is not there
+    assert asyncio.run_coroutine_threadsafe(asyncio.sleep(0, "turned"), oracle._loop).result(60) == "turned"
+    assert not waiting.done()
+    go.set()
+    assert waiting.result(60).tag is Tag.FOUND
+    assert {name for name, _ in synced}.isdisjoint({"MainThread", oracle._thread.name})
+
+
+def test_an_answer_that_cost_nothing_is_not_worth_an_fsync(tmp_path, disk):
+    with CALOracle("reference", log=tmp_path / "judge.jsonl") as oracle:
+        oracle.locate([Query("q", "1+1=2", f"1+1={i}") for i in range(3, 6)])
+    assert len(lines(tmp_path / "judge.jsonl")) == 3
+    assert disk[0] == []
+
+
+def test_what_was_paid_is_written_though_the_oracle_is_closed_meanwhile(ask, tmp_path, disk):
+    synced, hold, go = disk
+
+    class Paid:
+        name, identity = "paid", {"oracle": "paid"}
+
+        async def locate(self, query):
+            return Verdict(Tag.FOUND, segment="0+1")
+
+    oracle = CALOracle(Paid(), log=tmp_path / "judge.jsonl", cache=tmp_path / "c.db", tell=pytest.fail)
+    hold.set()
+    future = oracle.submit(ask())
+    while not synced:
+        threading.Event().wait(0.005)
+    closing = threading.Thread(target=oracle.close)
+    closing.start()
+    go.set()
+    closing.join(60)
+    assert [line["tag"] for line in lines(tmp_path / "judge.jsonl")] == ["found"]
+    assert future.done()

@@ -7,6 +7,7 @@ import pytest
 from _judge_server import Reply, answer, error, verdict
 
 from cal_grpo.oracles import Query, Tag
+from cal_grpo.oracles.judges.settings import Settings
 
 RESPONSE = "First $0.5+0.2=0.7$.\nThen $3 \\times 4 = 13$, and \\(x\\) is \\frac{1}{2}.\n#### 13"
 QUERY = Query("What is 3 times 4?", "3*4=12\n#### 12", RESPONSE)
@@ -279,3 +280,13 @@ def test_a_quota_that_is_used_up_is_not_tried_again(connect, ask, server):
     spent = connect().locate([ask()])[0]
     assert (spent.tag, len(server.requests)) == (Tag.REJECTED, 1)
     assert "exceeded your current quota" in spent.detail
+
+
+def test_of_an_error_of_a_megabyte_the_first_lines_are_read():
+    """It is read on an event loop that others wait for. What is cut in two is not read: it could be an echo."""
+    settings, query = Settings(0.0, None), Query("q", "r", "temperature is not supported " * 3)
+    sent, echo = {"temperature": 0.0}, "temperature is not supported " * 50_000
+    for message in (echo, f"{query.response}\n{echo}", f"no\n{'x' * 10**6}\ntemperature is not supported"):
+        assert settings.learn(sent, {"error": {"message": message}}, query) is None
+    message = f"temperature is not supported.\n{'x' * 10**6}"
+    assert settings.learn(sent, {"error": {"message": message}}, query) == "temperature, left out from now on"

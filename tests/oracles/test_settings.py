@@ -75,7 +75,7 @@ def test_what_one_of_several_uses_is_taken():
 
 @pytest.mark.parametrize("provider", ["reference", "arithmetic", "reference@0.5 > arithmetic", Own(), ReferenceOracle()])
 def test_a_config_s_defaults_are_no_settings(provider):
-    names = [name for name in OracleSection.model_fields if name != "on_budget"]
+    names = [name for name in OracleSection.model_fields if name not in ("on_budget", "min_found")]
     config = TrainConfig()
     CALOracle(
         provider,

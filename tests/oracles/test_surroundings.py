@@ -36,7 +36,7 @@ def test_an_address_that_is_none_is_one_line_before_anything_is_asked(connect, u
     "proxy",
     [
         f"socks5://me:{SECRET}@127.0.0.1:9", f"ftp://me:{SECRET}@host", "http://[::1", f"http://me:{SECRET}@host:99999",
-        "http://127.0.0.1:9", "://", "http://", "http://ho st",
+        "http://127.0.0.1:9", "://", "http://", "http://ho st", f"http://me:{SECRET}@127.0.0.1:99999",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["ALL_PROXY", "HTTP_PROXY", "http_proxy"])

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cal_grpo.alignment import Miss, find_quote
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Query, Tag, Usage, Verdict
-from cal_grpo.oracles.several.composite import place_of
 from cal_grpo.oracles.several.vote import Vote
 
 RESPONSE = "2+2=4\nthen 4*3=13\nso 13-1=12\nthen 4*3=13"
@@ -129,7 +129,7 @@ spans = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 20)), min_size=1, 
 @given(spans, st.sampled_from(["majority", "intersection", "union"]))
 def test_whatever_they_quote_the_rules_hold(drawn, rule):
     verdicts = [quotes(text) if (text := RESPONSE[a : a + n]).strip() else NOTHING for a, n in drawn]
-    lost = [bool(v.segment) and place_of(RESPONSE, v) is None for v in verdicts]
+    lost = [bool(v.segment) and isinstance(find_quote(RESPONSE, v.segment, v.hint), Miss) for v in verdicts]
     found = vote(*verdicts, rule=rule)
     assert found.segment in RESPONSE
     if 2 * sum(lost) > len(lost):

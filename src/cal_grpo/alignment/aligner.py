@@ -77,6 +77,10 @@ class Aligner:
             return Miss("too_long", f"{end - start} tokens; at most {self.max_span_tokens} are blamed")
         return TokenSpan(start, end, span.start, span.end, method, score)
 
+    def find(self, text: str, segment: str, hint: str | None = None) -> tuple[int, int] | Miss:
+        """The half-open characters of a quote in a plain text, found as ``map`` finds them."""
+        return _find_in_text(text, segment, hint, self._threshold, self._on_ambiguous)
+
     def map_batch(
         self, responses: Sequence[Sequence[int] | Decoded], quotes: Sequence[Sequence[tuple[str, str | None]]]
     ) -> list[list[TokenSpan | Miss]]:
@@ -165,9 +169,15 @@ def map_segment_to_token_indices(
 
 def find_quote(text: str, segment: str, hint: str | None = None) -> tuple[int, int] | Miss:
     """The half-open characters of a quote in a plain text, found as ``map_segment_to_token_indices`` finds them."""
+    return _find_in_text(text, segment, hint, THRESHOLD, "first")
+
+
+def _find_in_text(
+    text: str, segment: str, hint: str | None, threshold: float, on_ambiguous: OnAmbiguous
+) -> tuple[int, int] | Miss:
     edges = np.arange(len(text) + 1)
     one_each = Decoded(text, edges[:-1], edges[1:], np.zeros(len(text), dtype=bool))
-    found = _find(one_each, segment, hint, THRESHOLD, "first")
+    found = _find(one_each, segment, hint, threshold, on_ambiguous)
     return found if isinstance(found, Miss) else (found[0].start, found[0].end)
 
 

@@ -109,6 +109,9 @@ class OracleSection(Section):
     max_tokens: int | None = Field(None, ge=1, description="Budget: tokens of prompts and answers.")
     max_usd: float | None = Field(None, gt=0, description="Budget: dollars; needs the model's price.")
     prices: ShellPath | None = Field(None, description="YAML of prices per million tokens; adds to the package's.")
+    min_found: float = Field(
+        0.5, ge=0, le=1, description="Warn where fewer of the last updates' wrong answers have a span; stop if on_miss raises."
+    )
     on_budget: Literal["on_failure", "stop"] = Field(
         "on_failure", description="When the budget is spent: on_failure for the rows, or stop with a checkpoint."
     )

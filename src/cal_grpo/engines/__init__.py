@@ -14,6 +14,7 @@ from cal_grpo.engines.contract import (
     cal_metrics,
     engine_of,
 )
+from cal_grpo.engines.found import Found
 from cal_grpo.engines.machine import idle_gpu, versions
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Answer",
     "Answers",
     "Engine",
+    "Found",
     "OnCredit",
     "OnMetrics",
     "Parts",

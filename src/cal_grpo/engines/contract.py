@@ -9,6 +9,7 @@ from cal_grpo import extras
 from cal_grpo.config import TrainConfig
 from cal_grpo.credit import Formula, formula
 from cal_grpo.engines.catalog import ENGINES
+from cal_grpo.engines.found import Found
 from cal_grpo.grading import Grade
 from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import SUMMED, Credited
@@ -157,13 +158,13 @@ class Engine(Protocol):
         ...
 
     @staticmethod
-    def find_checkpoint(run_dir: Path, tell: Callable[[str], None]) -> int:
-        """The update from which ``start`` goes on in a run's folder; 0: from the beginning.
+    def find_checkpoint(run_dir: Path) -> Found:
+        """The update from which ``start`` goes on in a run's folder, once the damaged checkpoints are set aside.
 
-        Checkpoints that cannot be read are put aside, and told.
+        Nothing is touched.
 
         Raises:
-            UsageError: there are checkpoints, and none can be read. Nothing was moved.
+            UsageError: there are checkpoints, and none can be read.
         """
         ...
 

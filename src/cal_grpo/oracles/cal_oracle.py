@@ -11,6 +11,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Self
 
+from cal_grpo.alignment import Aligner
 from cal_grpo.errors import UsageError, one_line, require_positive
 from cal_grpo.oracles.memory import CacheFile, Replay, Silent, default_cache
 from cal_grpo.oracles.protocol import Oracle, name_of
@@ -170,6 +171,10 @@ class CALOracle:
                 longest = max(range(len(queries)), key=lambda i: sum(map(len, astuple(queries[i]))))
                 futures[longest] = asyncio.run_coroutine_threadsafe(client.answer_first(queries[longest]), self._running_loop())
         return [futures[i] if i in futures else self.submit(query) for i, query in enumerate(queries)]
+
+    def maps_with(self, aligner: Aligner) -> None:
+        """A cascade or vote takes a quote for an answer where this aligner, which a pipeline tells, places it; from now on."""
+        self._client.maps_with(aligner.find)
 
     def log_to(self, file: Path) -> None:
         """Append every call from now on to a judge log."""

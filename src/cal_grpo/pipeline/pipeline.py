@@ -66,6 +66,8 @@ class CreditPipeline:
 
     def __post_init__(self) -> None:
         check_baseline(self.baseline, self.group_size)
+        if self.oracle is not None:
+            self.oracle.maps_with(self.aligner)
 
     def submit(self, completions: Sequence[Completion], stream: tuple[int, ...] = (0,)) -> Pending:
         """Ask about the wrong answers, without waiting. ``stream`` names the draws of formulas that draw."""

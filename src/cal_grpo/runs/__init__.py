@@ -1,10 +1,8 @@
 """What becomes of a config: a training or an evaluation, and its folder?"""
 
+from cal_grpo.runs.beforehand import Footprint, Rehearsal, chosen_config, rehearse
 from cal_grpo.runs.callbacks import Callback
-from cal_grpo.runs.choice import chosen_config
 from cal_grpo.runs.evaluation import evaluate
-from cal_grpo.runs.footprint import Footprint
-from cal_grpo.runs.rehearsal import Rehearsal, rehearse
 from cal_grpo.runs.resume import is_finished, read_summary, resumed_config
 from cal_grpo.runs.trackers import TRACKERS
 from cal_grpo.runs.training import Trained, train

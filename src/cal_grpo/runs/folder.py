@@ -51,7 +51,7 @@ class RunFolder:
 
     Args:
         config: the run; its ``output_dir`` may be None for a fresh folder, unless it is resumed.
-        resume: go on with the run that the folder holds; ``cut_back`` says from where.
+        resume: go on with the run that the folder holds; ``cut_back`` says from where, and nothing is touched before it.
         digest: of the run's questions.
 
     Raises:
@@ -68,15 +68,18 @@ class RunFolder:
                 self._clear(config)
                 write_whole(self.path / DATA, digest + "\n")  # before the config: a folder with a config can be resumed
                 self._write_config()
-            try:
-                self._metrics, self._samples = (
-                    stack.enter_context(JSONLWriter(self.path / name)) for name in ("metrics.jsonl", "samples.jsonl")
-                )
-            except OSError as e:
-                raise UsageError(f"{e.filename}: cannot be written to ({e.strerror or e}); choose another --output") from e
+                self._open(stack)
             self._held = stack.pop_all()
         self._step = 0
         self._draw = random.Random()
+
+    def _open(self, held: contextlib.ExitStack) -> None:
+        try:
+            self._metrics, self._samples = (
+                held.enter_context(JSONLWriter(self.path / name)) for name in ("metrics.jsonl", "samples.jsonl")
+            )
+        except OSError as e:
+            raise UsageError(f"{e.filename}: cannot be written to ({e.strerror or e}); choose another --output") from e
 
     def _clear(self, config: TrainConfig) -> None:
         """Remove what an earlier run left. Its config and digest are replaced: killed meanwhile, it is known as a run still."""
@@ -131,6 +134,7 @@ class RunFolder:
             cut_to(self.path / name, size)
         (self.path / "summary.json").unlink(missing_ok=True)
         self._write_config()
+        self._open(self._held)
 
     def __enter__(self) -> Self:
         return self

@@ -20,6 +20,7 @@ from cal_grpo.plugins import Kind, digest, resolve
 from cal_grpo.tasks import TASKS, TaskData, load_task
 
 OBJECT = "object"
+_OF_THE_RUN = ("on_budget", "min_found")  # of the section oracle, what is none of the oracle's business
 _BUILT_IN: dict[Kind, Sequence[str]] = {"oracle": PROVIDERS, "credit": tuple(FORMULAS), "task": TASKS, "reward": ()}
 
 
@@ -89,7 +90,7 @@ def parts_of(config: TrainConfig, given: Given, tell: Callable[[str], None]) -> 
 def _oracle(config: TrainConfig, given: Given, tell: Callable[[str], None]) -> CALOracle:
     if isinstance(given.oracle, CALOracle):
         return given.oracle
-    limits = {name: getattr(config.oracle, name) for name in OracleSection.model_fields if name != "on_budget"}
+    limits = {name: getattr(config.oracle, name) for name in OracleSection.model_fields if name not in _OF_THE_RUN}
     limits["corrections"] |= config.teaches
     if given.oracle is not None:
         return CALOracle(given.oracle, tell=tell, **limits)

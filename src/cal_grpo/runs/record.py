@@ -13,8 +13,9 @@ from cal_grpo.pipeline import Credited
 from cal_grpo.runs.best import Best, keep_best, kept_best
 from cal_grpo.runs.callbacks import Callback
 from cal_grpo.runs.folder import RunFolder
+from cal_grpo.runs.found_share import FoundShare
 from cal_grpo.runs.resume import BETWEEN, Past
-from cal_grpo.runs.watch import Watcher
+from cal_grpo.runs.watch import Notes, Watcher
 
 
 class Record:
@@ -25,11 +26,15 @@ class Record:
         config: TrainConfig,
         folder: RunFolder,
         watcher: Watcher,
+        notes: Notes,
         callbacks: Sequence[Callback],
         began: float,
         past: Past,
     ) -> None:
         self.config, self.folder, self.watcher, self.callbacks, self.past = config, folder, watcher, callbacks, past
+        self.notes = notes
+        otherwise = f"on_miss={config.on_miss}, after a failed call on_failure={config.on_failure}"
+        self.spans = FoundShare(config.oracle.min_found, otherwise, notes)
         self.began = began - past.total("seconds")
         self.steps = past.updates
         self.accuracy: dict[str, float] = {}
@@ -71,6 +76,7 @@ class Record:
         self.steps = int(row["step"])
         if (share := written.get("cal/cut_share")) is not None:
             self._cut_shares.append(share)
+        self.spans.add(written)
         self.watcher.made(written)
         for callback in self.callbacks:
             callback.on_update(written)
@@ -112,6 +118,7 @@ class Record:
     def write_summary(self, engine: Engine, oracle: CALOracle | None, stopped: str | None) -> dict[str, Any]:
         """Write ``summary.json``; returns what it holds."""
         spent, every = oracle.spent if oracle is not None else Usage(), self.config.eval.every
+        self.spans.end()
         self._summary = {
             "seed": self.config.seed,
             "engine": self.config.engine,
@@ -121,6 +128,7 @@ class Record:
             "steps": self.steps,
             "interrupted": stopped == "interrupt",
             "stopped": stopped,
+            "notes": self.notes.kept,
             "eval": {"before": self.accuracy.get("before"), "after": self.accuracy.get("after"), "n": self.questions}
             | ({"best": self.best and {"update": self.best.update, "accuracy": self.best.accuracy}} if every else {}),
             "cut_share": round(sum(self._cut_shares) / len(self._cut_shares), 4) if self._cut_shares else None,

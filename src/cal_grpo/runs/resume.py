@@ -19,7 +19,7 @@ DATA = "data.sha256"
 BETWEEN = "between"  # an evaluation between updates
 _BUDGET = ("oracle.max_calls", "oracle.max_tokens", "oracle.max_usd")
 # What may change: how far a run goes, what it may cost and who hears of it. No update so far would have been another one.
-CHANGEABLE = ("num_train_steps", *_BUDGET, "tracker")
+CHANGEABLE = ("num_train_steps", *_BUDGET, "oracle.min_found", "tracker")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import shlex
 import threading
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ from cal_grpo.runs.folder import RunFolder, check_output
 from cal_grpo.runs.full_disk import FullDisk
 from cal_grpo.runs.parts import Given, check_parts, parts_of, recorded
 from cal_grpo.runs.record import Record
-from cal_grpo.runs.resume import BETWEEN, Past, check_data
+from cal_grpo.runs.resume import BETWEEN, Past, check_data, read_summary
 from cal_grpo.runs.trackers import trackers_of
-from cal_grpo.runs.watch import Watcher
+from cal_grpo.runs.watch import Notes, Watcher
 from cal_grpo.tasks import TaskData
 
+_WHO = {"budget": "the budget", "callback": "a callback", "min_found": "oracle.min_found"}
 _STOPPING = "stopping after this update; press Ctrl-C again to quit without saving"
 
 
@@ -67,7 +68,7 @@ def train(
         reward_fns: functions ``(prompts, completions, **columns) -> rewards``, whose sum is the reward; grading still decides
             which answers are wrong.
         callbacks: hear of each update and of the credit in it, and can stop the run; the config's trackers come before.
-        watcher: hears about progress.
+        watcher: hears about progress; without one, what a person should not miss is logged.
         began: ``time.monotonic()`` at the start of the command, from which ``wall_s`` is counted.
         resume: go on with the run in ``config.output_dir``, from its newest checkpoint; see ``resumed_config``. A run with
             objects goes on when they are handed over again.
@@ -76,10 +77,12 @@ def train(
         UsageError: anything a person can fix; nothing is written before the input is checked, and nothing is cut off
             that a resumed run does not make again.
         RunFailed: an update was not finite; the summary says so, and there is no ``policy/``. Or the disk is full; the run
-            goes on from its last checkpoint.
+            goes on from its last checkpoint. Or too few wrong answers have a span (``oracle.min_found``) where ``on_miss`` or
+            ``on_failure`` is ``raise``; checkpoint, policy and summary are written.
     """
     began = time.monotonic() if began is None else began
     watcher = watcher or Watcher()
+    notes = Notes(watcher)
     given = Given(oracle, credit, task, reward_fns)
     with contextlib.ExitStack() as stack:
         stack.enter_context(heard())
@@ -92,14 +95,14 @@ def train(
         else:
             check_output(config)
             config = recorded(config, given)
-        parts = parts_of(config, given, watcher.note)
+        parts = parts_of(config, given, notes)
         task, oracle = parts.task, parts.oracle
         if oracle is not None and oracle is not given.oracle:
             stack.enter_context(oracle)
         if resume:
             check_data(config.output_dir or Path(), task.digest)
         for note in task.notes:
-            watcher.note(note)
+            notes(note)
         config = config.fitted(task.prompt_tokens, task.answer_tokens)
         check()
         watcher.stage("loading the policy")
@@ -108,12 +111,17 @@ def train(
         engine = stack.enter_context(contextlib.closing(engine_of(config.engine).open(config, parts)))
         stop = stack.enter_context(ends_in_good_order(watcher.note, _STOPPING))  # from here on there is something to save
         folder = stack.enter_context(RunFolder(config, resume, task.digest))
-        past = _past(folder, engine, watcher) if resume else Past()
+        past = Past()
         if resume:
+            watcher.stage("reading the run so far")
+            found = engine.find_checkpoint(folder.path)
+            past = _past(folder, found.update, engine, watcher)
             if oracle is not None:
                 oracle.resume(folder.path / "judge.jsonl", settled=int(past.total("cal/asked")))
-            folder.cut_back(past)  # all was read and compared: a run that is refused is as it was
-        record = Record(config, folder, watcher, callbacks, began, past)
+            notes.keep([str(note) for note in read_summary(folder.path).get("notes") or ()])
+            found.set_aside(notes)  # all was read and compared: a run that is refused is as it was
+            folder.cut_back(past)
+        record = Record(config, folder, watcher, notes, callbacks, began, past)
         full_disk.watch(
             folder.path, lambda: record.steps, "updates", f"cal-grpo train --resume {shlex.quote(str(folder.path))}"
         )
@@ -121,9 +129,9 @@ def train(
         stack.callback(engine.close)  # before anything else is: it waits for a checkpoint, and tells nothing more
         watcher.begin(engine.device, folder.path)
         if idle := idle_gpu(engine.device):
-            watcher.note(idle)
+            notes(idle)
         record.begin()
-        stops = _Stops(stop, callbacks)
+        stops = _Stops(stop, callbacks, lambda: "raise" in (config.on_miss, config.on_failure) and record.spans.low)
         if oracle is not None:
             oracle.log_to(folder.path / "judge.jsonl")
             if config.oracle.on_budget == "stop":
@@ -132,10 +140,10 @@ def train(
             engine.start(folder.path, record.on_credit, record.on_metrics)
         for warning in caught:
             if warning.category is UserWarning:
-                watcher.note(str(warning.message))
+                notes(str(warning.message))
         for part, skipped in engine.skipped.items():
             if skipped:
-                watcher.note(f"{skipped} {part} questions skipped: longer than {config.rollout.max_prompt_tokens} tokens")
+                notes(f"{skipped} {part} questions skipped: longer than {config.rollout.max_prompt_tokens} tokens")
         if not past.updates:
             record.evaluate("before", engine, stop)
         watcher.stage("training", config.num_train_steps)
@@ -148,13 +156,20 @@ def train(
         watcher.stage("saving the policy")
         engine.save_policy(folder.path / "policy")
         progress = f"{record.steps} of {config.num_train_steps} updates"
-        if stops.reason in ("budget", "callback"):
-            watcher.note(f"stopped by {'the budget' if stops.reason == 'budget' else 'a callback'} after {progress}")
+        if (reason := stops.reason) in _WHO:
+            watcher.note(f"stopped by {_WHO[reason]} after {progress}")
         if stop.is_set():
             watcher.note(f"stopped after {progress}; checkpoint and policy are saved")
         else:
             record.evaluate("after", engine, stop)
-        summary = record.write_summary(engine, oracle, stops.reason)
+        summary = record.write_summary(engine, oracle, reason)
+        if reason == "min_found":
+            raise RunFailed(
+                f"{record.spans.said}; stopped after {progress}, for on_miss or on_failure is 'raise': bench the judge, then "
+                f"cal-grpo train --resume {shlex.quote(str(folder.path))}, with --set oracle.min_found=0 if so few are right",
+                "min_found",
+                record.steps,
+            )
     return Trained(summary, folder.path)
 
 
@@ -171,10 +186,10 @@ def _ready(record: Record, engine: Engine, stops: "_Stops", stop: threading.Even
 
 
 class _Stops:
-    """Whether a training shall stop, and why: Ctrl-C, a spent budget or a callback."""
+    """Whether a training shall stop, and why: Ctrl-C, a spent budget, too few spans or a callback."""
 
-    def __init__(self, interrupted: threading.Event, callbacks: Sequence[Callback]) -> None:
-        self.spent = threading.Event()
+    def __init__(self, interrupted: threading.Event, callbacks: Sequence[Callback], few: Callable[[], bool]) -> None:
+        self.spent, self._few = threading.Event(), few
         self._interrupted, self._callbacks, self._halted = interrupted, callbacks, False
 
     def __call__(self) -> bool:
@@ -186,13 +201,13 @@ class _Stops:
         """The ``stopped`` of ``summary.json``."""
         if self._interrupted.is_set():
             return "interrupt"
-        return "budget" if self.spent.is_set() else "callback" if self._halted else None
+        if self.spent.is_set():
+            return "budget"
+        return "min_found" if self._few() else "callback" if self._halted else None
 
 
-def _past(folder: RunFolder, engine: Engine, watcher: Watcher) -> Past:
-    """What a run had done at its newest checkpoint, from which it goes on."""
-    watcher.stage("reading the run so far")
-    updates = engine.find_checkpoint(folder.path, watcher.note)
+def _past(folder: RunFolder, updates: int, engine: Engine, watcher: Watcher) -> Past:
+    """What a run had done after so many updates, from which it goes on."""
     past = folder.read_past(updates)
     watcher.note(f"going on after update {updates}" if updates else "there is no checkpoint yet: beginning again")
     if len(past.rows) < updates:

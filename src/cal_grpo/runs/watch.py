@@ -1,14 +1,20 @@
 """What a run tells whoever is watching it."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cal_grpo.engines import UpdateTally
+from cal_grpo.errors import one_line
+from cal_grpo.processes import leads
+
+_LOG = logging.getLogger("cal_grpo.runs")
+_KEPT = 100  # notes
 
 
 class Watcher:
-    """Hears about a run's progress and does nothing; the command line shows it instead."""
+    """Hears about a run's progress and does nothing but log its notes; the command line shows it instead."""
 
     def begin(self, device: str, folder: Path) -> None:
         """The policy is loaded: what it runs on, and the folder that is written."""
@@ -32,4 +38,29 @@ class Watcher:
         """The result so far, in a line; the next one takes its place."""
 
     def note(self, text: str) -> None:
-        """One line that a person should not miss."""
+        """One line that a person should not miss: a warning of the logger ``cal_grpo.runs``."""
+        if leads():
+            _LOG.warning(one_line(text))
+
+
+class Notes:
+    """Hands notes on as they come, and keeps the first hundred different ones for the summary.
+
+    Args:
+        watcher: hears them.
+
+    Attributes:
+        kept: those, as single lines.
+    """
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self.kept: list[str] = []
+
+    def __call__(self, text: str) -> None:
+        self.keep([one_line(text)])
+        self._watcher.note(text)
+
+    def keep(self, notes: list[str]) -> None:
+        """Keep notes that were told before."""
+        self.kept = list(dict.fromkeys([*self.kept, *notes]))[:_KEPT]

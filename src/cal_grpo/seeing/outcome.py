@@ -66,7 +66,8 @@ def warnings_of(run: Run) -> list[str]:
     if accuracies and (max(accuracies) == 0 or min(accuracies) == 1):
         which = "wrong" if max(accuracies) == 0 else "right"
         warnings.append(f"every answer in training was {which}: a group without a difference teaches little")
-    return warnings
+    notes = (run.summary or {}).get("notes")
+    return [*warnings, *(note for note in notes if isinstance(note, str))] if isinstance(notes, list) else warnings
 
 
 def _mean(values: Sequence[float]) -> float:

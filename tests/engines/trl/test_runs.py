@@ -165,7 +165,7 @@ def test_an_update_that_is_not_finite_ends_the_run_without_a_checkpoint_of_it(op
         engine.learn(lambda: False)
     assert (error.value.stopped, error.value.updates, "\n" in str(error.value)) == ("not finite", 1, False)
     assert [row["step"] for row in rows] == [1]
-    assert TRLEngine.find_checkpoint(tmp_path / "run", pytest.fail) == 1
+    assert TRLEngine.find_checkpoint(tmp_path / "run").update == 1
 
 
 def test_a_checkpoint_that_is_damaged_is_put_aside_and_an_unfinished_one_is_none(opened, tmp_path):
@@ -177,8 +177,9 @@ def test_a_checkpoint_that_is_damaged_is_put_aside_and_an_unfinished_one_is_none
     tensors = load_file(checkpoints / "checkpoint-3" / "model.safetensors")
     tensors["model.norm.weight"][0] = float("nan")
     save_file(tensors, checkpoints / "checkpoint-3" / "model.safetensors", metadata={"format": "pt"})
-    told = []
-    assert TRLEngine.find_checkpoint(run, told.append) == 2
+    told, found = [], TRLEngine.find_checkpoint(run)
+    assert found.update == 2
+    found.set_aside(told.append)
     assert len(told) == 1
     assert "model.norm.weight is not finite" in told[0]
     assert (checkpoints / "damaged-3").is_dir()

@@ -83,11 +83,11 @@ def eval_command(
 
     from rich.text import Text
 
-    from cal_grpo.cli.screen import Panel
+    from cal_grpo.cli.screen import Notes, Panel
     from cal_grpo.runs import evaluate
 
     headline = Text.assemble(("CAL-GRPO ", "bold"), f"evaluating {resolved.model_id} on {resolved.task}, seed {resolved.seed}")
-    with contextlib.nullcontext() if as_json or not leads() else Panel(resolved, headline=headline) as panel:
+    with contextlib.nullcontext(Notes()) if as_json or not leads() else Panel(resolved, headline=headline) as panel:
         record = evaluate(resolved, samples, output, overwrite=overwrite, every=every, watcher=panel, began=BEGAN)
     if as_json:
         typer.echo(json.dumps(record, indent=2))

@@ -52,17 +52,18 @@ class Judge:
 
 
 def takes_judge(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command with a parameter ``judge`` the options above in its place."""
+    """Give a command with a parameter ``judge`` the options above in its place, but for those that it has of its own."""
     named = inspect.Parameter.KEYWORD_ONLY
-    ours = [inspect.Parameter(field.name, named, default=None, annotation=field.type) for field in fields(Judge)]
     signature = inspect.signature(command, eval_str=True)
+    shared = [field for field in fields(Judge) if field.name not in signature.parameters]
+    ours = [inspect.Parameter(field.name, named, default=None, annotation=field.type) for field in shared]
     parameters: list[inspect.Parameter] = []
     for parameter in signature.parameters.values():
         parameters += ours if parameter.name == "judge" else [parameter.replace(kind=named)]
 
     @functools.wraps(command)
     def wrapped(**given: Any) -> None:
-        judge = Judge(**{field.name: given.pop(field.name) for field in fields(Judge)})
+        judge = Judge(**{field.name: given.pop(field.name) for field in shared})
         command(judge=judge, **given)
 
     # Typer reads the signature

@@ -5,21 +5,21 @@ import json
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from cal_grpo.cli.commands.arguments import expanded
 from cal_grpo.cli.commands.judge_options import Judge, takes_judge
 from cal_grpo.cli.commands.options import AsJson, OracleName, Timeout
-from cal_grpo.cli.screen import bench_table, printable
+from cal_grpo.cli.screen import bench_table, printable, styles_table
+from cal_grpo.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rich.text import Text
 
-    from cal_grpo.oracles import CALOracle
     from cal_grpo.oracles.bench import BenchResult
 
 EXAMPLES = """
@@ -30,6 +30,8 @@ EXAMPLES = """
   cal-grpo oracle bench --data rows.jsonl --show 20        with misses
 
   cal-grpo oracle bench --data rows.jsonl --oracle openai --judge-model NAME --output bench.jsonl
+
+  cal-grpo oracle bench --data rows.jsonl --oracle openai --judge-model NAME --style direct,steps,repair
 
   cal-grpo oracle bench --data rows.jsonl --oracle 'reference@0.6 > openai:NAME' --model POLICY
 
@@ -48,6 +50,15 @@ def bench_command(
     *,
     oracle: OracleName = "reference",
     judge: Judge,
+    style: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[,NAME]",
+            show_default="direct",
+            help="direct, repair or steps: quotes the error, repairs the response, names the step. Several are compared.",
+            autocompletion=lambda: ["direct", "repair", "steps"],
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(help="Policy whose tokenizer maps the quotes: a Hugging Face folder or hub id.", show_default="embedded"),
@@ -55,7 +66,9 @@ def bench_command(
     output: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="JSONL file of every row's verdict; what it holds is not asked again.", callback=expanded
+            metavar="FILE",
+            help="JSONL file of every row's verdict; what it holds is not asked again. Of several styles: FILE-STYLE each.",
+            callback=expanded,
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows at most, from the start.")] = None,
@@ -74,51 +87,83 @@ def bench_command(
 
     from cal_grpo.alignment import Aligner
     from cal_grpo.oracles import CALOracle
-    from cal_grpo.oracles.bench import BenchFile, bench_figures, read_labelled, run_bench, tokenizer_of
+    from cal_grpo.oracles.bench import BenchFile, bench_figures, differences, read_labelled, run_bench, tokenizer_of
     from cal_grpo.oracles.several import is_composite
 
     left_out: Counter[str] = Counter()
     rows = read_labelled(data, limit, half, left_out)
     tokens = tokenizer_of(model)
-    settings = judge.settings() | {"timeout_s": timeout, "concurrency": concurrency, "max_usd": max_usd, "cache": cache}
-    with CALOracle(oracle, **settings) as asked:
-        file = BenchFile(output, {"asked": oracle} | asked.identity, rows) if output is not None else None
-        known = sum(row.query in file.known for row in rows) if file is not None else 0
-        with _progress(asked, len(rows), known) as advance:
-            results = run_bench(
-                rows,
-                asked,
-                Aligner(tokens, max_span_tokens),
-                lambda text: tokens.encode(text, add_special_tokens=False).ids,
-                min_confidence=min_confidence,
-                concurrency=concurrency,
-                on_done=advance,
-                file=file,
-                left_out=left_out,
+    settings: dict[str, Any] = judge.settings() | {"timeout_s": timeout, "concurrency": concurrency, "cache": cache}
+    styles, spent, name = _styles(style), 0.0, oracle
+    figures: dict[str, dict[str, Any]] = {}
+    results: dict[str, list[BenchResult]] = {}
+    for one in styles:
+        if max_usd is not None and spent >= max_usd:
+            raise UsageError(
+                f"the budget of ${max_usd:g} is spent before style {one}; go on with a larger --max-usd: what --output or the "
+                "cache holds is not paid again"
             )
-        name = " ".join(filter(None, [oracle if is_composite(oracle) else asked.name, asked.model]))
-        figures = (
-            bench_figures(results) | {"left_out": dict(left_out)} | ({"shares": shares} if (shares := asked.shares) else {})
-        )
+        budget = None if max_usd is None else max_usd - spent
+        with CALOracle(oracle, **settings, style=one, max_usd=budget) as asked:
+            place = output if output is None or len(styles) == 1 else output.with_stem(f"{output.stem}-{one}")
+            file = BenchFile(place, {"asked": oracle} | asked.identity, rows) if place is not None else None
+            known = sum(row.query in file.known for row in rows) if file is not None else 0
+            left_out_here = left_out.copy()
+            with _progress(f"{asked.name}, {one}" if len(styles) > 1 else asked.name, len(rows), known) as advance:
+                results[one] = run_bench(
+                    rows,
+                    asked,
+                    Aligner(tokens, max_span_tokens),
+                    lambda text: tokens.encode(text, add_special_tokens=False).ids,
+                    min_confidence=min_confidence,
+                    concurrency=concurrency,
+                    on_done=advance,
+                    file=file,
+                    left_out=left_out_here,
+                )
+            spent += asked.spent.usd or 0.0
+            name = " ".join(filter(None, [oracle if is_composite(oracle) else asked.name, asked.model]))
+            figures[one] = bench_figures(results[one]) | {"left_out": dict(left_out_here)}
+            figures[one] |= {"shares": shares} if (shares := asked.shares) else {}
+    first = styles[0]
+    apart = {one: differences(results[one], results[first]) for one in styles[1:]}
+    about = data.name + (f", {half} half" if half else "")
     if as_json:
-        typer.echo(json.dumps({"oracle": name, "data": data.name, "half": half, "min_confidence": min_confidence} | figures))
+        head = {"oracle": name, "data": data.name, "half": half, "min_confidence": min_confidence}
+        typer.echo(json.dumps(head | ({"styles": figures, f"less_{first}": apart} if apart else figures[first])))
         return
     console = Console()
-    console.print(bench_table(figures, name, data.name + (f", {half} half" if half else "")))
-    misses = [j for j in results if j.off_by][:show]
-    for number, miss in enumerate(misses, 1):
-        console.print(_miss(miss, number, marked=not console.is_terminal), soft_wrap=True)
+    console.print(styles_table(figures, apart, name, about) if apart else bench_table(figures[first], name, about))
+    for one in styles:
+        misses = [j for j in results[one] if j.off_by][:show]
+        for number, miss in enumerate(misses, 1):
+            what = f"{one}, miss {number}" if apart else f"miss {number}"
+            console.print(_miss(miss, what, marked=not console.is_terminal), soft_wrap=True)
+
+
+def _styles(words: list[str] | None) -> list[str]:
+    """Those named, once each, in their order: said several times, or with commas between.
+
+    Raises:
+        UsageError: there is no such style.
+    """
+    from cal_grpo.oracles.judges import style_of
+
+    named = [name for word in words or ["direct"] for part in word.split(",") if (name := part.strip())]
+    for name in named:
+        style_of(name)
+    return list(dict.fromkeys(named)) or ["direct"]
 
 
 bench_command.__doc__ = f"{bench_command.__doc__}\n{EXAMPLES}"
 
 
 @contextlib.contextmanager
-def _progress(oracle: "CALOracle", rows: int, known: int) -> "Iterator[Callable[[int], None]]":
+def _progress(who: str, rows: int, known: int) -> "Iterator[Callable[[int], None]]":
     """A bar with the time left, once it has taken a second; in a pipe, a line every ten seconds.
 
     Args:
-        oracle: who is asked.
+        who: is asked.
         rows: in all.
         known: rows of these that need not be asked about.
     """
@@ -128,7 +173,7 @@ def _progress(oracle: "CALOracle", rows: int, known: int) -> "Iterator[Callable[
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=console, transient=True)
-    task = bar.add_task(f"asking {oracle.name}", total=rows, completed=known)
+    task = bar.add_task(f"asking {who}", total=rows, completed=known)
     began = printed = time.monotonic()
     shown = False
 
@@ -143,7 +188,7 @@ def _progress(oracle: "CALOracle", rows: int, known: int) -> "Iterator[Callable[
         elif now - printed > 10:
             printed = now
             left = (now - began) / max(done - known, 1) * (rows - done)
-            console.print(f"asking {oracle.name}: {done} of {rows} rows, {left:.0f} s left", soft_wrap=True, markup=False)
+            console.print(f"asking {who}: {done} of {rows} rows, {left:.0f} s left", soft_wrap=True, markup=False)
 
     try:
         yield advance
@@ -152,14 +197,14 @@ def _progress(oracle: "CALOracle", rows: int, known: int) -> "Iterator[Callable[
             bar.stop()
 
 
-def _miss(result: "BenchResult", number: int, marked: bool) -> "Text":
+def _miss(result: "BenchResult", what: str, marked: bool) -> "Text":
     """One miss; ``marked`` puts the label between ⟨⟩ and the blame between ⟦⟧, for where there are no colours."""
     from rich.text import Text
 
     row, verdict = result.row, result.verdict
     off = result.off_by or 0
     where = f"{abs(off)} step{'s' if abs(off) > 1 else ''} too {'late' if off > 0 else 'early'}"
-    text = Text.assemble((f"\nmiss {number}: {where}", "bold"), _sureness(verdict.confidence))
+    text = Text.assemble((f"\n{what}: {where}", "bold"), _sureness(verdict.confidence))
     text.append(f"\n{printable(verdict.critique)}\n", style="italic")
     text.append(f"question: {printable(row.query.question)}\nreference: {printable(row.query.reference)}\n", style="dim")
     label = row.spans[row.first_error]

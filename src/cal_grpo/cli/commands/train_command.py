@@ -117,10 +117,10 @@ def train_command(
     if said and leads():
         typer.echo(said, err=True)
 
-    from cal_grpo.cli.screen import Panel, print_summary
+    from cal_grpo.cli.screen import Notes, Panel, print_summary
     from cal_grpo.runs import train
 
-    with contextlib.nullcontext() if as_json or not leads() else Panel(resolved) as panel:
+    with contextlib.nullcontext(Notes()) if as_json or not leads() else Panel(resolved) as panel:
         trained = train(resolved, watcher=panel, began=BEGAN, resume=resume is not None)
     if as_json:
         typer.echo(json.dumps({**trained.summary, "output": str(trained.run)}, indent=2))

@@ -11,15 +11,18 @@ if TYPE_CHECKING:
     from cal_grpo.cli.screen.browser import SHOWS, Browser, shows
     from cal_grpo.cli.screen.ending import print_summary
     from cal_grpo.cli.screen.keyboard import keys
+    from cal_grpo.cli.screen.notes import Notes
     from cal_grpo.cli.screen.panel import Panel
     from cal_grpo.cli.screen.quiet import quiet_third_parties
     from cal_grpo.cli.screen.rollout_view import rollout_text
     from cal_grpo.cli.screen.run_reading import reading
+    from cal_grpo.cli.screen.styles_view import styles_table
     from cal_grpo.cli.screen.words import cost, printable
 
 _HOMES = {
     "SHOWS": "browser",
     "Browser": "browser",
+    "Notes": "notes",
     "Panel": "panel",
     "bench_table": "bench_view",
     "cost": "words",
@@ -30,11 +33,13 @@ _HOMES = {
     "reading": "run_reading",
     "rollout_text": "rollout_view",
     "shows": "browser",
+    "styles_table": "styles_view",
 }
 
 __all__ = [
     "SHOWS",
     "Browser",
+    "Notes",
     "Panel",
     "bench_table",
     "cost",
@@ -45,6 +50,7 @@ __all__ = [
     "reading",
     "rollout_text",
     "shows",
+    "styles_table",
 ]
 
 

@@ -21,7 +21,7 @@ def bench_table(figures: dict[str, Any], name: str, data: str) -> "RenderableTyp
     """
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, show_header=False, title=_title(figures, name, data), title_justify="left")
+    table = Table(box=None, pad_edge=False, show_header=False, title=title(figures, name, data), title_justify="left")
     table.add_column(style="dim", no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -32,7 +32,7 @@ def bench_table(figures: dict[str, Any], name: str, data: str) -> "RenderableTyp
         ("within one step", "within_one", _two_people(agreement, "within_one")),
         ("too early", "early", "a right step is blamed"),
         ("too late", "late", "the wrong step is paid"),
-        ("no span", "abstained", _counts(figures["abstained_why"])),
+        ("no span", "abstained", counts(figures["abstained_why"])),
         ("precision of the answers", "precision_when_answering", ""),
         ("answers not later", "not_later_when_answering", ""),
     ):
@@ -47,18 +47,18 @@ def bench_table(figures: dict[str, Any], name: str, data: str) -> "RenderableTyp
         table.add_row("corrections graded right", _interval(corrections["right"]), note)
     always = f"floor: always step {floors['constant']['step'] + 1}"
     for label, floor in (("floor: random step", floors["random"]), (always, floors["constant"])):
-        note = f"not later {_percent(floor['not_later'])}, within one {_percent(floor['within_one'])}"
+        note = f"not later {percent(floor['not_later'])}, within one {percent(floor['within_one'])}"
         table.add_row(label, _interval(floor["exact"]), note)
     if shares := figures.get("shares"):
-        table.add_row("answered by", "", _counts(shares["answered"]))
-        table.add_row("calls saved", "", _counts(shares["saved"]))
+        table.add_row("answered by", "", counts(shares["answered"]))
+        table.add_row("calls saved", "", counts(shares["saved"]))
     if left_out := figures["left_out"]:
-        table.add_row("rows left out", f"{sum(left_out.values()):6d}", _counts(left_out))
+        table.add_row("rows left out", f"{sum(left_out.values()):6d}", counts(left_out))
     table.add_row("cost", *_cost(figures))
     return table
 
 
-def _title(figures: dict[str, Any], name: str, data: str) -> "Text":
+def title(figures: dict[str, Any], name: str, data: str) -> "Text":
     from rich.text import Text
 
     labels = f"{figures['n']} labels of {figures['solutions']} solutions" if figures["solutions"] < figures["n"] else ""
@@ -67,30 +67,30 @@ def _title(figures: dict[str, Any], name: str, data: str) -> "Text":
 
 def _two_people(agreement: dict[str, Any], key: str) -> str:
     pairs = agreement["pairs"]
-    return f"two people: {_percent(agreement[key])} of {_counted(pairs, 'pair')}" if pairs else ""
+    return f"two people: {percent(agreement[key])} of {_counted(pairs, 'pair')}" if pairs else ""
 
 
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def _counts(counts: dict[str, int]) -> str:
+def counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{what}: {count}" for what, count in counts.items())
 
 
 def _cost(figures: dict[str, Any]) -> tuple[str, str]:
-    latency = f"{_seconds(figures['latency_p50_s'])} a row (95 %: {_seconds(figures['latency_p95_s'])})"
+    latency = f"{seconds(figures['latency_p50_s'])} a row (95 %: {seconds(figures['latency_p95_s'])})"
     if not figures["calls"]:
         return "no calls", latency
     usd = "price unknown" if figures["usd"] is None else f"${figures['usd']:.4f}"
     return f"{figures['calls']} calls, {usd}", f"{figures['tokens']} tokens, {latency}"
 
 
-def _seconds(value: float) -> str:
+def seconds(value: float) -> str:
     return f"{value:.2f} s" if value >= 0.1 else f"{value * 1000:.1f} ms"
 
 
-def _percent(rate: Rate) -> str:
+def percent(rate: Rate) -> str:
     return "-" if rate["value"] is None else f"{rate['value']:.1%}"
 
 

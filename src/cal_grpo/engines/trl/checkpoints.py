@@ -1,14 +1,13 @@
 """From which checkpoint a run goes on."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError, safe_open
 
-from cal_grpo.errors import UsageError
+from cal_grpo.engines.found import Found, newest
 
 _STATE = "trainer_state.json"  # written last: a folder without it was not finished when the process was killed
 
@@ -18,32 +17,15 @@ def folder_of(run_dir: Path, update: int) -> Path:
     return run_dir / "checkpoints" / f"checkpoint-{update}"
 
 
-def newest_checkpoint(run_dir: Path, tell: Callable[[str], None]) -> int:
-    """The update of the newest checkpoint that can be read; 0 in a run that has none yet.
-
-    Newer ones are kept as ``checkpoints/damaged-UPDATE``, and told.
+def newest_checkpoint(run_dir: Path) -> Found:
+    """The newest checkpoint that can be read. Nothing is touched.
 
     Raises:
-        UsageError: there are checkpoints, and none can be read. Nothing was moved.
+        UsageError: there are checkpoints, and none can be read.
     """
     folder = run_dir / "checkpoints"
-    damaged: list[tuple[int, str]] = []
-    for update in sorted(_finished(folder), reverse=True):
-        if (problem := _problem(folder_of(run_dir, update), update)) is None:
-            break
-        damaged.append((update, problem))
-    else:
-        if damaged:
-            raise UsageError(
-                f"{folder}: no checkpoint can be read ({damaged[0][1]}); restore one, or begin again with --overwrite"
-            )
-        return 0
-    for bad, problem in damaged:
-        names = [folder / f"damaged-{bad}", *(folder / f"damaged-{bad}-{n}" for n in range(2, 1000))]
-        aside = next(name for name in names if not name.exists())
-        folder_of(run_dir, bad).rename(aside)
-        tell(f"the checkpoint of update {bad} cannot be read ({problem}); kept as {aside.name}, going back to update {update}")
-    return update
+    folders = {update: folder_of(run_dir, update) for update in _finished(folder)}
+    return newest(folder, folders, lambda update, checkpoint: _problem(checkpoint, update))
 
 
 def newest_finished(run_dir: Path) -> int:

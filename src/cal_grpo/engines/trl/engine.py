@@ -15,6 +15,7 @@ from transformers import PrinterCallback, ProgressCallback
 
 from cal_grpo.config import EMBEDDED, TrainConfig
 from cal_grpo.engines import Answer, Answers, Engine, OnCredit, OnMetrics, Parts, RewardFn, UpdateTally
+from cal_grpo.engines.found import Found
 from cal_grpo.engines.reading import fitting, passes, prompt_ids, prompts_of
 from cal_grpo.engines.trl.answering import Generator, chunks
 from cal_grpo.engines.trl.checkpoints import folder_of, newest_checkpoint, newest_finished
@@ -70,8 +71,8 @@ class TRLEngine(Engine):
         return engine
 
     @staticmethod
-    def find_checkpoint(run_dir: Path, tell: Callable[[str], None]) -> int:
-        return newest_checkpoint(run_dir, tell)
+    def find_checkpoint(run_dir: Path) -> Found:
+        return newest_checkpoint(run_dir)
 
     @property
     def device(self) -> str:

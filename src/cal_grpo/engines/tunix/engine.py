@@ -2,6 +2,7 @@
 
 import itertools
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +13,7 @@ import jax.monitoring
 from cal_grpo.config import EMBEDDED, TrainConfig
 from cal_grpo.credit import Formula
 from cal_grpo.engines import Answers, Engine, OnCredit, OnMetrics, Parts, UpdateTally
+from cal_grpo.engines.found import Found
 from cal_grpo.engines.reading import batches, fitting, prompts_of
 from cal_grpo.engines.tunix.models import load_policy, make_mesh, save_adapter, save_policy, with_lora
 from cal_grpo.engines.tunix.restore import newest_checkpoint
@@ -51,15 +53,15 @@ class TunixEngine(Engine):
         self._tally: UpdateTally | None = None
         self._on_metrics: OnMetrics = _ignore
         self._began = self._compiled = 0.0  # when the last update was made, and what was compiled until then, in seconds
-        jax.monitoring.register_event_duration_secs_listener(self._on_duration)
+        _COUNTING.add(self)
 
     @classmethod
     def open(cls, config: TrainConfig, parts: Parts) -> Self:
         return cls(config, parts)
 
     @staticmethod
-    def find_checkpoint(run_dir: Path, tell: Callable[[str], None]) -> int:
-        return newest_checkpoint(run_dir, tell)
+    def find_checkpoint(run_dir: Path) -> Found:
+        return newest_checkpoint(run_dir)
 
     @property
     def device(self) -> str:
@@ -141,9 +143,15 @@ class TunixEngine(Engine):
         self._on_metrics(row | {"seconds": seconds, "compile_seconds": min(compiled - self._compiled, seconds)})
         self._began, self._compiled = now, compiled
 
-    def _on_duration(self, event: str, duration_secs: float, **_: Any) -> None:
-        if event.startswith("/jax/core/compile/"):
-            self.compile_s += duration_secs
+
+def _compiled(event: str, duration_secs: float, **_: Any) -> None:
+    if event.startswith("/jax/core/compile/"):
+        for engine in list(_COUNTING):
+            engine.compile_s += duration_secs
+
+
+_COUNTING: weakref.WeakSet[TunixEngine] = weakref.WeakSet()  # weakly: a listener of its own would keep a policy alive for good
+jax.monitoring.register_event_duration_secs_listener(_compiled)
 
 
 def _ignore(*_: Any) -> None:

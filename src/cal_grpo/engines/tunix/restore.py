@@ -5,41 +5,24 @@ Tunix loads the newest one that lies in a run's folder by itself, parameters and
 """
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import tensorstore
 
-from cal_grpo.errors import UsageError
+from cal_grpo.engines.found import Found, newest
 
 
-def newest_checkpoint(run_dir: Path, tell: Callable[[str], None]) -> int:
-    """The update of the newest checkpoint that can be read; 0 in a run that has none yet.
-
-    Newer ones are kept as ``checkpoints/damaged-UPDATE``, and told.
+def newest_checkpoint(run_dir: Path) -> Found:
+    """The newest checkpoint that can be read, parameters and optimizer state. Nothing is touched.
 
     Raises:
-        UsageError: there are checkpoints, and none can be read. Nothing was moved.
+        UsageError: there are checkpoints, and none can be read.
     """
     folder = run_dir / "checkpoints" / "actor"
-    damaged: list[tuple[int, str]] = []
-    # One that was not finished when the process was killed has another name.
-    for update in sorted((int(path.name) for path in folder.glob("*") if path.name.isdigit()), reverse=True):
-        if (problem := _problem(folder / str(update))) is None:
-            break
-        damaged.append((update, problem))
-    else:
-        if damaged:
-            raise UsageError(
-                f"{folder}: no checkpoint can be read ({damaged[0][1]}); restore one, or begin again with --overwrite"
-            )
-        return 0
-    for bad, problem in damaged:
-        aside = _free_name(run_dir / "checkpoints" / f"damaged-{bad}")
-        (folder / str(bad)).rename(aside)
-        tell(f"the checkpoint of update {bad} cannot be read ({problem}); kept as {aside.name}, going back to update {update}")
-    return update
+    # One that was not finished when the process was killed has another name
+    folders = {int(path.name): path for path in folder.glob("*") if path.name.isdigit()}
+    return newest(folder.parent, folders, lambda update, checkpoint: _problem(checkpoint))
 
 
 def _problem(checkpoint: Path) -> str | None:
@@ -67,9 +50,3 @@ def _array_names(folder: Path) -> list[str]:
     tree = json.loads((folder / "_METADATA").read_text())["tree_metadata"]
     leaves = [leaf for leaf in tree.values() if not leaf["value_metadata"]["skip_deserialize"]]  # without empty nodes
     return [".".join(part["key"] for part in leaf["key_metadata"]) for leaf in leaves]
-
-
-def _free_name(path: Path) -> Path:
-    """The path, or with a number behind it where it is taken."""
-    names = [path, *(path.with_name(f"{path.name}-{n}") for n in range(2, 1000))]
-    return next(name for name in names if not name.exists())

@@ -73,7 +73,7 @@ def bench_figures(judged: Sequence[BenchResult]) -> dict[str, Any]:
         return rate(count, rows, rows * per_row)
 
     def mean_of(shares: Sequence[float]) -> Rate:
-        return _rounded(normal_mean(shares, round(len(shares) * per_row)) if shares else None)
+        return rounded(normal_mean(shares, round(len(shares) * per_row)) if shares else None)
 
     exact, not_later = sum(off == 0 for off in offs), sum(off <= 0 for off in offs)
     return {
@@ -180,7 +180,7 @@ def _costs(judged: Sequence[BenchResult]) -> Mapping[str, Any]:
 
 def rate(count: float, of: float, independent: float | None = None) -> Rate:
     """A share of what was counted, with Wilson's interval; see ``intervals.share``."""
-    return _rounded(share(min(count, of), of, independent) if of else None)  # a sum of fractions may be too large by rounding
+    return rounded(share(min(count, of), of, independent) if of else None)  # a sum of fractions may be too large by rounding
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -188,7 +188,8 @@ def percentile(values: Sequence[float], share: float) -> float:
     return float(np.quantile(values, share, method="inverted_cdf")) if values else 0.0
 
 
-def _rounded(estimate: Estimate | None) -> Rate:
+def rounded(estimate: Estimate | None) -> Rate:
+    """An estimate as ``--json`` prints it."""
     if estimate is None:
         return dict.fromkeys(Estimate._fields)
     return {name: round(number, 4) for name, number in estimate._asdict().items()}

@@ -45,6 +45,7 @@ def run_bench(
     Raises:
         UsageError: the tokenizer reproduces no response, or the file cannot be written.
     """
+    oracle.maps_with(aligner)
     decoded: dict[str, Decoded] = {}
     for text in dict.fromkeys(row.query.response for row in rows):
         decoded[text] = aligner.decode(encode(text))

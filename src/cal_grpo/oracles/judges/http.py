@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.request import getproxies
 
 from cal_grpo.errors import UsageError, one_line
 from cal_grpo.oracles.types import Tag, Verdict
@@ -83,7 +84,8 @@ def cleared(verdict: Verdict, secrets: Iterable[str]) -> Verdict:
     """A verdict whose texts hold no secret, and whose detail is one line that a terminal can show."""
     segment = without_secrets(verdict.segment, secrets)
     hint = verdict.hint and without_secrets(verdict.hint, secrets)
-    told = (verdict.critique, verdict.correction, verdict.detail)
+    # Of a detail more than is kept, so that no secret is cut in two; not a megabyte of it, for this is done on an event loop
+    told = (verdict.critique, verdict.correction, verdict.detail[: 4 * _LONGEST_DETAIL])
     critique, correction, detail = (without_secrets(text, secrets) for text in told)
     detail = one_line(detail)[:_LONGEST_DETAIL]
     return replace(verdict, critique=critique, segment=segment, hint=hint, correction=correction, detail=detail)
@@ -126,6 +128,9 @@ def new_client(httpx: Any, timeout_s: float) -> Any:
 
     headers = {"accept-encoding": "identity"}  # so that what is counted is what is read
     try:
+        for scheme, proxy in getproxies().items():
+            if scheme != "no":
+                _ = urlsplit(proxy).port  # of one over 65535 httpx finds out when it connects, with an OverflowError
         return httpx.AsyncClient(
             timeout=timeout_s, follow_redirects=True, max_redirects=3, headers=headers, event_hooks={"response": [check]}
         )

@@ -17,6 +17,7 @@ _UNFIT = rf"{_UNKNOWN}|input should be|must be|invalid|fail|cannot|can't|unavail
 _ABOUT_THE_REQUEST = r"context|too (large|long|many)|exceed|maximum|at (most|least)|longer|shorten|reduce"
 _SENTENCE = re.compile(r"[.;!]\s|\n")
 _SHORTEST_ECHO = 8  # characters
+_LONGEST_COMPLAINT = 40_000  # characters; an error of a megabyte would hold up the event loop
 
 
 class Settings:
@@ -92,7 +93,11 @@ def _complaint(body: Any, query: Query) -> list[str]:
     error = body.get("error", body) if isinstance(body, dict) else body
     detail = error.get("detail") if isinstance(error, dict) else None
     if isinstance(detail, list):  # FastAPI's: what it echoes stands apart
-        told = [f"{'.'.join(map(str, e.get('loc', ())))}: {e.get('msg', '')}" for e in detail if isinstance(e, dict)]
+        told = [
+            f"{'.'.join(map(str, e.get('loc', ())))}: {e.get('msg', '')}"[:_LONGEST_COMPLAINT]
+            for e in detail[:100]
+            if isinstance(e, dict)
+        ]
     elif isinstance(error, dict):
         param, message = error.get("param"), error.get("message") or detail or ""
         told = _SENTENCE.split(_without_echo(str(message), query))
@@ -104,6 +109,8 @@ def _complaint(body: Any, query: Query) -> list[str]:
 
 
 def _without_echo(message: str, query: Query) -> str:
+    if len(message) > _LONGEST_COMPLAINT:  # without the line that is cut: what is left of an echo would not be known as one
+        message = message[:_LONGEST_COMPLAINT].rpartition("\n")[0]
     for text in (query.response, query.reference, query.question):
         for line in (text, *text.splitlines()):
             if len(line) >= _SHORTEST_ECHO:

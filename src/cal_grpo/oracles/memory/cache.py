@@ -4,7 +4,6 @@ A row is addressed by its content: the oracle's identity (name, model, prompt, f
 texts; of a vote's critiques from the second on their number, too.
 """
 
-import asyncio
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from cal_grpo.oracles.memory.cache_file import CacheFile
 from cal_grpo.oracles.memory.memory import Question
 from cal_grpo.oracles.memory.records import digest, read_verdict, verdict_record
+from cal_grpo.oracles.memory.to_disk import to_disk
 from cal_grpo.oracles.types import Query, Verdict
 
 
@@ -54,10 +54,10 @@ class VerdictCache:
         self._file.store(self._identity, row)
 
     async def recall(self, question: Question) -> Verdict | None:
-        return await asyncio.to_thread(self.get, question.request)
+        return await to_disk(self.get, question.request)
 
     async def keep(self, question: Question, verdict: Verdict) -> None:
-        await asyncio.to_thread(self.put, question.request, question.query, verdict)
+        await to_disk(self.put, question.request, question.query, verdict)
 
     def _address(self, request: str) -> str:
         return digest([request, self._critique]) if self._critique else request

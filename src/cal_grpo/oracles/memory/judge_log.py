@@ -1,5 +1,7 @@
 """The judge log: what was asked, answered and paid, a line each."""
 
+import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -7,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from cal_grpo.errors import UsageError
+from cal_grpo.files import sync_folder
 from cal_grpo.jsonlines import JSONLWriter, scan_jsonl
 from cal_grpo.oracles.memory.records import read_verdict, verdict_record
+from cal_grpo.oracles.memory.to_disk import to_disk
 from cal_grpo.oracles.types import Usage, Verdict
 
 
@@ -18,6 +22,9 @@ class JudgeLog:
     ``final`` marks what whoever asked was told: a line each. All others are calls: those that were tried again, and those of
     the oracles that make up a cascade or a vote, whose ``leaf`` says which. A plain oracle's answer and its last call are one
     line. The lines add up to what was spent. Keys and headers never reach this class.
+
+    A call's line is on the disk before its answer is used: a verdict costs more than an fsync, and without a cache it lies
+    nowhere else. It is written on a thread: an event loop never waits for a disk.
 
     Args:
         tell: hears once when the file cannot be written; the run goes on.
@@ -30,14 +37,15 @@ class JudgeLog:
         self._tell = tell
         self._file: JSONLWriter | None = None
         self._broken = False
+        self._lock = threading.Lock()
 
     def write_to(self, path: Path) -> None:
         """From now on to this file, which is created when the first line is written."""
         self.close()
         self.path, self._broken = path, False
 
-    def write(self, request: str, identity: Mapping[str, str], verdict: Verdict, attempt: int, final: bool) -> None:
-        """One line, handed to the operating system when this returns.
+    async def write(self, request: str, identity: Mapping[str, str], verdict: Verdict, attempt: int, final: bool) -> None:
+        """One line: on the disk when this returns where it is a call's, else the operating system's.
 
         Args:
             request: the query's digest.
@@ -53,29 +61,40 @@ class JudgeLog:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         head = {"time": now, "request": request} | dict(identity)
         record = head | {"attempt": attempt, "final": final, "cached": verdict.cached} | verdict_record(verdict)
-        try:
-            if self._file is None:
-                _end_torn_line(self.path)
-                self._file = JSONLWriter(self.path, ascii_only=True)
-            self._file.write(record)
-        except OSError as e:
-            self._broken = True
-            self._tell(
-                f"judge log {self.path} cannot be written ({e.strerror or e}); going on without it: a resumed run asks again "
-                "what comes now, unless the cache has it"
-            )
+        await to_disk(self._append, record, lasting=verdict.usage.calls > 0)
+
+    def _append(self, record: Mapping[str, Any], lasting: bool) -> None:
+        with self._lock:
+            path = self.path
+            if self._broken or path is None:
+                return
+            try:
+                if self._file is None:
+                    _end_torn_line(path)
+                    self._file = JSONLWriter(path, ascii_only=True)
+                    sync_folder(path.parent)
+                self._file.write(record, lasting=lasting)
+            except OSError as e:
+                self._broken = True
+                self._tell(
+                    f"judge log {path} cannot be written ({e.strerror or e}); going on without it: a resumed run asks again "
+                    "what comes now, unless the cache has it"
+                )
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
 
 def _end_torn_line(path: Path) -> None:
     """What a killed process was writing is a line of its own."""
-    if path.exists() and path.read_bytes()[-1:] not in (b"", b"\n"):
-        with path.open("ab") as file:
-            file.write(b"\n")
+    if path.exists() and path.stat().st_size:
+        with path.open("rb+") as file:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
 
 
 def read_log(path: Path, name: str) -> Iterator[dict[str, Any]]:

@@ -93,6 +93,7 @@ class Caller:
         self._oracle, self._label, self._allowance, self._aside = oracle, label, allowance, aside
         self._retry, self._breaker, self._timeout_s, self._tell = retry, breaker, timeout_s, tell
         self._ask_again = int(getattr(oracle, "ask_again", 0)) if hasattr(oracle, "locate_again") else 0
+        self._rests = False  # its server wants to be left alone for long
         self._worked = False  # it has answered, whatever the answer was worth
         self._limits = allowance.limits.beside()
         self._counts_itself = bool(getattr(oracle, "metered", False))
@@ -102,13 +103,13 @@ class Caller:
         """Ready for another event loop."""
         self._turn = asyncio.Lock()
 
-    async def ask(self, query: Query, keep: Keep, note: Callable[[Attempt], None]) -> Verdict:
+    async def ask(self, query: Query, keep: Keep, note: Callable[[Attempt], Awaitable[None]]) -> Verdict:
         """The last attempt's outcome, with the usage of all.
 
         Args:
             query: what is asked.
             keep: makes the answer safe, before its call makes room for another.
-            note: hears of every attempt.
+            note: hears of every attempt, while its call still has its slot.
 
         Raises:
             UsageError: it rejects its first question, and the allowance demands that it does not.
@@ -116,33 +117,43 @@ class Caller:
         asked = _Asked()
         while True:
             refusal = await self._start()
-            if refusal is not None:
-                verdict, pause_s, made = refusal, None, False
-            else:
-                verdict, pause_s, made = await self._call(query, asked, keep), None, True
-                self._allowance.retried += asked.calls > 1 and verdict.usage.calls > 0  # as the log counts
-                if self._refusal() is None:
-                    pause_s = self._pause_s(verdict, asked)
-            if asked.calls and pause_s is None and self._breaker.finish(verdict.tag.is_failure, time.monotonic()):
-                self._tell_of_breaker(verdict)
-            said = verdict
-            if verdict.again == "quote" and pause_s is not None:
-                asked.before, asked.again = verdict, asked.again + 1
-                # This is not the answer, and must not look like one in the log
-                said = Verdict(Tag.MALFORMED, verdict.critique, usage=verdict.usage, detail=_of_no_use(verdict))
-            elif pause_s is None and asked.before is not None and verdict.tag.is_failure:
-                said = replace(asked.before, usage=verdict.usage)  # an answer that is of no use is one all the same
-            if pause_s is None and not (asked.kept and said is verdict):
-                await keep(replace(said, usage=asked.usage, again=""))
-            note(Attempt(said, asked.calls, made, pause_s is None))
-            if made and verdict.tag is Tag.REJECTED and self._demanded and not self._worked:
+            try:
+                attempt, pause_s = await self._attempt(query, asked, keep, refusal)
+                await note(attempt)
+            finally:
+                if refusal is None:  # a call's slot is free when what it brought is safe
+                    self._allowance.slots.release()
+            verdict = attempt.verdict
+            if attempt.made and verdict.tag is Tag.REJECTED and self._demanded and not self._worked:
                 raise UsageError(
                     f"{self._label} rejects its first question ({verdict.detail}); check its key, model name and endpoint, and "
                     "that the context of the server holds such a prompt and its answer"
                 )
             if pause_s is None:
-                return replace(said, usage=asked.usage, again="")
+                return replace(verdict, usage=asked.usage, again="")
             await asyncio.sleep(pause_s)
+
+    async def _attempt(self, query: Query, asked: _Asked, keep: Keep, refusal: Verdict | None) -> tuple[Attempt, float | None]:
+        """One attempt, and the seconds until the next one; None where it is the last."""
+        if refusal is not None:
+            verdict, pause_s = refusal, None
+        else:
+            verdict, pause_s = await self._call(query, asked, keep), None
+            self._allowance.retried += asked.calls > 1 and verdict.usage.calls > 0  # as the log counts
+            if self._refusal() is None:
+                pause_s = self._pause_s(verdict, asked)
+        if asked.calls and pause_s is None and self._breaker.finish(verdict.tag.is_failure, time.monotonic()):
+            self._tell_of_breaker(verdict)
+        said = verdict
+        if verdict.again == "quote" and pause_s is not None:
+            asked.before, asked.again = verdict, asked.again + 1
+            # This is not the answer, and must not look like one in the log
+            said = Verdict(Tag.MALFORMED, verdict.critique, usage=verdict.usage, detail=_of_no_use(verdict))
+        elif pause_s is None and asked.before is not None and verdict.tag.is_failure:
+            said = replace(asked.before, usage=verdict.usage)  # an answer that is of no use is one all the same
+        if pause_s is None and not (asked.kept and said is verdict):
+            await keep(replace(said, usage=asked.usage, again=""))
+        return Attempt(said, asked.calls, refusal is None, pause_s is None), pause_s
 
     def heard(self, verdict: Verdict) -> None:
         """Take note of what the oracle said, now or before."""
@@ -152,7 +163,7 @@ class Caller:
     def _demanded(self) -> bool:
         return self._allowance.demanding and hasattr(self._oracle, "model")
 
-    def _pause_s(self, verdict: Verdict, asked: "_Asked") -> float | None:
+    def _pause_s(self, verdict: Verdict, asked: _Asked) -> float | None:
         """Seconds until the question is asked once more; None: it is not."""
         if verdict.again == "settings":  # no fault of this question's, and at most once a setting
             return 0.0
@@ -178,28 +189,26 @@ class Caller:
                 allowance.slots.release()
             return refusal
 
-    async def _call(self, query: Query, asked: "_Asked", keep: Keep) -> Verdict:
-        """One call, and the end of its slot."""
+    async def _call(self, query: Query, asked: _Asked, keep: Keep) -> Verdict:
+        """One call."""
         started, verdict = time.monotonic(), None
         expected_tokens = self._limits.start(started)
         try:
-            try:
-                verdict = await self._in_time(query, asked.before)
-                if not self._counts_itself and not verdict.usage.calls:
-                    verdict = replace(verdict, usage=replace(verdict.usage, calls=1))
-            finally:
-                self._allowance.budget.finish(Usage(calls=1) if verdict is None else verdict.usage)
-                if verdict is None:  # the oracle's own bug, or the end of the run
-                    self._breaker.finish(True, time.monotonic())
-            self._limits.finish(verdict, expected_tokens, started, time.monotonic())
-            self.heard(verdict)
-            asked.note(verdict, time.monotonic())
-            asked.kept = verdict.again != "quote" or asked.again >= self._ask_again  # else it will be asked for again
-            if asked.kept:
-                await keep(replace(verdict, usage=asked.usage, again=""))
-            return verdict
+            verdict = await self._in_time(query, asked.before)
+            if not self._counts_itself and not verdict.usage.calls:
+                verdict = replace(verdict, usage=replace(verdict.usage, calls=1))
         finally:
-            self._allowance.slots.release()
+            self._allowance.budget.finish(Usage(calls=1) if verdict is None else verdict.usage)
+            if verdict is None:  # the oracle's own bug, or the end of the run
+                self._breaker.finish(True, time.monotonic())
+        self._limits.finish(verdict, expected_tokens, started, time.monotonic())
+        self._tell_of_rest(verdict)
+        self.heard(verdict)
+        asked.note(verdict, time.monotonic())
+        asked.kept = verdict.again != "quote" or asked.again >= self._ask_again  # else it will be asked for again
+        if asked.kept:
+            await keep(replace(verdict, usage=asked.usage, again=""))
+        return verdict
 
     async def _in_time(self, query: Query, before: Verdict | None) -> Verdict:
         """The oracle's word; a time-out where it takes too long, whether it lets itself be cancelled or not."""
@@ -227,6 +236,15 @@ class Caller:
         if (rest_s := self._limits.blocked_s(now)) > LONGEST_REST_S:
             return Verdict(Tag.CIRCUIT_OPEN, detail=f"the server asked to be left alone for {rest_s:.0f} s")
         return None
+
+    def _tell_of_rest(self, verdict: Verdict) -> None:
+        rest_s, rested = self._limits.blocked_s(time.monotonic()), self._rests
+        self._rests = rest_s > LONGEST_REST_S
+        if self._rests and not rested:
+            self._tell(
+                f"the server of {self._label} asks to be left alone for {rest_s:.0f} s ({verdict.tag}: {verdict.detail}); not "
+                "asked until then"
+            )
 
     def _tell_of_breaker(self, verdict: Verdict) -> None:
         if self._breaker.is_open:

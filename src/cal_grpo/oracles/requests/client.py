@@ -33,7 +33,7 @@ from cal_grpo.oracles.requests.caller import Caller
 from cal_grpo.oracles.requests.leaf import Leaf
 from cal_grpo.oracles.requests.once import Once
 from cal_grpo.oracles.requests.retry import Retry
-from cal_grpo.oracles.several import leaves, over_leaves
+from cal_grpo.oracles.several import Composite, Find, leaves, over_leaves
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
 
@@ -73,7 +73,7 @@ class OracleClient:
         self._callers: dict[int, Caller] = {}
         self._leaves: dict[tuple[int, int], Leaf] = {}
         self._waiting, self._computing = Aside(f"oracle-{name_of(oracle)}-waits"), Aside(f"oracle-{name_of(oracle)}-computes")
-        self._whole = over_leaves(oracle, self._leaf)
+        self._whole = self._made_of = over_leaves(oracle, self._leaf)
         if not isinstance(self._whole, Leaf) and self._leaves:
             self._whole = _Whole(self._whole, Memories(self._recent), self.log)
 
@@ -83,11 +83,11 @@ class OracleClient:
         verdict = await self._resumed.recall(question)  # it has its line
         if verdict is None and self._replay is not None:
             verdict = await self._replay.recall(question)
-            self._write(question, verdict)
+            await self._write(question, verdict)
         if verdict is None:
             verdict = await ask(self._whole, query)
             if not isinstance(self._whole, Once):
-                self._write(question, verdict)
+                await self._write(question, verdict)
         elif verdict.tag is Tag.OVER_BUDGET:
             self.allowance.tell_spent(verdict.detail)
         self.outcomes[str(verdict.tag)] += 1
@@ -112,6 +112,11 @@ class OracleClient:
             except Exception:  # noqa: BLE001 - an oracle's own bug, which reaches whoever waits for that verdict
                 pass
         return await self.answer(query)
+
+    def maps_with(self, find: Find) -> None:
+        """What decides whether a quote is an answer, see ``CALOracle.maps_with``."""
+        if isinstance(self._made_of, Composite):
+            self._made_of.maps_with(find)
 
     def resume(self, log: Path, settled: int) -> None:
         """Go on as the run that wrote a judge log, see ``CALOracle.resume``."""
@@ -144,8 +149,8 @@ class OracleClient:
     def _aside(self, oracle: Oracle) -> Aside:
         return self._waiting if getattr(oracle, "awaits", False) else self._computing
 
-    def _write(self, question: Question, verdict: Verdict) -> None:
-        self.log.write(question.request, _identity(self._oracle), verdict, 0, final=True)
+    async def _write(self, question: Question, verdict: Verdict) -> None:
+        await self.log.write(question.request, _identity(self._oracle), verdict, 0, final=True)
 
     async def aclose(self) -> None:
         """Close the oracle's connections and the files. Verdicts stay in memory."""
@@ -188,11 +193,11 @@ class _Whole(Once):
     async def find(self, question: Question) -> Verdict:
         verdict = await ask(self._oracle, question.query)
         await self.memories.keep(question, verdict)
-        self.note_known(question, replace(verdict, usage=Usage()))
+        await self.note_known(question, replace(verdict, usage=Usage()))
         return verdict
 
-    def note_known(self, question: Question, verdict: Verdict) -> None:
-        self._log.write(question.request, _identity(self._oracle), verdict, 0, final=True)
+    async def note_known(self, question: Question, verdict: Verdict) -> None:
+        await self._log.write(question.request, _identity(self._oracle), verdict, 0, final=True)
 
 
 def _identity(oracle: Oracle) -> Mapping[str, str]:

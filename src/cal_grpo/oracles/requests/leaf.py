@@ -29,14 +29,14 @@ class Leaf(Once):
         async def keep(verdict: Verdict) -> None:
             await self.memories.keep(question, verdict)
 
-        def note(attempt: Attempt) -> None:
+        async def note(attempt: Attempt) -> None:
             if attempt.made or not self.place:
                 final = attempt.last and not self.place
-                self._log.write(question.request, self._head, attempt.verdict, attempt.number, final)
+                await self._log.write(question.request, self._head, attempt.verdict, attempt.number, final)
 
         return await self._caller.ask(question.query, keep, note)
 
-    def note_known(self, question: Question, verdict: Verdict) -> None:
+    async def note_known(self, question: Question, verdict: Verdict) -> None:
         self._caller.heard(verdict)
         if not self.place:
-            self._log.write(question.request, self._head, verdict, 0, final=True)
+            await self._log.write(question.request, self._head, verdict, 0, final=True)

@@ -25,7 +25,7 @@ class Once(ABC):
         """Ask, and keep what comes in the memories."""
 
     @abstractmethod
-    def note_known(self, question: Question, verdict: Verdict) -> None:
+    async def note_known(self, question: Question, verdict: Verdict) -> None:
         """Hear of an answer that needed no asking."""
 
     async def locate(self, query: Query) -> Verdict:
@@ -37,12 +37,12 @@ class Once(ABC):
             task.add_done_callback(lambda _: self._in_flight.pop(question.request, None))
             return await asyncio.shield(task)  # whoever gives up waiting does not take the answer from the others
         verdict = replace(await asyncio.shield(task), cached=True)
-        self.note_known(question, verdict)
+        await self.note_known(question, verdict)
         return verdict
 
     async def _answer(self, question: Question) -> Verdict:
         verdict = await self.memories.recall(question)
         if verdict is None:
             return await self.find(question)
-        self.note_known(question, verdict)
+        await self.note_known(question, verdict)
         return verdict

@@ -6,7 +6,7 @@ from typing import Any
 
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.protocol import Oracle, name_of
-from cal_grpo.oracles.several.composite import Composite, place_of, together
+from cal_grpo.oracles.several.composite import Composite, together
 from cal_grpo.oracles.types import Query, Tag, Verdict
 
 
@@ -16,8 +16,9 @@ class Cascade(Composite):
     Args:
         stages: (oracle, confidence in [0, 1]) from cheap to dear. A verdict without a confidence is sure.
 
-    A quote that is not in the response is no answer. When none is sure, the first failure stands, for asking that one again may
-    bring more; else the last one's abstention, "no error" or such a quote. The usage of a verdict is that of all oracles asked.
+    A quote that has no place in the response (see ``maps_with``) is no answer. When none is sure, the first failure stands, for
+    asking that one again may bring more; else the last one's abstention, "no error" or such a quote. The usage of a verdict is
+    that of all oracles asked.
 
     Raises:
         UsageError: no stage, one that is no oracle, or a confidence outside [0, 1].
@@ -40,7 +41,7 @@ class Cascade(Composite):
             verdict = await self.ask(stage, query)
             verdicts.append(verdict)
             sure = verdict.confidence is None or verdict.confidence >= needed
-            if verdict.tag is Tag.FOUND and sure and place_of(query.response, verdict) is not None:
+            if verdict.tag is Tag.FOUND and sure and self.place(query.response, verdict) is not None:
                 self._answered[stage] += 1
                 break
         else:

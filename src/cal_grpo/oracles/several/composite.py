@@ -12,6 +12,9 @@ from cal_grpo.errors import UsageError
 from cal_grpo.oracles.protocol import Oracle, ask, check_oracle
 from cal_grpo.oracles.types import Query, Usage, Verdict
 
+Find = Callable[[str, str, str | None], tuple[int, int] | Miss]
+"""``(response, segment, hint) -> half-open characters``, or why the quote has no place."""
+
 
 class Composite:
     """The part of a cascade and of a vote that is the same. Members may be composites.
@@ -22,6 +25,7 @@ class Composite:
     Attributes:
         name: as the judge log has it.
         draws_again: whether a member that is there more than once gives another answer each time.
+        find: what decides whether a quote is an answer; see ``maps_with``.
 
     Raises:
         UsageError: no member, or one that is no oracle.
@@ -29,6 +33,7 @@ class Composite:
 
     name: str
     draws_again = False
+    find: Find = staticmethod(find_quote)
 
     def __init__(self, members: Sequence[Oracle]) -> None:
         if not members:
@@ -47,6 +52,18 @@ class Composite:
         other.members = tuple(members)
         return other
 
+    def place(self, response: str, verdict: Verdict) -> tuple[int, int] | None:
+        """Half-open characters of the response that a verdict quotes; None where it quotes nothing, or what has no place."""
+        found = self.find(response, verdict.segment, verdict.hint) if verdict.segment else None
+        return None if isinstance(found, Miss) else found
+
+    def maps_with(self, find: Find) -> None:
+        """From now on a quote is an answer where ``find`` finds it, here and in every member that is made of others."""
+        self.find = find
+        for member in self.members:
+            if isinstance(member, Composite):
+                member.maps_with(find)
+
     def parts(self) -> list[str] | None:
         """What decides each member's answers; None when one of them does not say."""
         identities: list[Mapping[str, str] | None] = [getattr(member, "identity", None) for member in self.members]
@@ -59,12 +76,6 @@ class Composite:
             aclose = getattr(member, "aclose", None)
             if aclose is not None:
                 await aclose()
-
-
-def place_of(response: str, verdict: Verdict) -> tuple[int, int] | None:
-    """Half-open characters of the response that a verdict quotes; None where it quotes nothing, or what is not there."""
-    found = find_quote(response, verdict.segment, verdict.hint) if verdict.segment else None
-    return None if isinstance(found, Miss) else found
 
 
 def leaves(oracle: Oracle) -> list[Oracle]:

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles.corrections import corrected, with_correction
 from cal_grpo.oracles.protocol import Oracle
-from cal_grpo.oracles.several.composite import Composite, place_of, together
+from cal_grpo.oracles.several.composite import Composite, together
 from cal_grpo.oracles.types import Query, Tag, Verdict
 
 Rule = Literal["majority", "intersection", "union"]
@@ -23,8 +23,9 @@ class Vote(Composite):
             any (``union``). Of several places the one with most votes is taken, of equals the first.
 
     A critique that finds no error or abstains counts against every place. A failed call does not count, nor does a quote that
-    is not in the response; when fewer than half of the calls bring an answer, the first of these stands. The confidence is
-    the share of all critiques that are behind the place; a correction is that of a critique which blames the same step.
+    has no place in the response (see ``maps_with``); when fewer than half of the calls bring an answer, the first of these
+    stands. The confidence is the share of all critiques that are behind the place; a correction is that of a critique which
+    blames the same step.
 
     Raises:
         UsageError: no oracle, something that is none, or an unknown rule.
@@ -42,7 +43,7 @@ class Vote(Composite):
     async def locate(self, query: Query) -> Verdict:
         size = len(self.members)
         verdicts = await asyncio.gather(*(self.ask(i, query) for i in range(size)))
-        places = [place_of(query.response, verdict) for verdict in verdicts]
+        places = [self.place(query.response, verdict) for verdict in verdicts]
         lost = [v for v, place in zip(verdicts, places, strict=True) if v.tag.is_failure or (v.segment and place is None)]
         if 2 * len(lost) > size:
             elected = next((verdict for verdict in lost if verdict.tag.is_failure), lost[0])

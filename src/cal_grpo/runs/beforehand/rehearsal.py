@@ -7,8 +7,8 @@ from cal_grpo.credit import formula
 from cal_grpo.engines import require_engine
 from cal_grpo.oracles import Query, VerdictCost, verdict_costs
 from cal_grpo.policies import local_folder, shapes_in
+from cal_grpo.runs.beforehand.footprint import Footprint, footprint
 from cal_grpo.runs.folder import check_output
-from cal_grpo.runs.footprint import Footprint, footprint
 from cal_grpo.tasks import load_task
 
 _LOOKED_AT = 64  # questions whose lengths are measured
