@@ -96,7 +96,8 @@ class CALGRPOConfig(GRPOConfig):
         if given == 1:
             # TRL refuses 1 for the sake of its own advantages, and a group that does not divide what is sampled together (trl
             # 1.16.0, trainer/grpo_config.py, 1131-1141). It is shown the group that an answer is compared with: all of them.
-            self.num_generations, self.num_generations_eval = self._sampled_together(), self.num_generations_eval or 1
+            self.num_generations: int | None = self._sampled_together()
+            self.num_generations_eval: int | None = self.num_generations_eval or 1
         super().__post_init__()
         self.num_generations = given
         if self.remove_unused_columns:
