@@ -154,3 +154,17 @@ def test_a_fork_is_told_to_make_its_own(tmp_path):
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, timeout=100)
     line = "the oracle 'mine' was made in process PARENT and is asked in its fork CHILD; make a CALOracle in each process"
     assert done.stdout.splitlines() == ["no_error", line, line, "no_error", "no_error"], done.stderr
+
+
+@pytest.mark.parametrize("place", ["http://[::1", "http://127.0.0.1:99999/", "//", "http://me:9@/", "http://127.0.0.1:1/\x7f"])
+def test_a_redirect_to_nowhere_is_a_tag(connect, ask, server, place):
+    server.script = lambda r: Reply(b"", 302, {"location": place})
+    (found,) = connect(attempts=1, patience_s=0).locate([ask()])
+    assert found.tag in (Tag.REJECTED, Tag.UNAVAILABLE)
+    assert found.detail.isprintable()
+
+
+def test_a_reply_may_begin_with_a_byte_order_mark(connect, ask, server, protocol):
+    server.script = lambda r: Reply(b"\xef\xbb\xbf" + answer(r, verdict("0+1=2")).body)
+    (found,) = connect().locate([ask()])
+    assert found.tag is (Tag.FOUND if protocol == "openai" else Tag.MALFORMED)  # Google's client refuses it

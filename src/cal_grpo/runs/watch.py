@@ -1,6 +1,7 @@
 """What a run tells whoever is watching it."""
 
 import logging
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ class Notes:
     """
 
     def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
+        self._watcher, self._lock = watcher, threading.Lock()  # an oracle tells from its own thread
         self.kept: list[str] = []
 
     def __call__(self, text: str) -> None:
@@ -63,4 +64,5 @@ class Notes:
 
     def keep(self, notes: list[str]) -> None:
         """Keep notes that were told before."""
-        self.kept = list(dict.fromkeys([*self.kept, *notes]))[:_KEPT]
+        with self._lock:
+            self.kept = list(dict.fromkeys([*self.kept, *notes]))[:_KEPT]

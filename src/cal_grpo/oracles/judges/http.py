@@ -119,7 +119,10 @@ def new_client(httpx: Any, timeout_s: float) -> Any:
 
     async def check(response: Any) -> None:
         if response.has_redirect_location:
-            target = response.url.join(response.headers["location"])
+            try:
+                target = response.url.join(response.headers["location"])
+            except (httpx.InvalidURL, ValueError):
+                raise Unreadable(Tag.REJECTED, "the server redirects to an address that is none; check the base URL") from None
             if (target.scheme, target.host, target.port) != (response.url.scheme, response.url.host, response.url.port):
                 port = f":{target.port}" if target.port else ""
                 where = f"{target.scheme}://{target.host}{port}{target.path}"

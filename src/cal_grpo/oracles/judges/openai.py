@@ -174,7 +174,7 @@ class _Reply(BaseModel):
 
 
 def _said(body: str) -> Reply:
-    reply = _Reply.model_validate(json.loads(body))
+    reply = _Reply.model_validate(json.loads(body.lstrip("\ufeff")))
     counted = reply.usage or _Counted()
     told = Reply(counted.prompt_tokens, (counted.completion_tokens,))
     if not reply.choices:

@@ -1,5 +1,6 @@
 """Oracles from cheap to dear: the first that is sure answers."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,7 +42,8 @@ class Cascade(Composite):
             verdict = await self.ask(stage, query)
             verdicts.append(verdict)
             sure = verdict.confidence is None or verdict.confidence >= needed
-            if verdict.tag is Tag.FOUND and sure and self.place(query.response, verdict) is not None:
+            # A long response is searched on a thread: this loop keeps time for others
+            if verdict.tag is Tag.FOUND and sure and await asyncio.to_thread(self.place, query.response, verdict):
                 self._answered[stage] += 1
                 break
         else:

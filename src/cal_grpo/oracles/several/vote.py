@@ -41,18 +41,22 @@ class Vote(Composite):
         self._rule = rule
 
     async def locate(self, query: Query) -> Verdict:
-        size = len(self.members)
-        verdicts = await asyncio.gather(*(self.ask(i, query) for i in range(size)))
-        places = [self.place(query.response, verdict) for verdict in verdicts]
-        lost = [v for v, place in zip(verdicts, places, strict=True) if v.tag.is_failure or (v.segment and place is None)]
-        if 2 * len(lost) > size:
-            elected = next((verdict for verdict in lost if verdict.tag.is_failure), lost[0])
-        else:
-            spans = [(place, verdict) for verdict, place in zip(verdicts, places, strict=True) if place is not None]
-            elected = self._elect(query.response, spans, size - len(lost))
+        verdicts = await asyncio.gather(*(self.ask(i, query) for i in range(len(self.members))))
+        # Long responses are searched on a thread: this loop keeps time for others
+        elected = await asyncio.to_thread(self._decide, query.response, verdicts)
         told = together(verdicts, elected)
         slowest = max(verdict.usage.latency_s for verdict in verdicts if told.cached or not verdict.cached)
         return replace(told, usage=replace(told.usage, latency_s=slowest))  # they were asked at once
+
+    def _decide(self, response: str, verdicts: Sequence[Verdict]) -> Verdict:
+        """What the critiques come to, without its cost."""
+        size = len(verdicts)
+        places = [self.place(response, verdict) for verdict in verdicts]
+        lost = [v for v, place in zip(verdicts, places, strict=True) if v.tag.is_failure or (v.segment and place is None)]
+        if 2 * len(lost) > size:
+            return next((verdict for verdict in lost if verdict.tag.is_failure), lost[0])
+        spans = [(place, verdict) for verdict, place in zip(verdicts, places, strict=True) if place is not None]
+        return self._elect(response, spans, size - len(lost))
 
     def _elect(self, response: str, spans: Sequence[tuple[tuple[int, int], Verdict]], voters: int) -> Verdict:
         needed = {"majority": voters // 2 + 1, "intersection": voters, "union": 1}[self._rule]
