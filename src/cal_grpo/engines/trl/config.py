@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trl import GRPOConfig
 
@@ -85,10 +85,6 @@ class CALGRPOConfig(GRPOConfig):
     max_span_tokens: int = field(default=64, metadata={"help": "A longer span is refused."})
     on_ambiguous: OnAmbiguous = field(default="first", metadata={"help": "A quote that occurs twice: first, or miss."})
     loss_type: str = field(default="bnpo", metadata={"help": "Aggregation of the tokens' losses; see GRPOConfig."})
-
-    if TYPE_CHECKING:  # TRL's own, for a checker that has no TRL
-        num_generations: int | None = None
-        num_generations_eval: int | None = None
 
     def __post_init__(self) -> None:
         given = self.num_generations or 0
