@@ -225,3 +225,12 @@ def test_choices_are_shown_with_their_keys():
     assert "One of: q_proj, k_proj" in described["lora.modules"]
     assert all(name in described["credit"] for name in FORMULAS)
     assert "One of" not in described["seed"] + described["tracker"] + described["oracle.cache"]
+
+
+def test_off_is_a_choice_as_it_is_typed_though_yaml_reads_a_boolean(tmp_path):
+    (tmp_path / "run.yaml").write_text("corrections: off\npreset: demo\n")
+    assert load_config(tmp_path / "run.yaml").corrections == "off"
+    typed = dict([parse_override("corrections=off")])
+    assert load_config(overrides={"corrections": "rest"} | typed).corrections == "off"
+    with pytest.raises(UsageError, match="corrections = True"):
+        load_config(overrides=dict([parse_override("corrections=on")]))

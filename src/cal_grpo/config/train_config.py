@@ -131,6 +131,12 @@ class TrainConfig(Section):
         """A folder may be written as a shell has it; a name never looks so."""
         return str(expanded(value)) if value and (value.startswith("~") or "$" in value) else value
 
+    @field_validator("corrections", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        """YAML 1.1 reads ``off`` as false."""
+        return "off" if value is False else value
+
     @field_validator("tracker", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
