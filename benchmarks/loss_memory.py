@@ -10,8 +10,8 @@ Without ``--run``, the gradient of the policy loss (``beta`` 0 and above, and wi
 compiled, and ``temporary_gb`` is what XLA sets aside beside parameters, inputs and results.
 
 With ``--run``, a process each makes one update of one question as ``cal-grpo train`` does: answers are sampled, judged and
-learned from, with Adam, the reference policy and no checkpoint. ``peak_gb`` is the process's largest resident memory, and on a GPU
-its ``device_gb`` the largest that JAX has given out there.
+learned from, with Adam, the reference policy and no checkpoint. ``peak_gb`` is the process's largest resident memory, and
+on a GPU ``device_gb`` the largest that JAX has given out there.
 """
 
 import argparse
@@ -56,6 +56,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "num_attention_heads": 14, "num_key_value_heads": 2, "head_dim": 64,
     },
 }  # fmt: skip
+CASES = ("loss, beta=0", "loss, beta>0", "loss with corrections", "log-probs of the reference")
 ARMS = {"tunix": 2**62, "chunks": logps.LIMIT}  # bytes of logits from which on they are made by chunks
 
 
@@ -99,16 +100,17 @@ def compiled(args: argparse.Namespace, folder: Path) -> dict[str, dict[str, floa
 
     with_correction = corrected(example, [], [], 0)
     found: dict[str, dict[str, float]] = {}
-    for arm, limit in ARMS.items():
-        logps.LIMIT = limit
-        for case, size in {
-            "loss, beta=0": lambda: temporary(gradient(policy_loss, 0.0), example.replace(ref_per_token_logps=None)),
-            "loss, beta>0": lambda: temporary(gradient(policy_loss, 0.04), example),
-            "loss with corrections": lambda: temporary(
-                gradient(with_corrections(policy_loss, 1.0, 0, 2), 0.04), with_correction
-            ),
-            "log-probs of the reference": lambda: temporary(reference),
-        }.items():
+    for arm in args.arms:
+        logps.LIMIT = ARMS[arm]
+        sizes = (
+            lambda: temporary(gradient(policy_loss, 0.0), example.replace(ref_per_token_logps=None)),
+            lambda: temporary(gradient(policy_loss, 0.04), example),
+            lambda: temporary(gradient(with_corrections(policy_loss, 1.0, 0, 2), 0.04), with_correction),
+            lambda: temporary(reference),
+        )
+        for case, size in zip(CASES, sizes, strict=True):
+            if args.case not in (None, case):
+                continue
             found.setdefault(case, {})[arm] = size()
             print(f"{arm}: {case}: {found[case][arm]} GB", file=sys.stderr, flush=True)
     return found
@@ -116,7 +118,7 @@ def compiled(args: argparse.Namespace, folder: Path) -> dict[str, dict[str, floa
 
 def one_update(args: argparse.Namespace, folder: Path) -> dict[str, float]:
     """The largest memory of this process, once it has made an update."""
-    logps.LIMIT = ARMS[args.arm]
+    logps.LIMIT = ARMS[args.arms[0]]
     config = load_config(
         overrides={
             "batch_size": 1, "num_generations": args.answers, "num_train_steps": 1, "remat": args.remat, "lora.rank": args.lora,
@@ -135,11 +137,11 @@ def one_update(args: argparse.Namespace, folder: Path) -> dict[str, float]:
     return here | ({"device_gb": round(device["peak_bytes_in_use"] / GB, 2)} if "peak_bytes_in_use" in device else {})
 
 
-def runs(arms: list[str], folder: Path) -> dict[str, Any]:
+def runs(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """``one_update`` of each arm, in a process each."""
     found = {}
-    for arm in arms:
-        command = [sys.executable, __file__, *sys.argv[1:], "--arm", arm, "--folder", str(folder)]
+    for arm in args.arms:
+        command = [sys.executable, __file__, *sys.argv[1:], "--arms", arm, "--folder", str(folder)]
         shown = subprocess.run(command, capture_output=True, text=True, check=False)
         last = shown.stdout.strip().splitlines()[-1:]
         found[arm] = json.loads(last[0]) if shown.returncode == 0 and last else {"failed": shown.returncode}
@@ -157,7 +159,8 @@ def main() -> None:
     parser.add_argument("--lora", type=int, help="rank of adapters")
     parser.add_argument("--remat", action="store_true", help="recompute layers in the backward pass")
     parser.add_argument("--run", action="store_true", help="make an update, in a process for each arm")
-    parser.add_argument("--arm", choices=ARMS, help="this one only")
+    parser.add_argument("--arms", choices=ARMS, nargs="+", default=list(ARMS), help="Tunix's logits, and chunks of them")
+    parser.add_argument("--case", choices=CASES, help="compile this one only")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.folder is not None:
@@ -166,7 +169,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as where:
         folder = folder_of(args, Path(where))
         settings = {name: getattr(args, name) for name in ("model", "layers", "answers", "prompt", "tokens", "lora", "remat")}
-        what = runs([args.arm] if args.arm else list(ARMS), folder) if args.run else compiled(args, folder)
+        what = runs(args, folder) if args.run else compiled(args, folder)
     vocabulary = SHAPES[args.model]["vocab_size"]
     logits = round(4 * args.answers * args.tokens * vocabulary / GB, 3)
     result = {**settings, "device": jax.devices()[0].device_kind, "logits_of_the_answers_gb": logits}

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-# Whose forward pass ends with nothing but ``embedder.decode``, or ``lm_head`` if there is one (tunix 0.1.7, ``__call__`` of each).
+# Whose forward pass ends with ``embedder.decode``, or ``lm_head`` if there is one, and no more (tunix 0.1.7, ``__call__``).
 _MODULES = {f"tunix.models.{name}.model" for name in ("gemma3", "llama3", "qwen2", "qwen3")}
 
 

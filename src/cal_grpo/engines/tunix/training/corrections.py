@@ -19,6 +19,7 @@ from cal_grpo.engines.tunix.training.logps import Loss, per_token_logps
 from cal_grpo.engines.tunix.training.shares import CORRECTION_LOSS, Share
 from cal_grpo.pipeline import Completion, Correction
 
+
 @flax.struct.dataclass(frozen=True)
 class Corrected(Share):
     """A micro-batch with what some of its answers should have gone on with.

@@ -128,9 +128,7 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         policy_loss = in_chunks(function_registry.get_policy_loss_fn(config.policy_loss_fn))
 
         def loss(model: Any, train_example: Any, algo_config: Any) -> tuple[jax.Array, dict[str, Any]]:
-            return policy_loss(
-                model, train_example, algo_config=algo_config, pad_id=rollout.pad_id(), eos_id=rollout.eos_id()
-            )
+            return policy_loss(model, train_example, algo_config=algo_config, pad_id=rollout.pad_id(), eos_id=rollout.eos_id())
 
         if not config.teaches:
             return loss

@@ -3,7 +3,8 @@
 Tunix makes the logits of prompts and answers, in float32, and keeps several arrays of that size for the backward pass and the
 entropy (tunix 0.1.7, rl/common.py, ``compute_per_token_logps``; rl/algo_core.py, ``grpo_loss_fn``): with 151,936 ids
 and 8 answers of 512 tokens, 2.5 GB each. Where they would be large, the hidden states of the answers go through the head
-some tokens at a time, in the backward pass again. Small ones are left to Tunix, bit for bit.
+some tokens at a time, in the backward pass again. On a CPU the layers take the rows one at a time too. Small ones are left to
+Tunix, bit for bit.
 """
 
 import functools
@@ -44,10 +45,10 @@ def per_token_logps(
     size = chunk_size(nnx.merge(graphdef, state), prompt_tokens, completion_tokens)
     if size is None:
         return common.compute_per_token_logps(*args, **settings)
-    return _in_chunks(*args, size=size, **settings)[0]
+    return _in_chunks(*args, size=size, by_rows=_by_rows(), **settings)[0]
 
 
-@functools.partial(jax.jit, static_argnames=("pad_id", "eos_id", "size", "stop_gradient", "temperature"))
+@functools.partial(jax.jit, static_argnames=("pad_id", "eos_id", "size", "by_rows", "stop_gradient", "temperature"))
 def _in_chunks(
     graphdef: Any,
     state: Any,
@@ -56,15 +57,32 @@ def _in_chunks(
     pad_id: int,
     eos_id: int,
     size: int,
+    by_rows: bool,
     stop_gradient: bool = True,
     temperature: float = 1.0,
 ) -> tuple[jax.Array, jax.Array]:
-    """Log-probs and entropies (without a gradient) of the completions' tokens, each float32 (B, T)."""
-    model = nnx.merge(graphdef, state)
-    ids_BL, positions, mask, segments = common.process_ids(prompt_tokens, completion_tokens, pad_id, eos_id)
-    extra = {"segment_ids": segments} if "segment_ids" in inspect.signature(model.__call__).parameters else {}
-    head, tokens = take_head(model), completion_tokens.shape[1]
-    hidden_BLD, _ = model(ids_BL, positions=positions, cache=None, attention_mask=mask, **extra)
+    """Log-probs and entropies (without a gradient) of the completions' tokens, each float32 (B, T).
+
+    Args:
+        size: tokens of a chunk.
+        by_rows: forget a row's activations before the next row's are made, and make them again in the backward pass.
+    """
+    head, tokens = take_head(nnx.merge(graphdef, state)), completion_tokens.shape[1]
+    inputs = common.process_ids(prompt_tokens, completion_tokens, pad_id, eos_id)
+
+    def hidden_states(inputs: tuple[jax.Array, ...]) -> jax.Array:
+        # Variables of the loop's own: those of outside could not be rebuilt in a layer that recomputes (flax 0.12.8).
+        model = nnx.merge(graphdef, jax.tree.map(lambda leaf: leaf, state))
+        take_head(model)
+        ids_BL, positions_BL, mask_BLL, segments_BL = inputs
+        extra = {"segment_ids": segments_BL} if "segment_ids" in inspect.signature(model.__call__).parameters else {}
+        return model(ids_BL, positions=positions_BL, cache=None, attention_mask=mask_BLL, **extra)[0]
+
+    if by_rows and not stop_gradient:  # without a backward pass nothing is kept
+        rows = jax.tree.map(lambda array: array[:, None], inputs)
+        hidden_BLD = jax.lax.map(jax.checkpoint(hidden_states), rows)[:, 0]
+    else:
+        hidden_BLD = hidden_states(inputs)
     hidden_BTD = hidden_BLD[:, -tokens - 1 : -1]
     if stop_gradient:
         hidden_BTD = jax.lax.stop_gradient(hidden_BTD)
@@ -100,7 +118,7 @@ def _joined(chunks: jax.Array) -> jax.Array:
 def in_chunks(loss_fn: Loss) -> Loss:
     """A policy loss of Tunix's on log-probs that are made by chunks where the logits are large; another one as it is.
 
-    It is Tunix's own code with two other names in it: the entropies are handed from the one to the other where it hands the logits.
+    It is Tunix's own code with two other names in it: what the one hands to the other are entropies instead of logits.
     """
     if loss_fn is not algo_core.grpo_loss_fn:
         return loss_fn
@@ -120,7 +138,13 @@ def _logps_and_entropy(
     size: int, *model: Any, return_logits: bool, segment_ids: None, segment_positions: None, **settings: Any
 ) -> tuple[jax.Array, jax.Array]:
     """Called as the loss calls Tunix's ``compute_per_token_logps``, of whose arguments these three say nothing here."""
-    return _in_chunks(*model, size=size, **settings)
+    return _in_chunks(*model, size=size, by_rows=_by_rows(), **settings)
+
+
+def _by_rows() -> bool:
+    """On a CPU, XLA keeps what is to be recomputed all the same (jaxlib 0.10.2: ``remat`` saves 3 %, of SmolLM2-135M with 6
+    layers); what a turn of a loop makes is gone after it."""
+    return jax.default_backend() == "cpu"
 
 
 def chunk_passes(rl_cluster: Any) -> None:
