@@ -6,8 +6,8 @@
 Models are of random weights in the shape of the one that is named, which is all that memory depends on; ``--layers`` makes
 one of fewer layers. Answers of random weights seldom end, so that they are as long as they may be.
 
-Without ``--run``, the gradient of the policy loss (``beta`` 0 and above, and with corrections) and the reference's pass are
-compiled, and ``temporary_gb`` is what XLA sets aside beside parameters, inputs and results.
+Without ``--run``, an update's gradient of the policy loss with Adam (``beta`` 0 and above, and with corrections) and the
+reference's pass are compiled, and ``temporary_gb`` is what XLA sets aside beside parameters, inputs and results.
 
 With ``--run``, a process each makes one update of one question as ``cal-grpo train`` does: answers are sampled, judged and
 learned from, with Adam, the reference policy and no checkpoint. ``peak_gb`` is the process's largest resident memory, and
@@ -21,6 +21,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from cal_grpo.engines.reading import batches, fitting
 from cal_grpo.engines.tunix import CALGRPOLearner
 from cal_grpo.engines.tunix.engine import algorithm
 from cal_grpo.engines.tunix.models import load_policy, make_mesh, with_lora
-from cal_grpo.engines.tunix.training import build_cluster, logps
+from cal_grpo.engines.tunix.training import adam, build_cluster, logps
 from cal_grpo.engines.tunix.training.corrections import corrected, with_corrections
 from cal_grpo.oracles import CALOracle
 from cal_grpo.tasks import load_task
@@ -70,49 +71,55 @@ def policy_of(args: argparse.Namespace, folder: Path) -> Any:
     return with_lora(policy, LoraSection(rank=args.lora), 0, make_mesh()) if args.lora else policy
 
 
-def compiled(args: argparse.Namespace, folder: Path) -> dict[str, dict[str, float]]:
-    """Temporary memory of each case by arm."""
-    policy = policy_of(args, folder)
-    graph, state = nnx.split(policy.model)
-    trained = nnx.LoRAParam if args.lora else nnx.Param
+def compiled(args: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]]:
+    """Each case by arm: temporary memory, and with ``--seconds`` the processor time of the second run."""
+    model = policy_of(args, folder).model
+    kind = nnx.LoRAParam if args.lora else nnx.Param
+    optimizer = nnx.Optimizer(model, adam(TrainConfig()), wrt=kind)
+    (graph, state), (optimizer_graph, optimizer_state) = nnx.split(model), nnx.split(optimizer)
     ids_BP, ids_BT = jnp.ones((args.answers, args.prompt), int), jnp.ones((args.answers, args.tokens), int)
     number_BT = jnp.ones((args.answers, args.tokens))
     example = TrainExample(ids_BP, None, ids_BT, ids_BT, number_BT, number_BT, None)
 
-    def temporary(function: Any, *inputs: Any) -> float:
-        layout = jax.jit(function).lower(state, *inputs).compile().memory_analysis()
-        return round(layout.temp_size_in_bytes / GB, 3)
-
-    def gradient(loss_fn: Any, beta: float) -> Any:
+    def update(loss_fn: Any, beta: float) -> Any:
         config = algorithm(TrainConfig(beta=beta), formula("prefix"))
+        setattr(config, "temperature", 1.0)  # noqa: B010 - as Tunix's learner does
 
-        def of(state: Any, example: Any) -> Any:
-            loss = nnx.value_and_grad(loss_fn, argnums=nnx.DiffState(0, trained), has_aux=True)
-            return loss(nnx.merge(graph, state), example, config)
+        def of(state: Any, optimizer_state: Any, example: Any) -> Any:
+            model, optimizer = nnx.merge(graph, state), nnx.merge(optimizer_graph, optimizer_state)
+            value, gradient = nnx.value_and_grad(loss_fn, argnums=nnx.DiffState(0, kind), has_aux=True)(model, example, config)
+            optimizer.update(model, gradient)
+            return value, nnx.state(model), nnx.state(optimizer)
 
         return of
 
     def policy_loss(model: Any, example: Any, config: Any) -> Any:
         return logps.in_chunks(algo_core.grpo_loss_fn)(model, example, algo_config=config, pad_id=0, eos_id=2)
 
-    def reference(state: Any) -> Any:
-        return logps.per_token_logps(graph, state, ids_BP, ids_BT, 0, 2)
+    def reference(state: Any, _: Any, example: Any) -> Any:
+        return logps.per_token_logps(graph, state, example.prompt_ids, example.completion_ids, 0, 2)
 
-    with_correction = corrected(example, [], [], 0)
-    found: dict[str, dict[str, float]] = {}
-    for arm in args.arms:
-        logps.LIMIT = ARMS[arm]
-        sizes = (
-            lambda: temporary(gradient(policy_loss, 0.0), example.replace(ref_per_token_logps=None)),
-            lambda: temporary(gradient(policy_loss, 0.04), example),
-            lambda: temporary(gradient(with_corrections(policy_loss, 1.0, 0, 2), 0.04), with_correction),
-            lambda: temporary(reference),
-        )
-        for case, size in zip(CASES, sizes, strict=True):
-            if args.case not in (None, case):
-                continue
-            found.setdefault(case, {})[arm] = size()
-            print(f"{arm}: {case}: {found[case][arm]} GB", file=sys.stderr, flush=True)
+    cases = {
+        "loss, beta=0": (update(policy_loss, 0.0), example.replace(ref_per_token_logps=None)),
+        "loss, beta>0": (update(policy_loss, 0.04), example),
+        "loss with corrections": (
+            update(with_corrections(policy_loss, 1.0, 0, 2), 0.04), corrected(example, [], [], 0)
+        ),
+        "log-probs of the reference": (reference, example),
+    }  # fmt: skip
+    found: dict[str, dict[str, Any]] = {}
+    for case, (function, batch) in cases.items():
+        for arm in args.arms if args.case in (None, case) else ():
+            logps.LIMIT = ARMS[arm]
+            program = (
+                jax.jit(lambda *inputs, function=function: function(*inputs)).lower(state, optimizer_state, batch).compile()
+            )
+            found.setdefault(case, {})[arm] = {"temporary_gb": round(program.memory_analysis().temp_size_in_bytes / GB, 3)}
+            for _ in range(2 if args.seconds else 0):
+                began = time.process_time()
+                jax.block_until_ready(program(state, optimizer_state, batch))
+                found[case][arm]["seconds"] = round(time.process_time() - began, 2)
+            print(f"{case}: {arm}: {found[case][arm]}", file=sys.stderr, flush=True)
     return found
 
 
@@ -158,6 +165,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=512, help="of an answer")
     parser.add_argument("--lora", type=int, help="rank of adapters")
     parser.add_argument("--remat", action="store_true", help="recompute layers in the backward pass")
+    parser.add_argument("--seconds", action="store_true", help="run what was compiled, too")
     parser.add_argument("--run", action="store_true", help="make an update, in a process for each arm")
     parser.add_argument("--arms", choices=ARMS, nargs="+", default=list(ARMS), help="Tunix's logits, and chunks of them")
     parser.add_argument("--case", choices=CASES, help="compile this one only")
@@ -173,7 +181,7 @@ def main() -> None:
     vocabulary = SHAPES[args.model]["vocab_size"]
     logits = round(4 * args.answers * args.tokens * vocabulary / GB, 3)
     result = {**settings, "device": jax.devices()[0].device_kind, "logits_of_the_answers_gb": logits}
-    print(json.dumps(result | {"peak" if args.run else "temporary_gb": what}, indent=2))
+    print(json.dumps(result | {"an_update" if args.run else "compiled": what}, indent=2))
 
 
 if __name__ == "__main__":
