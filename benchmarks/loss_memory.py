@@ -58,7 +58,14 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 CASES = ("loss, beta=0", "loss, beta>0", "loss with corrections", "log-probs of the reference")
-ARMS = {"tunix": 2**62, "chunks": logps.LIMIT}  # bytes of logits from which on they are made by chunks
+# Bytes of logits from which on they are made by chunks; whether a row's layers are forgotten before the next row's, as on CPUs.
+ARMS = {"tunix": (2**62, False), "chunks": (logps.LIMIT, False), "rows": (logps.LIMIT, True)}
+
+
+def take(arm: str) -> None:
+    """What is compiled from now on is that arm's."""
+    logps.LIMIT, by_rows = ARMS[arm]
+    logps._by_rows = lambda: by_rows
 
 
 def folder_of(args: argparse.Namespace, where: Path) -> Path:
@@ -110,7 +117,7 @@ def compiled(args: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]
     found: dict[str, dict[str, Any]] = {}
     for case, (function, batch) in cases.items():
         for arm in args.arms if args.case in (None, case) else ():
-            logps.LIMIT = ARMS[arm]
+            take(arm)
             program = (
                 jax.jit(lambda *inputs, function=function: function(*inputs)).lower(state, optimizer_state, batch).compile()
             )
@@ -125,7 +132,7 @@ def compiled(args: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]
 
 def one_update(args: argparse.Namespace, folder: Path) -> dict[str, float]:
     """The largest memory of this process, once it has made an update."""
-    logps.LIMIT = ARMS[args.arms[0]]
+    take(args.arms[0])
     config = load_config(
         overrides={
             "batch_size": 1, "num_generations": args.answers, "num_train_steps": 1, "remat": args.remat, "lora.rank": args.lora,
@@ -167,7 +174,7 @@ def main() -> None:
     parser.add_argument("--remat", action="store_true", help="recompute layers in the backward pass")
     parser.add_argument("--seconds", action="store_true", help="run what was compiled, too")
     parser.add_argument("--run", action="store_true", help="make an update, in a process for each arm")
-    parser.add_argument("--arms", choices=ARMS, nargs="+", default=list(ARMS), help="Tunix's logits, and chunks of them")
+    parser.add_argument("--arms", choices=ARMS, nargs="+", default=list(ARMS), help="Tunix's logits, chunks, chunks and rows")
     parser.add_argument("--case", choices=CASES, help="compile this one only")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
