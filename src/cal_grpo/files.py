@@ -83,9 +83,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
                 draft.unlink(missing_ok=True)
             raise
     except OSError as e:
-        hint = "make room there" if disk_is_full(e) else "create its folder" if e.errno == errno.ENOENT else ""
-        hint = f"{hint}, or choose another --output" if hint else "choose another --output"
-        raise UsageError(f"{path}: cannot be written ({e.strerror or e}); {hint}") from e
+        hint = "create its folder" if e.errno == errno.ENOENT else "make room there"
+        raise UsageError(f"{path}: cannot be written ({e.strerror or e}); {hint}, or choose another --output") from e
     _sync_folder(place.parent)
 
 

@@ -140,6 +140,12 @@ class TrainConfig(Section):
             return value
         return tuple(dict.fromkeys(name for name in map(str.strip, names) if name not in ("", "none")))
 
+    @field_validator("corrections", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        """YAML 1.1, as PyYAML reads it, makes a boolean of ``off``."""
+        return "off" if value is False else value
+
     parts: dict[str, str] = Field({}, description="Kept by the program: where parts of your own came from.")
 
     @field_validator("reward", mode="before")

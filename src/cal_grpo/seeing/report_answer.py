@@ -15,8 +15,8 @@ _SETTINGS = {
     "model": "model_id", "task": "task", "data": "data", "judge": "cal_provider", "judge's model": "cal_model",
     "judge's style": "oracle.style", "reward": "reward", "credit": "credit", "updates": "num_train_steps",
     "questions an update": "batch_size", "answers a question": "num_generations", "learning rate": "learning_rate",
-    "KL weight": "beta", "temperature": "rollout.temperature", "tokens an answer": "rollout.max_new_tokens", "LoRA rank": "lora.rank",
-    "seed": "seed", "engine": "engine",
+    "KL weight": "beta", "temperature": "rollout.temperature", "tokens an answer": "rollout.max_new_tokens",
+    "LoRA rank": "lora.rank", "seed": "seed", "engine": "engine",
 }  # fmt: skip
 _PROMPTED = re.compile(r"\b(openai|gemini|local)\b")  # those that a style is for
 _JUDGE_S = ("judge", "judge's model", "judge's style")
