@@ -57,6 +57,20 @@ def test_the_panel_shows_what_the_run_is_doing():
         assert expected in shown
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_long_run_s_curve_stays_on_its_line(width):
+    target = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None, legacy_windows=False)
+    panel = Panel(TrainConfig(), target)
+    panel.stage("training", 90)
+    for step in range(1, 81):
+        panel.update(tally(step, right=4, rows=512))
+        panel.made(row(step))
+    target.print(panel)
+    (line,) = [line for line in target.file.getvalue().splitlines() if "training accuracy" in line]
+    assert "▁▁▁▁▁▁▁▁" in line
+    assert "tokens/s 50" in line
+
+
 def test_of_evaluations_between_updates_the_last_one_is_shown():
     panel = Panel(TrainConfig(), console(terminal=True))
     for when, right in (("before", 16), ("after update 10", 24), ("after update 20", 32)):

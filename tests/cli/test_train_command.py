@@ -1,6 +1,7 @@
 """The command line in this process: what it says when the input is bad, and its help."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -277,6 +278,44 @@ def test_a_dry_run_says_what_a_priced_judge_may_cost_without_a_key(cal_grpo):
     assert f"about ${record['judges'][0]['usd_per_1000']:.2f} per" in line
     assert "price unknown" in cal_grpo("train", "--oracle", "openai:mine", "--dry-run")[1]
     assert "# judge" not in cal_grpo("train", *judge, "--set", "credit=grpo")[1]  # asks nobody
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--oracle", "gemin"], "oracle is 'gemin'; expected one of"),
+        (["--oracle", "mine"], "oracle is 'mine'; expected one of"),
+        (["--oracle", "mine:Lin"], "oracle 'mine:Lin': module 'mine' has no 'Lin'; did you mean 'Line'?"),
+        (["--oracle", "reference@0.5 > mine:Lin"], "oracle 'mine:Lin': module 'mine' has no 'Lin'"),
+        (["--set", "reward=mine:rewrd"], "reward 'mine:rewrd': module 'mine' has no 'rewrd'; did you mean 'reward'?"),
+        (["--set", "reward=mine:Line"], "is no function; expected (prompts, completions, **columns) -> rewards"),
+        (["--judge-model", "m"], "oracle 'reference' makes no use of model"),
+        (["--oracle", "openai:m", "--base-url", "localhost"], "base URL 'localhost' has no http:// or https:// before it"),
+        (["--oracle", "openai:m", "--base-url", "http://localhost:99999/v1"], "with a port up to 65535"),
+        (["--oracle", "openai:m", "--base-url", "http://[::1/v1"], "base URL 'http://[::1/v1' is not one of a server"),
+        (["--oracle", "openai:m", "--base-url", "http://a b/v1"], "base URL 'http://a b/v1' is not one of a server"),
+        (["--replay", "none.jsonl"], "replay none.jsonl: cannot be read (No such file or directory)"),
+        (["--set", "tracker=tensorbord"], "did you mean 'tensorboard'?"),
+        (["--model", "a" * 300], "no such folder; expected a Hugging Face folder or a hub id"),
+        (["--output", "a" * 300], "File name too long; choose another path"),
+        (["--resume", "a" * 300], "File name too long; choose another path"),
+    ],
+)
+def test_a_dry_run_refuses_names_that_lead_nowhere(cal_grpo, tmp_path, monkeypatch, arguments, message):
+    (tmp_path / "mine.py").write_text(
+        "class Line:\n    async def locate(self, query): ...\n\n\ndef reward(prompts, completions, **columns): ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    assert message in refused(cal_grpo("train", "--dry-run", *arguments))
+
+
+def test_a_dry_run_prices_the_corrections_that_a_preset_learns(cal_grpo):
+    words = ("train", "--preset", "demo", "--oracle", "openai:gpt-5-mini", "--dry-run", "--json")
+    tokens = [
+        json.loads(cal_grpo(*words, *more)[1])["judges"][0]["answer_tokens"] for more in ((), ("--set", "corrections=off"))
+    ]
+    assert tokens[0] > tokens[1] == 120
 
 
 def test_a_dry_run_refuses_what_a_run_would(cal_grpo, stopped_run):

@@ -118,6 +118,19 @@ def test_references_are_in_the_page_once_each_and_those_of_older_runs_are_not(re
     assert [rollout["reference"] for rollout in data["rollouts"]] == [0, 0, 1, 2]
 
 
+def test_a_reward_of_ones_own_is_named_and_drawn_and_the_accuracy_is_not_drawn_twice(report, make_run):
+    rows = [{"step": step, "accuracy": 0.25, "reward": reward} for step, reward in ((1, 0.25), (2, 0.75))]
+    own, same = ("".join(json.dumps(row) + "\n" for row in kept) for kept in (rows, [{**rows[0], "step": s} for s in (1, 2)]))
+    asked = own.replace('"accuracy"', '"cal/asked": 1.0, "accuracy"')
+    page = report(make_run("own", files={"metrics.jsonl": asked}, reward=["mine:reward"], cal_provider="mine:Judge"))
+    assert "<b>reward</b> mine:reward" in page
+    assert "<b>judge</b> mine:Judge" in page
+    assert "judge&#39;s style" not in page
+    assert "judge's style" not in page
+    assert [[1.0, 0.25], [2.0, 0.75]] in [chart["series"][0]["points"] for chart in data_of(page)["charts"]]
+    assert len(data_of(report(make_run("same", files={"metrics.jsonl": same})))["charts"]) == 1
+
+
 def test_a_free_oracle_has_no_cost_and_a_run_without_updates_no_curve(report, make_run):
     free = json.dumps({"step": 1, "accuracy": 0.5, "cal/usd": 0.0, "cal/latency_p50_s": 0.0}) + "\n"
     assert report(make_run("free", files={"metrics.jsonl": free})).count("<figure>") == 1

@@ -14,6 +14,10 @@ from cal_grpo.config.train_config import TrainConfig
 from cal_grpo.errors import UsageError, one_line
 
 
+class _Twice(yaml.MarkedYAMLError):
+    """A key that stands twice in one mapping."""
+
+
 class _Loader(yaml.SafeLoader):
     """No key of a config is a date: ``2026-11-27`` is a folder's name."""
 
@@ -21,6 +25,16 @@ class _Loader(yaml.SafeLoader):
         first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A key that stands twice is an error: PyYAML takes the last one, without a word (6.0, constructor.py)."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise _Twice(problem=f"{key.value} stands there twice", problem_mark=key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def load_config(file: Path | None = None, overrides: Mapping[str, Any] | None = None, preset: str | None = None) -> TrainConfig:
@@ -109,8 +123,8 @@ def _read(file: Path) -> dict[str, Any]:
         values = _parse(file.read_text(encoding="utf-8-sig")) or {}
     except FileNotFoundError:
         beside = [p.name for p in (*file.parent.glob("*.yaml"), *file.parent.glob("*.yml"))]
-        near = difflib.get_close_matches(file.name, beside, n=1)
-        hint = f"; did you mean {file.with_name(near[0])}?" if near else ""
+        near = difflib.get_close_matches(file.stem, [Path(name).stem for name in beside], n=1)
+        hint = f"; did you mean {next(p for p in map(file.with_name, beside) if p.stem == near[0])}?" if near else ""
         raise UsageError(f"{file}: no such file; expected a YAML file of keys (cal-grpo train --keys){hint}") from None
     except IsADirectoryError:
         inside = file / "config.yaml"
@@ -119,12 +133,15 @@ def _read(file: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as e:
         mark, problem = e.problem_mark or e.context_mark, one_line(str(e.problem or e.context))
         line = f", line {mark.line + 1}" if mark is not None else ""
+        if isinstance(e, _Twice):
+            raise UsageError(f"{file}{line}: {problem}; leave one") from e
         raise UsageError(f"{file}{line}: not YAML ({problem}); check the indentation and the colons there") from e
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as e:  # ValueError: no UTF-8
         raise UsageError(f"{file}: cannot be read as YAML ({one_line(str(e))}); check the path and syntax") from e
     if not isinstance(values, dict):
         raise UsageError(f"{file}: holds a {type(values).__name__}; expected keys and values")
-    return values
+    sections = {key.partition(".")[0] for key in known_keys() if "." in key}
+    return {key: {} if value is None and key in sections else value for key, value in values.items()}  # all commented out
 
 
 def _parse(text: str) -> Any:
@@ -137,6 +154,9 @@ def _one_line(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         near = nearest(key)
         return f"unknown config key {key!r}" + (f"; did you mean {near!r}?" if near else "; see cal-grpo train --keys")
+    if first["type"] == "model_type":
+        inside = next(k for k in known_keys() if k.startswith(f"{key}."))
+        return f"{key} = {first['input']!r:.100}: is a section, not a key; expected keys of it, such as {inside}"
     message = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] in ("string_type", "path_type") and isinstance(first["input"], int | float) and key in known_keys():
         message += "; expected text, put it in quotes"

@@ -6,7 +6,7 @@ resolved, and reproduces the run together with the code's version.
 
 import re
 from typing import Any, Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import yaml
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -142,10 +142,9 @@ class TrainConfig(Section):
     def _listed(cls, value: Any) -> Any:
         """``a,b`` is a list too; ``none`` and null are none."""
         names = value.split(",") if isinstance(value, str) else value or ()
-        if not isinstance(names, list | tuple):
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
             return value
-        stripped = [name.strip() if isinstance(name, str) else name for name in names]
-        return tuple(dict.fromkeys(name for name in stripped if name not in ("", "none")))
+        return tuple(dict.fromkeys(name for name in map(str.strip, names) if name not in ("", "none")))
 
     parts: dict[str, str] = Field({}, description="Kept by the program: where parts of your own came from.")
 
@@ -185,7 +184,8 @@ class TrainConfig(Section):
             )
         if "@" in (self.cal_base_url or "").partition("//")[2].partition("/")[0]:
             raise ValueError("cal_base_url holds a user or password, which config.yaml would keep; set OPENAI_BASE_URL instead")
-        if secret := next((n for n, _ in parse_qsl(urlsplit(self.cal_base_url or "").query) if _SECRET.search(n)), None):
+        query = (self.cal_base_url or "").partition("#")[0].partition("?")[2]
+        if secret := next((name for name, _ in parse_qsl(query) if _SECRET.search(name)), None):
             raise ValueError(f"cal_base_url holds {secret}=..., which config.yaml would keep; set OPENAI_BASE_URL instead")
         return self
 

@@ -161,8 +161,8 @@ def _sampled(runs: Sequence[Run], shown: int) -> str:
     written = sum(len(run.rollouts) for run in runs)
     if not written:
         return "No rollouts were written; sample_share says how many are."
-    shares = {run.config.get("sample_share", 1.0) for run in runs}
-    text = "" if shares == {1.0} else "The runs wrote a share of their rollouts (sample_share). "
+    whole = all(run.config.get("sample_share", 1.0) == 1 for run in runs)
+    text = "" if whole else "The runs wrote a share of their rollouts (sample_share). "
     if shown < written:
         text += f"{shown:,} of the {written:,} that were written are here, drawn evenly; --rollouts takes more. "
     return text + "Choose one to see its tokens' advantages."

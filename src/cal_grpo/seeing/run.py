@@ -59,7 +59,7 @@ class Run:
         """``config.yaml``; empty where it cannot be read."""
         try:
             config = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError):
+        except (OSError, ValueError, RecursionError, yaml.YAMLError):
             config = None
         if not isinstance(config, dict):
             self.notes.append("config.yaml: missing or not readable; what the run was is not known")

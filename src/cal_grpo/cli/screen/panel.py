@@ -124,10 +124,9 @@ class Panel(Watcher):
     def _figures(self, tally: UpdateTally) -> Table:
         table = Table.grid(padding=(0, 3))
         recent = self._accuracy[-_RECENT:]
+        bars = _spark(self._accuracy, max(8, min(40, self.console.width - 60)))  # beside its words and the other column
         table.add_row(
-            Text.assemble(
-                "training accuracy ", (f"{sum(recent) / len(recent):.2f} ", "bold"), (_spark(self._accuracy), "cyan")
-            ),
+            Text.assemble("training accuracy ", (f"{sum(recent) / len(recent):.2f} ", "bold"), (bars, "cyan")),
             Text(self._speed()),
         )
         table.add_row(
@@ -187,7 +186,7 @@ def _made(row: Mapping[str, Any], total: int) -> str:
     return "  ".join(parts)
 
 
-def _spark(values: list[float], width: int = 40) -> str:
+def _spark(values: list[float], width: int) -> str:
     """Accuracies in [0, 1] as a line of bars; more than ``width`` are averaged."""
     if len(values) > width:
         edges = [round(i * len(values) / width) for i in range(width + 1)]
