@@ -19,7 +19,7 @@ test: $(VENV)/installed-dev
 
 # The engine trl in an environment of its own, without jax.
 test-trl: .venv-trl/installed
-	OMP_NUM_THREADS=1 .venv-trl/bin/pytest --numprocesses 2 --dist loadfile tests/engines/test_engine_contract.py tests/engines/trl
+	OMP_NUM_THREADS=1 .venv-trl/bin/pytest --numprocesses 2 --dist loadfile tests/engines/test_engine_contract.py tests/engines/test_chosen_settings.py tests/engines/trl
 
 # A warning is an error: a broken link, anchor or reference stops the build.
 docs: $(VENV)/installed-docs

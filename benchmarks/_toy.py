@@ -18,7 +18,8 @@ def write_folder(folder, *, seed=0, dtype=np.float32, **changes):
         "num_key_value_heads": 2, "head_dim": 8,
     } | changes  # fmt: skip
     rng = np.random.default_rng(seed)
-    d, f, kv = config["hidden_size"], config["intermediate_size"], config["num_key_value_heads"] * 8
+    d, f, head = config["hidden_size"], config["intermediate_size"], config["head_dim"]
+    kv = config["num_key_value_heads"] * head
     shapes = {"model.embed_tokens.weight": (config["vocab_size"], d), "model.norm.weight": (d,)}
     for i in range(config["num_hidden_layers"]):
         layer = f"model.layers.{i}."
@@ -27,7 +28,7 @@ def write_folder(folder, *, seed=0, dtype=np.float32, **changes):
             if config["model_type"] == "qwen2":
                 shapes[f"{layer}self_attn.{name}_proj.bias"] = (rows,)
             if config["model_type"] == "qwen3" and name != "v":
-                shapes[f"{layer}self_attn.{name}_norm.weight"] = (8,)
+                shapes[f"{layer}self_attn.{name}_norm.weight"] = (head,)
         shapes |= {
             f"{layer}self_attn.o_proj.weight": (d, d),
             f"{layer}mlp.gate_proj.weight": (f, d),

@@ -29,13 +29,16 @@ root_doc = "docs/index"
 include_patterns = ["docs/**.md", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/**/README.md"]
 exclude_patterns = [".*", "site", "build", "runs", "evals", "src", "tests", "study"]
 nitpicky = True
+nitpick_ignore_regex = [("py:(class|obj)", ".*")]  # a type in a signature leads to its entry where there is one
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4  # GitHub's anchors
 suppress_warnings = ["config.cache"]
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"  # the docstrings say types and shapes
+autodoc_typehints = "signature"  # a parameter a line, its meaning and shape below
+maximum_signature_line_length = 88
+python_use_unqualified_type_names = True
 autodoc_preserve_defaults = True
 napoleon_custom_sections = [("Attributes", "params_style")]  # "start, end: ..." are two
 

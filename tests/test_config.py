@@ -126,6 +126,10 @@ def test_trackers_are_a_list_or_a_text_with_commas_or_none(tmp_path, value, expe
         ({"mesh.fsdp": 4, "micro_batch_size": 1, "num_generations": 6}, "mesh.fsdp 4 does not divide the 6 answers"),
         ({"mesh.dp": 2}, "unknown config key 'mesh.dp'; did you mean 'mesh.fsdp'?"),
         ({"lora.xyzzy": 2}, "unknown config key 'lora.xyzzy'; see cal-grpo train --keys"),
+        ({"rollout": 5}, "rollout = 5: is a section, not a key; expected keys of it, such as rollout.max_prompt_tokens"),
+        ({"lora.rank": 10**400}, "expected at most 4611686018427387904"),
+        ({"max_eval_samples": 2**64}, "max_eval_samples = 18446744073709551616: expected at most 4611686018427387904"),
+        ({"tracker": [["tensorboard"]]}, "tracker.0 = ['tensorboard']: Input should be a valid string"),
         ({"temperature": 1}, "unknown config key 'temperature'; did you mean 'rollout.temperature'?"),
         ({"rolout.temperature": 1}, "unknown config key 'rolout'; did you mean 'rollout'?"),
         (
@@ -151,6 +155,8 @@ def test_bad_values_are_one_line_that_names_the_key(overrides, message):
         ),
         ("seed: 1\nrollout:\n\ttop_p: 1\n", r"run.yaml, line 3: not YAML \(found character '\\t' that cannot start"),
         ("a: [", r"run.yaml, line 1: not YAML"),
+        ("seed: 1\nrollout: {top_p: 1}\nseed: 2\n", r"run.yaml, line 3: seed stands there twice; leave one$"),
+        ("rollout:\n  top_p: 1\n  top_p: 0.9\n", r"run.yaml, line 3: top_p stands there twice; leave one$"),
         ("cal_model: 4", "cal_model = 4: Input should be a valid string; expected text, put it in quotes"),
         (b"\xff", "cannot be read as YAML"),
         ("- 1", "holds a list"),
@@ -216,6 +222,27 @@ def test_a_missing_file_and_a_folder_name_the_nearest(tmp_path):
     (tmp_path / "config.yaml").write_text("seed: 1\n")
     with pytest.raises(UsageError, match=r"is a folder; expected a YAML file of keys, such as .*config.yaml$"):
         load_config(tmp_path)
+
+
+def test_what_yaml_takes_for_a_boolean_is_the_choice_of_that_name(tmp_path):
+    (tmp_path / "run.yaml").write_text("preset: demo\ncorrections: off\n")
+    assert load_config(tmp_path / "run.yaml").corrections == "off"
+    assert load_config(overrides=dict([parse_override("corrections=off")])).corrections == "off"
+    with pytest.raises(UsageError, match="corrections = True: Input should be 'off'"):
+        load_config(overrides=dict([parse_override("corrections=on")]))
+
+
+def test_a_nearest_file_is_near_in_its_name_not_in_its_ending(tmp_path):
+    (tmp_path / "bin.yaml").write_text("seed: 1\n")
+    with pytest.raises(UsageError, match=r"\(cal-grpo train --keys\)$"):
+        load_config(tmp_path / "missing.yaml")
+
+
+def test_a_section_whose_keys_are_all_commented_out_is_the_default(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("seed: 1\nrollout:\n#  top_p: 0.9\n")
+    assert load_config(file) == TrainConfig(seed=1)
+    assert load_config(file, {"rollout.top_p": 0.5}).rollout.top_p == 0.5
 
 
 def test_choices_are_shown_with_their_keys():

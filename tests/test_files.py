@@ -47,6 +47,11 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(file, monkeypatch
     assert content(file.parent) == {"a.txt": "old"}
 
 
+def test_a_folder_that_is_not_there_is_to_be_made(tmp_path):
+    with pytest.raises(UsageError, match=r"cannot be written \(No such file or directory\); create its folder, or choose"):
+        write_whole(tmp_path / "none" / "a.txt", "new")
+
+
 def test_a_write_that_ends_midway_leaves_the_old_file_and_nothing_beside_it(file):
     code = (
         "import resource, sys; from pathlib import Path; from cal_grpo.files import disk_is_full, write_whole\n"

@@ -46,6 +46,13 @@ def test_the_extra_of_tunix_brings_one():
     assert reached(declared("tunix")) >= ENGINE - {"torch"}
 
 
+@pytest.mark.parametrize("extra", ["cuda", "tpu"])
+def test_an_accelerators_extra_is_jaxs_own_within_tunixs_bounds(extra):
+    (ours,), (jax,) = declared(extra), [r for r in declared("tunix") if r.name == "jax"]
+    assert (ours.name, ours.specifier) == ("jax", jax.specifier)
+    assert ours.extras < set(metadata.metadata("jax").get_all("Provides-Extra"))
+
+
 def test_tunix_is_pinned_exactly():
     """The learner overrides private hooks."""
     (tunix,) = [r for r in declared("tunix") if r.name == "google-tunix"]

@@ -32,7 +32,7 @@ def expanded_path(path: Path | str) -> Path:
                 raise UsageError(f"path {text}: ${name} is not set; set it, or write the path out")
         return Path(os.path.expandvars(text)).expanduser()
     except (RuntimeError, OSError, ValueError) as e:  # RuntimeError: no home of that name
-        raise UsageError(f"path {text}: {e}; write the path out") from e
+        raise UsageError(f"path {text}: {str(e).rstrip('.')}; write the path out") from e
 
 
 def require_writable(folder: Path) -> None:
@@ -83,7 +83,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
                 draft.unlink(missing_ok=True)
             raise
     except OSError as e:
-        raise UsageError(f"{path}: cannot be written ({e.strerror or e}); make room there, or choose another --output") from e
+        hint = "create its folder" if e.errno == errno.ENOENT else "make room there"
+        raise UsageError(f"{path}: cannot be written ({e.strerror or e}); {hint}, or choose another --output") from e
     sync_folder(place.parent)
 
 

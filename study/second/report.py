@@ -9,7 +9,7 @@ import numpy as np
 from cal_grpo.seeing import Chart, Line, chart_svg
 from study.many import Rows
 from study.second.arm import Trial
-from study.second.tables import Trained, against_table, curves_table, gathered, spent_table, target
+from study.second.tables import Trained, against_table, curves_table, equal_table, gathered, spent_table, target
 
 _SIZE = {"width": 680, "height": 380}
 
@@ -23,7 +23,7 @@ def report(stages: Mapping[str, Mapping[Trial, Rows]]) -> str:
             parts.append(f"## {stage}: {name}")
             if base:
                 parts.append(f"Target {target(base):.3f}.")
-            parts += [curves_table(found, target(base) if base else 1.0), spent_table(found)]
+            parts += [curves_table(found, target(base) if base else 1.0), spent_table(found), equal_table(found)]
             if base and any(len(one.rows) > 1 for one in found):
                 parts.append(against_table(found, best(base)))
     return "\n\n".join(parts)

@@ -129,6 +129,19 @@ def spent_table(found: Sequence[Trained]) -> str:
     return table(head, body)
 
 
+def equal_table(found: Sequence[Trained]) -> str:
+    """Each arm at the same sum of trained and judge-written tokens, within 1 %: the least that an arm spent in all."""
+    spent = [one.spent("trained_tokens") + one.spent("judge_tokens") for one in found]
+    least = min(float(tokens[-1]) for tokens in spent)
+    head = ["arm", "rate", "seeds", "update", "thousand tokens", f"greedy at {least / 1000:.0f} thousand"]
+    body = []
+    for one, tokens in zip(found, spent, strict=True):
+        at = int(np.searchsorted(tokens, 1.01 * least, side="right")) - 1
+        name = [f"`{one.key.arm}`", f"{one.key.learning_rate:g}", str(len(one.rows))]
+        body.append([*name, str(one.updates[at]), f"{tokens[at] / 1000:.0f}", f"{one.curves_SE[:, at].mean():.3f}"])
+    return table(head, body)
+
+
 def against_table(found: Sequence[Trained], base: Trained) -> str:
     """Each arm's final accuracy minus the base's, in points."""
     body = []

@@ -182,3 +182,15 @@ def test_differences_are_paired_by_seed():
 def test_holm_adjusts_from_the_smallest_on():
     assert tables.holm([0.04, 0.01]) == pytest.approx([0.04, 0.02])
     assert tables.holm([0.03, 0.02]) == pytest.approx([0.04, 0.04])
+
+
+def test_arms_are_compared_at_the_tokens_that_the_thriftiest_spent():
+    def spent(curve, trained_tokens, written, arm):
+        rows = trained({0: curve}).rows[0]
+        for row in rows[1:]:
+            row |= {"trained_tokens": trained_tokens, "judge_tokens": written}
+        return tables.Trained(Trial(arm, 8, 1e-4, 0), {0: rows})
+
+    dear, thrifty = spent([1, 5, 9], 1500.0, 500.0, Arm("even")), spent([1, 2, 3], 1000.0, 0.0, Arm("grpo"))
+    body = tables.equal_table([dear, thrifty]).splitlines()[2:]
+    assert body == ["| `even 8 × 8` | 0.0001 | 1 | 5 | 2 | 0.500 |", "| `grpo 8 × 8` | 0.0001 | 1 | 10 | 2 | 0.300 |"]

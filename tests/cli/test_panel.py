@@ -57,6 +57,29 @@ def test_the_panel_shows_what_the_run_is_doing():
         assert expected in shown
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_long_run_s_curve_stays_on_its_line(width):
+    target = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None, legacy_windows=False)
+    panel = Panel(TrainConfig(), target)
+    panel.stage("training", 90)
+    for step in range(1, 81):
+        panel.update(tally(step, right=4, rows=512))
+        panel.made(row(step))
+    target.print(panel)
+    (line,) = [line for line in target.file.getvalue().splitlines() if "training accuracy" in line]
+    assert "▁▁▁▁▁▁▁▁" in line
+    assert "tokens/s 50" in line
+
+
+def test_of_evaluations_between_updates_the_last_one_is_shown():
+    panel = Panel(TrainConfig(), console(terminal=True))
+    for when, right in (("before", 16), ("after update 10", 24), ("after update 20", 32)):
+        panel.evaluated(when, right, 64)
+    assert "held-out accuracy 25.0% before training, 50.0% after update 20\n" in drawn(panel).replace(" \n", "\n")
+    panel.evaluated("after", 48, 64)
+    assert "25.0% before training, 50.0% after update 20, 75.0% after training" in drawn(panel)
+
+
 def test_micro_batches_of_one_update_are_one_point_of_the_curve():
     panel = Panel(TrainConfig(), console(terminal=True))
     panel.stage("training", 20)
@@ -178,13 +201,17 @@ def summary(**changes):
         ({"eval": {"before": 0.25, "after": None, "n": 64}}, "25.0% on 64 questions"),
         ({"eval": {"before": None, "after": None, "n": 0}}, "runs/x"),
         ({"eval": {"before": None, "after": 0.5, "n": 64}}, "50.0% on 64 questions"),
+        (
+            {"eval": {"before": None, "after": 0.5, "n": 64, "best": {"update": 20, "accuracy": 0.625}}},
+            "62.5% after update 20, kept in runs/x/best/policy",
+        ),
     ],
 )
 def test_the_summary_fits_a_few_lines(changes, expected):
     target = console(terminal=False)
     print_summary(Trained(summary(**changes), Path("runs/x")), target)
     assert expected in target.file.getvalue()
-    assert target.file.getvalue().count("\n") <= 9
+    assert target.file.getvalue().count("\n") <= 10
     assert "cal-grpo report runs/x " in target.file.getvalue()
 
 

@@ -1,6 +1,7 @@
 """The command line in this process: what it says when the input is bad, and its help."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -235,11 +236,33 @@ def test_version_is_a_version(cal_grpo):
 def test_a_dry_run_prints_a_config_that_is_one_and_writes_nothing(cal_grpo, tmp_path):
     status, out, err = cal_grpo("train", "--dry-run", "--seed", 3, "--set", "num_train_steps=10")
     assert (status, err) == (0, "")
-    assert out.startswith("# a dry run: 4,096 training and 256 held-out questions, 640 sampled answers\nengine: tunix\n")
+    assert out.startswith(
+        "# a dry run: 4,096 training and 256 held-out questions, 640 sampled answers\npreset: none\nengine: tunix\n"
+    )
     (tmp_path / "mine.yaml").write_text(out)
     config = load_config(tmp_path / "mine.yaml")
     assert (config.seed, config.rollout.max_new_tokens) == (3, 104)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+def test_a_dry_run_says_which_settings_were_chosen_for_a_models_size(cal_grpo, tmp_path):
+    (tmp_path / "model").mkdir()
+    header = json.dumps({"t": {"dtype": "BF16", "shape": [135_000, 1000], "data_offsets": [0, 0]}}).encode()
+    (tmp_path / "model" / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    words = ("train", "--dry-run", "--model", "model", "--set", "learning_rate=3e-6")
+    status, out, err = cal_grpo(*words)
+    assert (status, err) == (0, "")
+    assert "# settings for a language model of 135 M parameters: preset language-model" in out
+    (tmp_path / "mine.yaml").write_text(out)
+    config = load_config(tmp_path / "mine.yaml")
+    assert (config.preset, config.lora.rank, config.learning_rate) == ("language-model", 16, 3e-6)
+    assert "settings for a language model" in json.loads(cal_grpo(*words, "--json")[1])["notes"][0]
+    # 135 M float32 numbers, and nothing to adapt: weights alone
+    assert "# memory: at least 0.5 GB for weights, reference policy, gradients and Adam, 0.0 GB for the logits of" in out
+    assert json.loads(cal_grpo(*words, "--json")[1])["memory"] == {"states": 540_000_000, "logits": 0}
+    _, out, _ = cal_grpo(*words, "--preset", "none")
+    assert "settings for" not in out
+    assert "# memory: at least 2.7 GB for" in out
 
 
 def test_a_dry_run_says_what_a_priced_judge_may_cost_without_a_key(cal_grpo):
@@ -255,6 +278,44 @@ def test_a_dry_run_says_what_a_priced_judge_may_cost_without_a_key(cal_grpo):
     assert f"about ${record['judges'][0]['usd_per_1000']:.2f} per" in line
     assert "price unknown" in cal_grpo("train", "--oracle", "openai:mine", "--dry-run")[1]
     assert "# judge" not in cal_grpo("train", *judge, "--set", "credit=grpo")[1]  # asks nobody
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--oracle", "gemin"], "oracle is 'gemin'; expected one of"),
+        (["--oracle", "mine"], "oracle is 'mine'; expected one of"),
+        (["--oracle", "mine:Lin"], "oracle 'mine:Lin': module 'mine' has no 'Lin'; did you mean 'Line'?"),
+        (["--oracle", "reference@0.5 > mine:Lin"], "oracle 'mine:Lin': module 'mine' has no 'Lin'"),
+        (["--set", "reward=mine:rewrd"], "reward 'mine:rewrd': module 'mine' has no 'rewrd'; did you mean 'reward'?"),
+        (["--set", "reward=mine:Line"], "is no function; expected (prompts, completions, **columns) -> rewards"),
+        (["--judge-model", "m"], "oracle 'reference' makes no use of model"),
+        (["--oracle", "openai:m", "--base-url", "localhost"], "base URL 'localhost' has no http:// or https:// before it"),
+        (["--oracle", "openai:m", "--base-url", "http://localhost:99999/v1"], "with a port up to 65535"),
+        (["--oracle", "openai:m", "--base-url", "http://[::1/v1"], "base URL 'http://[::1/v1' is not one of a server"),
+        (["--oracle", "openai:m", "--base-url", "http://a b/v1"], "base URL 'http://a b/v1' is not one of a server"),
+        (["--replay", "none.jsonl"], "replay none.jsonl: cannot be read (No such file or directory)"),
+        (["--set", "tracker=tensorbord"], "did you mean 'tensorboard'?"),
+        (["--model", "a" * 300], "no such folder; expected a Hugging Face folder or a hub id"),
+        (["--output", "a" * 300], "File name too long; choose another path"),
+        (["--resume", "a" * 300], "File name too long; choose another path"),
+    ],
+)
+def test_a_dry_run_refuses_names_that_lead_nowhere(cal_grpo, tmp_path, monkeypatch, arguments, message):
+    (tmp_path / "mine.py").write_text(
+        "class Line:\n    async def locate(self, query): ...\n\n\ndef reward(prompts, completions, **columns): ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    assert message in refused(cal_grpo("train", "--dry-run", *arguments))
+
+
+def test_a_dry_run_prices_the_corrections_that_a_preset_learns(cal_grpo):
+    words = ("train", "--preset", "demo", "--oracle", "openai:gpt-5-mini", "--dry-run", "--json")
+    tokens = [
+        json.loads(cal_grpo(*words, *more)[1])["judges"][0]["answer_tokens"] for more in ((), ("--set", "corrections=off"))
+    ]
+    assert tokens[0] > tokens[1] == 120
 
 
 def test_a_dry_run_refuses_what_a_run_would(cal_grpo, stopped_run):

@@ -68,11 +68,11 @@ class World:
         config = load_config(overrides={"engine": self.name, "model_id": str(self.folder)} | SETTINGS | changes)
         return engine_of(self.name).open(config, Parts(TASK, formula(config.credit), oracle, reward_fns))
 
-    def trained(self, run, should_stop=lambda told: False):
+    def trained(self, run, should_stop=lambda told: False, reward_fns=(), **changes):
         """A training in ``root/run`` from wherever that stands, as far as ``should_stop(what was told)`` lets it go."""
         told = Told()
         with CALOracle(BlamesStarts()) as oracle:
-            engine = self.open(oracle)
+            engine = told.engine = self.open(oracle, reward_fns, **changes)
             told.before = list(engine.answers(0, lambda done: None)) if run == "whole" else None
             engine.start(self.root / run, told.on_credit, told.on_metrics)
             told.made = engine.learn(lambda: should_stop(told))
@@ -202,6 +202,56 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(world):
     assert (finished.made, finished.rows) == (UPDATES, [])
 
 
+def test_between_updates_it_answers_and_saves_what_it_has_learned_so_far_and_trains_on_as_if_nobody_had_asked(world):
+    answered = []
+
+    def between(told):
+        if len(told.rows) == 2:
+            answered.extend(one for batch in told.engine.answers(0, lambda done: None) for one in batch)
+            told.engine.save_policy(world.root / "between" / "middle")
+        return False
+
+    told = world.trained("between", should_stop=between)
+    stopped = world.trained("two", should_stop=lambda told: len(told.rows) == 2)
+    assert told.made == UPDATES
+    assert answered == stopped.after
+    for name, same_as in (("between/middle", "two/policy"), ("between/policy", "whole/policy")):
+        expected = tensors(world.root / same_as)
+        for tensor, array in tensors(world.root / name).items():
+            np.testing.assert_allclose(array, expected[tensor], rtol=1e-5, atol=1e-7, err_msg=f"{name} {tensor}")
+
+
+ONE_EACH = {"num_generations": 1, "baseline": "batch", "batch_size": 4, "num_train_steps": 2, "rollout.max_new_tokens": 12}
+
+
+def vowels(prompts, completions, **columns):
+    """A reward that tells a random policy's answers apart."""
+    return [sum(text.count(vowel) for vowel in "aeiou") / 4 for text in completions]
+
+
+def test_one_answer_a_question_is_compared_with_all_of_its_update_whatever_the_micro_batches(world):
+    """And a training that was stopped goes on with it."""
+    layout = ONE_EACH | {"credit": "grpo", "train_end_token": False}
+    whole = world.trained("in-one", reward_fns=[vowels], **layout, micro_batch_size=4)
+    divided = world.trained("in-four", lambda told: bool(told.rows), [vowels], **layout, micro_batch_size=1)
+    assert (whole.made, divided.made) == (2, 1)
+    for told, parts in ((whole, 2), (divided, 4)):
+        assert [step for step, _ in told.credited] == ([1, 2] if parts == 2 else [1] * 4)
+        first = [c for step, c in told.credited if step == 1]
+        rewards_B = np.array([j.completion.reward for c in first for j in c.judged])
+        assert len({j.completion.question for c in first for j in c.judged}) == 4
+        assert rewards_B.std() > 0
+        expected_B = (rewards_B - rewards_B.mean()) / (rewards_B.std(ddof=1) + 1e-6)
+        rows = [row_T[: len(j.completion.token_ids)] for c in first for row_T, j in zip(c.advantages_BT, c.judged, strict=True)]
+        for row_T, expected in zip(rows, expected_B, strict=True):
+            np.testing.assert_allclose(row_T, expected, rtol=1e-4)
+        assert all(math.isfinite(value) for row in told.rows for value in row.values())
+    texts = [[j.text for step, c in told.credited if step == 1 for j in c.judged] for told in (whole, divided)]
+    assert texts[0] == texts[1]  # sampled in one go
+    resumed = world.trained("in-four", reward_fns=[vowels], **layout, micro_batch_size=1)
+    assert (resumed.made, [row["step"] for row in resumed.rows], len(resumed.credited)) == (2, [2], 4)
+
+
 def test_a_closed_engine_is_let_go_with_its_policy(world):
     engine = world.open()
     list(engine.answers(0, lambda done: None))
@@ -242,6 +292,17 @@ def test_a_late_error_surfaces_and_nothing_is_told_after_the_end(world, tmp_path
         engine.close()
         engine.close()
     assert told.rows == []
+
+
+def test_what_is_raised_between_updates_surfaces_and_nothing_hangs(world, tmp_path):
+    told = Told()
+    with CALOracle(BlamesStarts()) as oracle:
+        engine = world.open(oracle)
+        engine.start(tmp_path / "run", told.on_credit, told.on_metrics)
+        with pytest.raises(RuntimeError, match="own bug"):
+            engine.learn(lambda: bool(told.rows) and raises())
+        engine.close()
+    assert [row["step"] for row in told.rows] == [1]
 
 
 def test_a_checkpoint_that_cannot_be_trained_and_prompts_that_do_not_fit_are_one_line(world, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from cal_grpo.config import known_keys
 from cal_grpo.intervals import mean, paired_difference, share
 from cal_grpo.seeing.arms import arms_of, pairs_of
 from cal_grpo.seeing.comparison import compare, pair
@@ -134,6 +135,24 @@ def test_what_is_missing_is_one_line_and_status_2(cal_grpo, make_run, files, arg
     assert err.startswith("cal-grpo: ")
     assert err.count("\n") == 1
     assert message in err
+
+
+@pytest.mark.parametrize("value", ["x", 1.5, [1], {"a": 1}, None])
+def test_a_file_whose_values_have_other_types_is_compared_and_reported_as_far_as_it_goes(cal_grpo, make_run, value):
+    whole = make_run("whole")
+    for file, keys in (
+        ("summary.json", {"oracle": value, "eval": value, "wall_s": value, "stopped": value, "device": value}),
+        ("config.yaml", dict.fromkeys(known_keys(), value) | {key.partition(".")[0]: value for key in known_keys()}),
+    ):
+        folder = make_run(file.partition(".")[0], files={file: json.dumps(keys)})
+        for words in (("compare", whole, folder), ("report", folder), ("inspect", folder, "--plain")):
+            assert cal_grpo(*words)[0] == 0
+
+
+def test_a_config_that_is_nested_without_end_is_not_read_and_told(cal_grpo, make_run):
+    status, out, err = cal_grpo("report", make_run(files={"config.yaml": "[" * 5000}))
+    assert (status, err) == (0, "")
+    assert "config.yaml: missing or not readable" in out
 
 
 def test_one_run_cannot_be_compared_and_another_s_file_is_not_replaced(cal_grpo, make_run, tmp_path):

@@ -89,11 +89,46 @@ def test_curves_are_the_metrics_beside_what_they_are_compared_with(report, make_
     assert series[6] == {"run": [[1, 0.2], [2, 0.2]], "run 95th percentile": [[1, 0.9], [2, 0.9]]}
 
 
+def test_held_out_answers_between_updates_are_a_curve_and_the_best_is_named(report, make_run):
+    answers = [
+        ("before", None, 0),
+        ("before", None, 0),
+        ("between", 1, 1),
+        ("between", 1, 1),
+        ("after", None, 1),
+        ("after", None, 0),
+    ]
+    rows = [
+        {"when": when, "question": f"q{i % 2}", "correct": bool(right)} | ({"update": update} if update else {})
+        for i, (when, update, right) in enumerate(answers)
+    ]
+    summary = {"stopped": None, "wall_s": 1.0, "oracle": {}, "eval": {"best": {"update": 1, "accuracy": 1.0}}}
+    files = {"eval.jsonl": "".join(json.dumps(row) + "\n" for row in rows), "summary.json": json.dumps(summary)}
+    page = report(make_run("asked", files=files), make_run("plain"))
+    assert "100.0% after update 1" in page
+    (curve,) = [chart for chart in data_of(page)["charts"] if chart["series"][0]["points"][0] == [0.0, 0.0]]
+    assert curve["series"] == [{"name": "asked", "points": [[0.0, 0.0], [1.0, 1.0], [2.0, 0.5]]}]
+    assert "best kept" not in report(make_run("other"))
+
+
 def test_references_are_in_the_page_once_each_and_those_of_older_runs_are_not(report, make_run, records):
     samples = [records.rollout(), records.right(), records.rollout(2, reference="x"), records.rollout(3, reference=...)]
     data = data_of(report(make_run(samples=samples)))
     assert data["references"] == ["1+1=2\n#### 2", "x", ""]
     assert [rollout["reference"] for rollout in data["rollouts"]] == [0, 0, 1, 2]
+
+
+def test_a_reward_of_ones_own_is_named_and_drawn_and_the_accuracy_is_not_drawn_twice(report, make_run):
+    rows = [{"step": step, "accuracy": 0.25, "reward": reward} for step, reward in ((1, 0.25), (2, 0.75))]
+    own, same = ("".join(json.dumps(row) + "\n" for row in kept) for kept in (rows, [{**rows[0], "step": s} for s in (1, 2)]))
+    asked = own.replace('"accuracy"', '"cal/asked": 1.0, "accuracy"')
+    page = report(make_run("own", files={"metrics.jsonl": asked}, reward=["mine:reward"], cal_provider="mine:Judge"))
+    assert "<b>reward</b> mine:reward" in page
+    assert "<b>judge</b> mine:Judge" in page
+    assert "judge&#39;s style" not in page
+    assert "judge's style" not in page
+    assert [[1.0, 0.25], [2.0, 0.75]] in [chart["series"][0]["points"] for chart in data_of(page)["charts"]]
+    assert len(data_of(report(make_run("same", files={"metrics.jsonl": same})))["charts"]) == 1
 
 
 def test_a_free_oracle_has_no_cost_and_a_run_without_updates_no_curve(report, make_run):

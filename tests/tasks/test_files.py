@@ -81,6 +81,21 @@ def test_a_malformed_file_says_what_and_where(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
+def test_what_is_no_utf_8_and_what_is_not_there_say_what_to_do(tmp_path):
+    good = tmp_path / "good.jsonl"
+    good.write_text('{"question": "q", "answer": "1"}')
+    with pytest.raises(UsageError, match=r"god.jsonl: not found; .*; did you mean .*good.jsonl\?$"):
+        read_jsonl(tmp_path / "god.jsonl")
+    with pytest.raises(UsageError, match=r"x: cannot be read \(Not a directory\); check the path$"):
+        read_jsonl(good / "x")
+    good.write_text(good.read_text(), encoding="utf-16")
+    with pytest.raises(
+        UsageError, match=r"is no UTF-8 text \(byte 0xff at 0\); expected JSON lines .* saved as UTF-8"
+    ) as caught:
+        read_jsonl(good)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1 and not more PAR1", b'{"question": "q", "answer": "1"}'])
 def test_a_file_that_is_not_parquet(tmp_path, content):
     file = tmp_path / "data.parquet"

@@ -5,6 +5,7 @@ sampled tokens, and those carry the blame. Everything else is the library's ``ca
 environment, and other config keys from its arguments (``lora.rank=16``). README.md lists the variables.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -13,20 +14,21 @@ from typing import Any
 
 from dotenv import load_dotenv
 
-from cal_grpo.cli.screen import Panel, print_summary
-from cal_grpo.config import load_config, parse_override
-from cal_grpo.errors import RunFailed, UsageError
+from cal_grpo.cli import run_app
+from cal_grpo.cli.screen import Panel, print_summary, quiet_third_parties
+from cal_grpo.config import parse_override
 from cal_grpo.oracles import takes
-from cal_grpo.runs.training import train
+from cal_grpo.processes import leads
+from cal_grpo.runs import chosen_config, train
 
 # Each sets the config key of the same name in lower case; ``cal-grpo train --keys`` describes them.
 VARIABLES = (
-    "MODEL_ID", "USE_CAL", "CREDIT", "CAL_PROVIDER", "CAL_MODEL", "NEGATIVE_REWARD", "NUM_GENERATIONS", "BATCH_SIZE",
+    "ENGINE", "MODEL_ID", "USE_CAL", "CREDIT", "CAL_PROVIDER", "CAL_MODEL", "NEGATIVE_REWARD", "NUM_GENERATIONS", "BATCH_SIZE",
     "MICRO_BATCH_SIZE", "NUM_TRAIN_STEPS", "LEARNING_RATE", "MAX_TRAIN_SAMPLES", "MAX_EVAL_SAMPLES", "DATA", "OUTPUT_DIR",
     "SEED",
 )  # fmt: skip
 
-# Over the preset ``language-model``, whose settings fit 0.1 to 2 billion parameters.
+# Over the preset that fits the model's size, as in ``cal-grpo train``.
 DEFAULTS = {"task": "gsm8k", "model_id": "Qwen/Qwen2.5-0.5B-Instruct"}
 FEW_SHOT = Path(__file__).with_name("cal_few_shot_examples.json")
 
@@ -36,25 +38,21 @@ def overrides(environment: Mapping[str, str]) -> dict[str, Any]:
     return DEFAULTS | {name.lower(): environment[name] for name in VARIABLES if environment.get(name)}
 
 
-def main() -> None:
+def recipe(**_: Any) -> int:
+    """One run; the status that it ends with."""
     load_dotenv(".env")  # the environment wins
-    try:
-        settings = overrides(os.environ) | dict(parse_override(text, "argument") for text in sys.argv[1:])
-        if takes(str(settings.get("cal_provider", "reference")), "few_shot"):
-            settings = {"oracle.few_shot": FEW_SHOT} | settings
-        config = load_config(overrides=settings, preset="language-model")
-        with Panel(config) as panel:
-            trained = train(config, watcher=panel)
-    except (UsageError, RunFailed) as e:
-        print(f"cal_gsm8k: {e}", file=sys.stderr)
-        raise SystemExit(2 if isinstance(e, UsageError) else 1) from None
-    except KeyboardInterrupt:
-        print("cal_gsm8k: interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+    settings = overrides(os.environ) | dict(parse_override(text, "argument") for text in sys.argv[1:])
+    if takes(str(settings.get("cal_provider", "reference")), "few_shot"):
+        settings = {"oracle.few_shot": FEW_SHOT} | settings
+    quiet_third_parties()
+    config, said = chosen_config(overrides=settings)
+    if said and leads():
+        print(said, file=sys.stderr)
+    with Panel(config) if leads() else contextlib.nullcontext() as panel:  # of a job's processes one speaks
+        trained = train(config, watcher=panel)
     print_summary(trained)
-    if trained.summary["interrupted"]:
-        raise SystemExit(130)
+    return 130 if trained.summary["interrupted"] else 0
 
 
 if __name__ == "__main__":
-    main()
+    run_app(recipe, "cal_gsm8k")

@@ -1,5 +1,6 @@
 """The command line. Each command is one file here; heavy imports happen inside commands, so that ``--help`` is quick."""
 
+import errno
 import os
 import sys
 import time
@@ -11,6 +12,7 @@ from cal_grpo.interrupts import check, heard
 from cal_grpo.processes import leads
 
 BEGAN = time.monotonic()
+_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)  # what a system has against a path
 
 
 def main() -> None:
@@ -52,6 +54,10 @@ def run_app(app: Callable[..., Any], name: str) -> NoReturn:
         _refuse(name, str(e))
     except RunFailed as e:
         _refuse(name, str(e), status=1)
+    except OSError as e:
+        if e.errno not in _NOT_OURS or e.filename is None:
+            raise
+        _refuse(name, f"{e.filename!s:.200}: {e.strerror}; choose another path, or see to its permissions")
     except misused as e:
         message = e.format_message().rstrip(".")  # empty where no command was named: the help has been printed
         _refuse(name, f"{message}; see {e.ctx.command_path if e.ctx else name} --help" if message else "")

@@ -2,7 +2,7 @@
 
 import contextlib
 import difflib
-from itertools import takewhile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from cal_grpo.config.keys import is_text, known_keys, nearest, takes
 from cal_grpo.config.train_config import TrainConfig
 from cal_grpo.errors import UsageError, one_line
 
-_PRESETS = Path(__file__).with_name("presets")
+
+class _Twice(yaml.MarkedYAMLError):
+    """A key that stands twice in one mapping."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -24,22 +26,47 @@ class _Loader(yaml.SafeLoader):
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A key that stands twice is an error: PyYAML takes the last one, without a word (6.0, constructor.py)."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise _Twice(problem=f"{key.value} stands there twice", problem_mark=key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
-def load_config(file: Path | None = None, overrides: dict[str, Any] | None = None, preset: str | None = None) -> TrainConfig:
+
+def load_config(file: Path | None = None, overrides: Mapping[str, Any] | None = None, preset: str | None = None) -> TrainConfig:
     """A config from a YAML file and dotted overrides (``{"rollout.temperature": 0.7}``), which win.
 
     Args:
         file: of keys.
         overrides: win over the file.
-        preset: a name of ``presets()``, whose keys the file and the overrides win over.
+        preset: a name of ``presets()``, whose keys the file and the overrides win over, or ``none``. Default: the key
+            ``preset``, if they have it.
 
     Raises:
         UsageError: unreadable file, unknown preset or key (the nearest is named) or bad value; one line.
     """
-    values: dict[str, Any] = {} if preset is None else _read(_preset(preset))
-    for key, value in ({} if file is None else _read(Path(file))).items():
-        below = values.get(key)
-        values[key] = below | value if isinstance(below, dict) and isinstance(value, dict) else value
+    values = read_keys(file, overrides)
+    return _checked(values if preset is None else values | {"preset": preset})
+
+
+def load_resolved(file: Path, changes: Mapping[str, Any]) -> TrainConfig:
+    """A run's own ``config.yaml`` with changes: its preset is on record, and sets nothing any more, whatever it is by now.
+
+    Raises:
+        UsageError: as ``load_config``.
+    """
+    values = read_keys(file, changes)
+    preset = values.pop("preset", None)
+    return _checked(values).model_copy(update={"preset": preset})
+
+
+def read_keys(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A file's keys with overrides over them, unchecked, sections as mappings; arguments and errors as ``load_config``'s."""
+    values: dict[str, Any] = {} if file is None else _read(Path(file))
     for dotted, value in (overrides or {}).items():
         *sections, key = dotted.split(".")
         target = values
@@ -48,29 +75,14 @@ def load_config(file: Path | None = None, overrides: dict[str, Any] | None = Non
             if not isinstance(target, dict):
                 raise UsageError(f"{dotted}: {section} is a value, not a section; use a top-level key without a dot")
         target[key] = value
+    return values
+
+
+def _checked(values: dict[str, Any]) -> TrainConfig:
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as e:
         raise UsageError(_one_line(e)) from e
-
-
-def presets() -> dict[str, str]:
-    """The names of the settings that come with the package, each with what it is for."""
-    files = sorted(_PRESETS.glob("*.yaml"), key=lambda file: file.stem)
-    return {file.stem: _comment(file) for file in files}
-
-
-def _comment(file: Path) -> str:
-    lines = takewhile(lambda line: line.startswith("#"), file.read_text(encoding="utf-8").splitlines())
-    return " ".join(line.removeprefix("#").strip() for line in lines)
-
-
-def _preset(name: str) -> Path:
-    if name not in presets():
-        near = difflib.get_close_matches(name, presets(), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"preset is {name!r}; expected one of {', '.join(presets())}{hint}")
-    return _PRESETS / f"{name}.yaml"
 
 
 def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
@@ -111,8 +123,8 @@ def _read(file: Path) -> dict[str, Any]:
         values = _parse(file.read_text(encoding="utf-8-sig")) or {}
     except FileNotFoundError:
         beside = [p.name for p in (*file.parent.glob("*.yaml"), *file.parent.glob("*.yml"))]
-        near = difflib.get_close_matches(file.name, beside, n=1)
-        hint = f"; did you mean {file.with_name(near[0])}?" if near else ""
+        near = difflib.get_close_matches(file.stem, [Path(name).stem for name in beside], n=1)
+        hint = f"; did you mean {next(p for p in map(file.with_name, beside) if p.stem == near[0])}?" if near else ""
         raise UsageError(f"{file}: no such file; expected a YAML file of keys (cal-grpo train --keys){hint}") from None
     except IsADirectoryError:
         inside = file / "config.yaml"
@@ -121,12 +133,15 @@ def _read(file: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as e:
         mark, problem = e.problem_mark or e.context_mark, one_line(str(e.problem or e.context))
         line = f", line {mark.line + 1}" if mark is not None else ""
+        if isinstance(e, _Twice):
+            raise UsageError(f"{file}{line}: {problem}; leave one") from e
         raise UsageError(f"{file}{line}: not YAML ({problem}); check the indentation and the colons there") from e
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as e:  # ValueError: no UTF-8
         raise UsageError(f"{file}: cannot be read as YAML ({one_line(str(e))}); check the path and syntax") from e
     if not isinstance(values, dict):
         raise UsageError(f"{file}: holds a {type(values).__name__}; expected keys and values")
-    return values
+    sections = {key.partition(".")[0] for key in known_keys() if "." in key}
+    return {key: {} if value is None and key in sections else value for key, value in values.items()}  # all commented out
 
 
 def _parse(text: str) -> Any:
@@ -139,6 +154,9 @@ def _one_line(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         near = nearest(key)
         return f"unknown config key {key!r}" + (f"; did you mean {near!r}?" if near else "; see cal-grpo train --keys")
+    if first["type"] == "model_type":
+        inside = next(k for k in known_keys() if k.startswith(f"{key}."))
+        return f"{key} = {first['input']!r:.100}: is a section, not a key; expected keys of it, such as {inside}"
     message = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] in ("string_type", "path_type") and isinstance(first["input"], int | float) and key in known_keys():
         message += "; expected text, put it in quotes"

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from cal_grpo.errors import UsageError
 from cal_grpo.files import expanded_path
 
 EMBEDDED = "embedded"
+_LARGEST = 2**62
 LoraModule = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 LORA_MODULES: tuple[LoraModule, ...] = get_args(LoraModule)
 
@@ -28,6 +29,14 @@ class Section(BaseModel):
     """Every key has a default, and an unknown one is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _counted(cls, value: Any) -> Any:
+        """A whole number is one that machines count with: what is beyond cannot be counted to, nor divided."""
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise ValueError(f"expected at most {_LARGEST}")
+        return value
 
 
 class RolloutSection(Section):
@@ -79,8 +88,11 @@ class MeshSection(Section):
 
 
 class EvalSection(Section):
-    """Greedy accuracy on held-out questions, before and after training."""
+    """Greedy accuracy on held-out questions, before and after training, and in between."""
 
+    every: int | None = Field(
+        None, ge=1, description="Also every so many updates, and the best policy is kept in best/. Default: off."
+    )
     batch_size: int = Field(64, ge=1, description="Questions generated at once.")
 
 

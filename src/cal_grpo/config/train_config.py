@@ -6,11 +6,12 @@ resolved, and reproduces the run together with the code's version.
 
 import re
 from typing import Any, Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import yaml
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from cal_grpo.config.preset import over_preset
 from cal_grpo.config.sections import (
     EMBEDDED,
     ChatSection,
@@ -48,6 +49,9 @@ class TrainConfig(Section):
 
     model_config = ConfigDict(protected_namespaces=())  # model_id
 
+    preset: str | None = Field(
+        None, description="Settings of the package below all others, by name, or none. Default: those for the model's size."
+    )
     engine: str = Field("tunix", description="Training library: tunix (JAX) or trl (PyTorch).")
     model_id: str = Field(EMBEDDED, description="Hugging Face folder or hub id; 'embedded' is the policy in the package.")
     task: str = Field("ledger", description="ledger, gsm_symbolic, gsm8k, math, jsonl with --data, or your own as module:name.")
@@ -127,15 +131,20 @@ class TrainConfig(Section):
         """A folder may be written as a shell has it; a name never looks so."""
         return str(expanded(value)) if value and (value.startswith("~") or "$" in value) else value
 
+    @field_validator("corrections", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        """YAML 1.1 reads ``off`` as false."""
+        return "off" if value is False else value
+
     @field_validator("tracker", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         """``a,b`` is a list too; ``none`` and null are none."""
         names = value.split(",") if isinstance(value, str) else value or ()
-        if not isinstance(names, list | tuple):
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
             return value
-        stripped = [name.strip() if isinstance(name, str) else name for name in names]
-        return tuple(dict.fromkeys(name for name in stripped if name not in ("", "none")))
+        return tuple(dict.fromkeys(name for name in map(str.strip, names) if name not in ("", "none")))
 
     parts: dict[str, str] = Field({}, description="Kept by the program: where parts of your own came from.")
 
@@ -143,6 +152,11 @@ class TrainConfig(Section):
     @classmethod
     def _one_reward_or_several(cls, value: Any) -> Any:
         return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_preset(cls, values: Any) -> Any:
+        return over_preset(values) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _check(self) -> "TrainConfig":
@@ -170,7 +184,8 @@ class TrainConfig(Section):
             )
         if "@" in (self.cal_base_url or "").partition("//")[2].partition("/")[0]:
             raise ValueError("cal_base_url holds a user or password, which config.yaml would keep; set OPENAI_BASE_URL instead")
-        if secret := next((n for n, _ in parse_qsl(urlsplit(self.cal_base_url or "").query) if _SECRET.search(n)), None):
+        query = (self.cal_base_url or "").partition("#")[0].partition("?")[2]
+        if secret := next((name for name, _ in parse_qsl(query) if _SECRET.search(name)), None):
             raise ValueError(f"cal_base_url holds {secret}=..., which config.yaml would keep; set OPENAI_BASE_URL instead")
         return self
 

@@ -177,13 +177,14 @@ class Engine(Protocol):
                 ``learn`` raises.
             on_metrics: called with one row an update, when the update is made and before its checkpoint is written. A row
                 has ``METRICS`` and the update's ``cal_metrics``, finite or not, all floats but ``step``. ``seconds`` are
-                those since the row before, ``compile_seconds`` among them.
+                those since the row before but for those of ``answers``, ``compile_seconds`` among them.
         """
         ...
 
     def learn(self, should_stop: Callable[[], bool]) -> int:
         """Train until ``num_train_steps`` updates are made, or ``should_stop``, asked before each update, says so.
 
+        While it is asked nothing else goes on: it may call ``answers`` and ``save_policy``, which change no update after it.
         The last update has a checkpoint. Returns the updates made in all, those before the checkpoint too.
 
         Raises:

@@ -31,6 +31,6 @@ def idle_gpu(device: str) -> str | None:
     if not any(Path("/dev").glob("nvidia[0-9]*")) and shutil.which("nvidia-smi") is None:
         return None
     return (
-        "an NVIDIA GPU is idle here, as the engine sees only the CPU; install its CUDA build: pip install 'jax[cuda12]' for "
-        "tunix, PyTorch's for trl"
+        "an NVIDIA GPU is idle here, as the engine sees only the CPU; install its CUDA build: pip install "
+        "'cal-grpo[tunix,cuda]' for tunix, PyTorch's for trl"
     )

@@ -6,7 +6,7 @@ from cal_grpo.oracles.estimate import VerdictCost, verdict_costs
 from cal_grpo.oracles.free import ArithmeticOracle, ReferenceOracle
 from cal_grpo.oracles.mapping import blamed
 from cal_grpo.oracles.protocol import Oracle, is_oracle
-from cal_grpo.oracles.providers import PROVIDERS, takes
+from cal_grpo.oracles.providers import PROVIDERS, check_named, takes
 from cal_grpo.oracles.steps import hint_for, split_steps
 from cal_grpo.oracles.types import Query, Tag, Usage, Verdict
 
@@ -22,6 +22,7 @@ __all__ = [
     "Verdict",
     "VerdictCost",
     "blamed",
+    "check_named",
     "copies_reference",
     "corrected",
     "hint_for",

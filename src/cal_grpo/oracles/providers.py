@@ -6,7 +6,7 @@ from typing import Any
 
 from cal_grpo import plugins
 from cal_grpo.errors import UsageError
-from cal_grpo.oracles.judges import load_few_shot, style_of
+from cal_grpo.oracles.judges import check_endpoint, load_few_shot, style_of
 from cal_grpo.oracles.protocol import Oracle, check_oracle, name_of
 from cal_grpo.oracles.several import compose, is_composite, leaves, named_in
 
@@ -39,11 +39,9 @@ def make_oracle(provider: str | Oracle, settings: Mapping[str, Any], max_usd: fl
     Raises:
         UsageError: there is no such oracle, it cannot be made, it makes no use of a setting, or has no price.
     """
-    given = {name for name, value in {**settings, "max_usd": max_usd}.items() if value is not None}
-    given -= {"timeout_s", "ask_again"} | ({"style"} if settings["style"] == "direct" else set())
-    given -= set() if settings["corrections"] else {"corrections"}
+    given = _given(settings, max_usd)
     if isinstance(provider, str):
-        _check_settings(f"oracle {provider!r}", frozenset().union(*map(_takes, named_in(provider))), given)
+        _check_line(provider, given)
         oracle = _build(provider, settings)
     else:
         check_oracle(provider)
@@ -76,6 +74,34 @@ def _check_settings(name: str, known: Collection[str], given: Collection[str]) -
     for setting in sorted(set(given) - set(known)):
         those = [provider for provider in PROVIDERS if setting in TAKES[provider]]
         raise UsageError(f"{name} makes no use of {setting}; leave it out, or choose {' or '.join(those)}")
+
+
+def check_named(provider: str, settings: Mapping[str, Any], max_usd: float | None) -> None:
+    """See what can be seen of an oracle without making it: no key is needed, and no code of a user's own is run but imported.
+
+    Args:
+        provider, settings, max_usd: as ``make_oracle``'s; ``provider`` is a name or a line of several.
+
+    Raises:
+        UsageError: a name leads nowhere, a setting is made no use of, or the base URL is not one of a server.
+    """
+    _check_line(provider, _given(settings, max_usd))
+    for name in named_in(provider):
+        if name.partition(":")[0] not in PROVIDERS:
+            plugins.resolve("oracle", name, PROVIDERS)
+    if settings["base_url"] is not None:
+        check_endpoint(settings["base_url"])
+
+
+def _given(settings: Mapping[str, Any], max_usd: float | None) -> set[str]:
+    """The settings that say something."""
+    given = {name for name, value in {**settings, "max_usd": max_usd}.items() if value is not None}
+    given -= {"timeout_s", "ask_again"} | ({"style"} if settings["style"] == "direct" else set())
+    return given - (set() if settings["corrections"] else {"corrections"})
+
+
+def _check_line(provider: str, given: Collection[str]) -> None:
+    _check_settings(f"oracle {provider!r}", frozenset().union(*map(_takes, named_in(provider))), given)
 
 
 def _build(provider: str, settings: Mapping[str, Any]) -> Oracle:

@@ -9,6 +9,7 @@ tensorboard/    the metrics again, as events; wandb/: Weights & Biases' own file
 checkpoints/    parameters and optimizer state
 policy/         the final policy as a Hugging Face folder
 adapter/        its LoRA adapter alone, in PEFT's format, if lora.save_adapter is set
+best/           the policy that answered best in the middle of the training, if eval.every is set
 summary.json    the run in one object
 .lock           held by the process that writes it
 """
@@ -37,11 +38,11 @@ from cal_grpo.jsonlines import JSONLWriter
 from cal_grpo.oracles import Query, copies_reference
 from cal_grpo.pipeline import Credited, Judged
 from cal_grpo.runs.claim import claim, new_folder
-from cal_grpo.runs.resume import DATA, Past, Row, cut_to, kept_part
+from cal_grpo.runs.resume import BETWEEN, DATA, Past, Row, cut_to, kept_part
 
 _OURS = (
     "config.yaml", DATA, "metrics.jsonl", "judge.jsonl", "samples.jsonl", "eval.jsonl", "tensorboard", "wandb", "checkpoints",
-    "policy", "adapter", "summary.json",
+    "policy", "adapter", "best", "best.partial", "best.old", "summary.json",
 )  # fmt: skip
 
 
@@ -102,14 +103,24 @@ class RunFolder:
             UsageError: a file holds a line that the program did not write.
         """
         rows: list[Row] = []
-        before: list[Row] = []
+        asked: list[Row] = []
         sizes = {
             "judge.jsonl": kept_part(self.path / "judge.jsonl", lambda line: True),  # paid for: all are kept
             "samples.jsonl": kept_part(self.path / "samples.jsonl", lambda row: bool(row["step"] <= updates)),
             "metrics.jsonl": kept_part(self.path / "metrics.jsonl", lambda row: bool(row["step"] <= updates), rows),
-            "eval.jsonl": kept_part(self.path / "eval.jsonl", lambda row: bool(updates) and row["when"] == "before", before),
+            "eval.jsonl": kept_part(
+                self.path / "eval.jsonl", lambda row: row["when"] != "after" and 0 < updates >= _update(row), asked
+            ),
         }
-        return Past(updates, rows, before, sizes)
+        before = [row for row in asked if row["when"] == "before"]
+        between = [row for row in asked if row["when"] == BETWEEN]
+        if len(between) % (len(before) or 1):  # the last evaluation was left half written, and is made again
+            torn = _update(between[-1])
+            sizes["eval.jsonl"] = kept_part(
+                self.path / "eval.jsonl", lambda row: row["when"] != "after" and _update(row) < torn
+            )
+            between = [row for row in between if _update(row) < torn]
+        return Past(updates, rows, before, between, sizes)
 
     def cut_back(self, past: Past) -> None:
         """Take out what the run wrote after the updates of ``past``, for these are made again.
@@ -144,10 +155,12 @@ class RunFolder:
             if self._draw.random() < self._config.sample_share:
                 self._samples.write({"step": step} | sample_record(judged, advantages_T))
 
-    def write_evaluation(self, part: str, rows: list[dict[str, Any]]) -> None:
+    def write_evaluation(self, part: str, rows: list[dict[str, Any]], update: int = 0) -> None:
+        """Held-out answers: ``before`` or ``after`` the training, or between its updates, after so many of them."""
+        when = {"when": part, "update": update} if part == BETWEEN else {"when": part}
         with JSONLWriter(self.path / "eval.jsonl") as file:
             for row in rows:
-                file.write({"when": part} | row)
+                file.write(when | row)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         write_whole(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
@@ -175,6 +188,11 @@ def check_output(config: TrainConfig) -> None:
                 f"{DATA} of cal-grpo train, and nothing else; choose another --output"
             )
     require_writable(config.output_dir or Path("runs"))
+
+
+def _update(row: Row) -> int:
+    """After which update a held-out question was answered."""
+    return int(row["update"]) if row["when"] == BETWEEN else 0
 
 
 def _held(path: Path) -> list[str]:

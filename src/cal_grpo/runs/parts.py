@@ -14,7 +14,7 @@ from cal_grpo.config import OracleSection, TrainConfig
 from cal_grpo.credit import FORMULAS, Compute, Formula, formula
 from cal_grpo.engines import Parts, RewardFn
 from cal_grpo.errors import UsageError
-from cal_grpo.oracles import PROVIDERS, CALOracle, Oracle
+from cal_grpo.oracles import PROVIDERS, CALOracle, Oracle, check_named
 from cal_grpo.oracles.several import named_in
 from cal_grpo.plugins import Kind, digest, resolve
 from cal_grpo.tasks import TASKS, TaskData, load_task
@@ -72,6 +72,30 @@ def check_parts(config: TrainConfig, given: Given) -> None:
                 f"the {kind} is not the one that this run was trained with ({changed}); expected the same: put it back, or "
                 "begin a run of its own"
             )
+
+
+def look_over(config: TrainConfig) -> bool:
+    """See what can be seen of the parts that a config names without making any: no key is needed, and nobody is asked.
+
+    Returns:
+        Whether an oracle is asked.
+
+    Raises:
+        UsageError: as ``parts_of``.
+    """
+    chosen = formula(config.credit)
+    for reward in _rewards(config, Given()):
+        _checked(reward)
+    asks = config.use_cal and (chosen.needs_oracle or config.teaches)
+    if asks and config.oracle.replay is not None:
+        _oracle(config, Given(), lambda note: None).close()
+    elif asks:
+        oracle = config.oracle
+        settings: dict[str, Any] = {"model": config.cal_model, "base_url": config.cal_base_url, "few_shot": oracle.few_shot}
+        settings |= {name: getattr(oracle, name) for name in ("style", "prices", "max_answer_tokens")}
+        settings["corrections"] = oracle.corrections or config.teaches
+        check_named(config.cal_provider, settings, oracle.max_usd)
+    return asks
 
 
 def parts_of(config: TrainConfig, given: Given, tell: Callable[[str], None]) -> Parts:

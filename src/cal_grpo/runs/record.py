@@ -10,10 +10,11 @@ from cal_grpo.config import TrainConfig
 from cal_grpo.engines import Engine, UpdateTally, versions
 from cal_grpo.oracles import CALOracle, Usage
 from cal_grpo.pipeline import Credited
+from cal_grpo.runs.best import Best, keep_best, kept_best
 from cal_grpo.runs.callbacks import Callback
 from cal_grpo.runs.folder import RunFolder
 from cal_grpo.runs.found_share import FoundShare
-from cal_grpo.runs.resume import Past
+from cal_grpo.runs.resume import BETWEEN, Past
 from cal_grpo.runs.watch import Notes, Watcher
 
 
@@ -38,8 +39,13 @@ class Record:
         self.steps = past.updates
         self.accuracy: dict[str, float] = {}
         self.questions = 0
+        self.best = kept_best(folder.path)
+        self.evaluated: set[int] = set()
         if past.before:
             self._count("before", past.before)
+        for update in sorted({int(row["update"]) for row in past.between}):
+            self.evaluated.add(update)
+            self._count(words(update), [row for row in past.between if row["update"] == update])
         self.counts = Counter({name: int(past.total(f"cal/{name}")) for name in ("asked", "found", "cached")})
         self.missed = past.missed
         self._cut_shares = [float(row["cal/cut_share"]) for row in past.rows if row.get("cal/cut_share") is not None]
@@ -76,10 +82,15 @@ class Record:
             callback.on_update(written)
 
     def evaluate(self, when: str, engine: Engine, stop: Event) -> None:
-        """Held-out accuracy; none when it was stopped midway, for the first questions are no fair sample."""
+        """Held-out accuracy ``before`` or ``after`` training, or ``between`` its updates.
+
+        None when it was stopped midway, for the first questions are no fair sample. With ``eval.every`` the best policy is
+        kept.
+        """
         if not engine.held_out:
             return
-        self.watcher.stage(f"evaluating {when} training", len(engine.held_out))
+        told = words(self.steps) if when == BETWEEN else f"{when} training"
+        self.watcher.stage(f"evaluating {told}", len(engine.held_out))
         rows = []
         for batch in engine.answers(0, self.watcher.advance):
             for answered in batch:
@@ -88,17 +99,25 @@ class Record:
                 rows.append(row | {"extracted": grade.extracted, "expected": grade.expected, "truncated": truncated})
             if stop.is_set():
                 return
-        self.folder.write_evaluation(when, rows)
-        self._count(when, rows)
+        right = self._count(told if when == BETWEEN else when, rows)
+        if self.config.eval.every and when != "before":
+            found = Best(self.steps, right, len(rows))
+            if self.best is None or found.accuracy > self.best.accuracy:
+                keep_best(self.folder.path, found, engine.save_policy)
+                self.best = found
+            self.evaluated.add(self.steps)
+        self.folder.write_evaluation(when, rows, self.steps)  # last: without its rows, an evaluation is made again
 
-    def _count(self, when: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        self.accuracy[when] = sum(bool(row["correct"]) for row in rows) / len(rows)
+    def _count(self, when: str, rows: Sequence[Mapping[str, Any]]) -> int:
+        right = sum(bool(row["correct"]) for row in rows)
+        self.accuracy[when] = right / len(rows)
         self.questions = len(rows)
-        self.watcher.evaluated(when, sum(bool(row["correct"]) for row in rows), len(rows))
+        self.watcher.evaluated(when, right, len(rows))
+        return right
 
     def write_summary(self, engine: Engine, oracle: CALOracle | None, stopped: str | None) -> dict[str, Any]:
         """Write ``summary.json``; returns what it holds."""
-        spent = oracle.spent if oracle is not None else Usage()
+        spent, every = oracle.spent if oracle is not None else Usage(), self.config.eval.every
         self.spans.end()
         self._summary = {
             "seed": self.config.seed,
@@ -110,7 +129,8 @@ class Record:
             "interrupted": stopped == "interrupt",
             "stopped": stopped,
             "notes": self.notes.kept,
-            "eval": {"before": self.accuracy.get("before"), "after": self.accuracy.get("after"), "n": self.questions},
+            "eval": {"before": self.accuracy.get("before"), "after": self.accuracy.get("after"), "n": self.questions}
+            | ({"best": self.best and {"update": self.best.update, "accuracy": self.best.accuracy}} if every else {}),
             "cut_share": round(sum(self._cut_shares) / len(self._cut_shares), 4) if self._cut_shares else None,
             "wall_s": round(time.monotonic() - self.began, 2),
             "compile_s": round(engine.compile_s, 2),
@@ -128,3 +148,8 @@ class Record:
         }
         self.folder.write_summary(self._summary)
         return self._summary
+
+
+def words(update: int) -> str:
+    """When an evaluation between updates was."""
+    return f"after update {update}"

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cal_grpo.config import TrainConfig, load_config
+from cal_grpo.config import TrainConfig, load_resolved
 from cal_grpo.errors import UsageError
 from cal_grpo.jsonlines import scan_jsonl
 
 Row = Mapping[str, Any]
 
 DATA = "data.sha256"
+BETWEEN = "between"  # an evaluation between updates
 _BUDGET = ("oracle.max_calls", "oracle.max_tokens", "oracle.max_usd")
 # What may change: how far a run goes, what it may cost and who hears of it. No update so far would have been another one.
 CHANGEABLE = ("num_train_steps", *_BUDGET, "oracle.min_found", "tracker")
@@ -29,12 +30,14 @@ class Past:
         updates: how many it had made.
         rows: its metrics, a row an update.
         before: its answers to the held-out questions before training.
+        between: those between its updates; each row names the update.
         sizes: by name, the bytes of each of its files that stay.
     """
 
     updates: int = 0
     rows: Sequence[Row] = ()
     before: Sequence[Row] = ()
+    between: Sequence[Row] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
 
     def total(self, name: str) -> float:
@@ -62,8 +65,8 @@ def resumed_config(run: Path, changes: Mapping[str, Any]) -> TrainConfig:
         raise UsageError(
             f"--resume got {refused[0]!r}, but a run goes on with its own config; only {', '.join(CHANGEABLE)} can be changed"
         )
-    updates = load_config(file).num_train_steps
-    config = load_config(file, dict(changes))
+    updates = load_resolved(file, {}).num_train_steps
+    config = load_resolved(file, changes)
     if config.num_train_steps < updates:
         raise UsageError(f"num_train_steps is {config.num_train_steps}, but {run} has {updates}; expected as many or more")
     if (summary := read_summary(run)).get("stopped") == "budget" and not set(changes) & set(_BUDGET):

@@ -22,7 +22,7 @@ from cal_grpo.runs.folder import RunFolder, check_output
 from cal_grpo.runs.full_disk import FullDisk
 from cal_grpo.runs.parts import Given, check_parts, parts_of, recorded
 from cal_grpo.runs.record import Record
-from cal_grpo.runs.resume import Past, check_data, read_summary
+from cal_grpo.runs.resume import BETWEEN, Past, check_data, read_summary
 from cal_grpo.runs.trackers import trackers_of
 from cal_grpo.runs.watch import Notes, Watcher
 from cal_grpo.tasks import TaskData
@@ -148,7 +148,7 @@ def train(
             record.evaluate("before", engine, stop)
         watcher.stage("training", config.num_train_steps)
         try:
-            record.steps = engine.learn(stops)
+            record.steps = engine.learn(lambda: _ready(record, engine, stops, stop))
         except RunFailed as e:
             record.steps = e.updates
             record.write_summary(engine, oracle, e.stopped)
@@ -171,6 +171,18 @@ def train(
                 record.steps,
             )
     return Trained(summary, folder.path)
+
+
+def _ready(record: Record, engine: Engine, stops: "_Stops", stop: threading.Event) -> bool:
+    """Asked before each update: whether the training shall stop. Held-out questions are asked where that is due."""
+    if stops():
+        return True
+    every, made = record.config.eval.every, record.steps
+    if every and made and made % every == 0 and made not in record.evaluated:
+        record.evaluate(BETWEEN, engine, stop)
+        record.watcher.stage("training", record.config.num_train_steps)
+        record.watcher.advance(made)
+    return stops.reason is not None
 
 
 class _Stops:

@@ -33,7 +33,7 @@ class Watcher:
         """An update was made; ``row`` is its line of ``metrics.jsonl``."""
 
     def evaluated(self, when: str, right: int, questions: int) -> None:
-        """The held-out questions were asked ``before`` or ``after`` training."""
+        """The held-out questions were asked ``before`` or ``after`` training, or ``after update N`` of it."""
 
     def standing(self, text: str) -> None:
         """The result so far, in a line; the next one takes its place."""

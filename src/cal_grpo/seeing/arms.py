@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 from cal_grpo.seeing.run import Run
 
 # Keys that leave the trained policy what it is, and the seed.
-_ASIDE = frozenset({"seed", "output_dir", "overwrite", "sample_share", "checkpoint", "eval", "max_eval_samples", "tracker"})
+_ASIDE = frozenset(
+    {"seed", "output_dir", "overwrite", "sample_share", "checkpoint", "eval", "max_eval_samples", "tracker", "preset"}
+)
 # Keys that the engine's own trainer does not read.
 _CAL_ONLY = frozenset(
     {"credit", "negative_reward", "prefix_reward", "prefix_share", "mask_probability", "on_miss", "on_failure", "on_truncated",

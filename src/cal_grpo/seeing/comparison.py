@@ -163,7 +163,8 @@ def _final(run: Run) -> dict[str, float | None]:
     figures: dict[str, float | None] = {
         name: _mean([row.get(name) for row in last]) for name in ("accuracy", "kl", "entropy", "tokens_mean")
     }
-    summary, oracle = run.summary or {}, (run.summary or {}).get("oracle") or {}
+    summary = run.summary or {}
+    oracle = summary["oracle"] if isinstance(summary.get("oracle"), dict) else {}
     figures["updates"] = run.steps
     figures["oracle_calls"] = finite(oracle.get("calls"))
     figures["usd"] = finite(oracle.get("usd"))

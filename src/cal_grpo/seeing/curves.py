@@ -1,6 +1,7 @@
 """Which curves there are of a run, and what they say."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -29,8 +30,12 @@ class Curve(NamedTuple):
     noisy: bool = True
 
 
+HELD_OUT = "held-out accuracy"  # no metric of an update's
+REWARD = "reward"  # the accuracy, where there is none of one's own
 CURVES = (
+    Curve(HELD_OUT, "Held-out accuracy", "greedy, between updates", "share", noisy=False),
     Curve("accuracy", "Training accuracy", "share of right answers among an update's rollouts", "share"),
+    Curve(REWARD, "Reward", "an answer's, on the average, by reward functions of your own"),
     Curve("kl", "KL", "nats a token, to the reference policy"),
     Curve("entropy", "Entropy", "nats a token, of the policy on its own answers"),
     Curve(
@@ -86,6 +91,10 @@ def _keys(curve: Curve) -> list[tuple[str, str]]:
 
 def _series(run: Run, key: str, summed: bool) -> list[tuple[float, float]]:
     points = [(row["step"], row[key]) for row in run.metrics if key in row]
+    if key == REWARD and all(abs(row.get("accuracy", math.inf) - row.get(key, 0)) < 1e-6 for row in run.metrics):
+        return []
+    if key == HELD_OUT:
+        points = [(float(update), accuracy) for update, accuracy in run.held_out.items()]
     if summed:
         totals = itertools.accumulate(y for _, y in points)
         points = [(x, y) for (x, _), y in zip(points, totals, strict=True)]

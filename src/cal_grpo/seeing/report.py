@@ -25,6 +25,7 @@ _OF_CALLS = (
     "latency, p50 and p95, s",
 )  # fmt: skip
 _NOTHING = ("0", "–", "$0.0000")  # what a free oracle has of them
+_IF_ANY = (*_OF_CALLS, "held-out, best kept")
 _SCRIPTS = ("text.js", "detail.js", "rollouts.js", "curves.js", "start.js")
 
 
@@ -95,6 +96,7 @@ def _runs_table(runs: Sequence[Run]) -> str:
         ("updates", [f"{run.steps:,}" for run in runs]),
         ("held-out before, %", [_held_out(run, "before") for run in runs]),
         ("held-out after, %", [_held_out(run, "after") for run in runs]),
+        ("held-out, best kept", [_best(run) for run in runs]),
         ("oracle", ["–" if not run.is_credited else as_text(str(run.config.get("cal_provider", "–"))) for run in runs]),
         ("wrong answers judged", [f"{use.asked:,}" for use in uses]),
         ("with a span", [f"{use.found:,}{f' ({use.found / use.asked:.0%})' if use.asked else ''}" for use in uses]),
@@ -109,7 +111,7 @@ def _runs_table(runs: Sequence[Run]) -> str:
         ),
         ("wall-clock, s", [as_text(str(summary.get("wall_s", "–"))) for summary in summaries]),
     ]
-    rows = [row for row in rows if row[0] not in _OF_CALLS or any(cell not in _NOTHING for cell in row[1])]
+    rows = [row for row in rows if row[0] not in _IF_ANY or any(cell not in _NOTHING for cell in row[1])]
     return _table(["", *_run_heads(runs)], rows, "figures")
 
 
@@ -118,6 +120,15 @@ def _held_out(run: Run, when: str) -> str:
     if not answers:
         return "–"
     return f"{in_words(share(sum(a.correct for a in answers), len(answers)))} of {len(answers):,}"
+
+
+def _best(run: Run) -> str:
+    """The best policy between updates, as the summary has it."""
+    try:
+        best = (run.summary or {})["eval"]["best"]
+        return f"{best['accuracy']:.1%} after update {int(best['update']):,}"
+    except (LookupError, TypeError, ValueError):
+        return "–"
 
 
 def _number(value: int | None) -> str:
@@ -150,8 +161,8 @@ def _sampled(runs: Sequence[Run], shown: int) -> str:
     written = sum(len(run.rollouts) for run in runs)
     if not written:
         return "No rollouts were written; sample_share says how many are."
-    shares = {run.config.get("sample_share", 1.0) for run in runs}
-    text = "" if shares == {1.0} else "The runs wrote a share of their rollouts (sample_share). "
+    whole = all(run.config.get("sample_share", 1.0) == 1 for run in runs)
+    text = "" if whole else "The runs wrote a share of their rollouts (sample_share). "
     if shown < written:
         text += f"{shown:,} of the {written:,} that were written are here, drawn evenly; --rollouts takes more. "
     return text + "Choose one to see its tokens' advantages."

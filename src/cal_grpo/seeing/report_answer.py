@@ -1,5 +1,6 @@
 """The report's first screen: did it work, with what settings, and what should not be overlooked? As HTML."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,11 +13,12 @@ from cal_grpo.seeing.run import Run
 # What decides a run most, by the words that a person uses; a key that is unset is left out.
 _SETTINGS = {
     "model": "model_id", "task": "task", "data": "data", "judge": "cal_provider", "judge's model": "cal_model",
-    "judge's style": "oracle.style", "credit": "credit", "updates": "num_train_steps", "questions an update": "batch_size",
-    "answers a question": "num_generations", "learning rate": "learning_rate", "KL weight": "beta",
-    "temperature": "rollout.temperature", "tokens an answer": "rollout.max_new_tokens", "LoRA rank": "lora.rank",
-    "seed": "seed", "engine": "engine",
+    "judge's style": "oracle.style", "reward": "reward", "credit": "credit", "updates": "num_train_steps",
+    "questions an update": "batch_size", "answers a question": "num_generations", "learning rate": "learning_rate",
+    "KL weight": "beta", "temperature": "rollout.temperature", "tokens an answer": "rollout.max_new_tokens",
+    "LoRA rank": "lora.rank", "seed": "seed", "engine": "engine",
 }  # fmt: skip
+_PROMPTED = re.compile(r"\b(openai|gemini|local)\b")  # those that a style is for
 _JUDGE_S = ("judge", "judge's model", "judge's style")
 
 
@@ -55,7 +57,7 @@ def settings_of(run: Run) -> dict[str, str]:
     known["credit"] = run.credit
     judged = run.is_credited and run.total("cal/asked") > 0
     for name in _JUDGE_S:
-        if not judged or (name == "judge's style" and known.get("judge") in ("reference", "arithmetic")):
+        if not judged or (name == "judge's style" and not _PROMPTED.search(str(known.get("judge")))):
             known.pop(name, None)
     device = (run.summary or {}).get("device")
     return {name: str(value) for name, value in (known | ({"device": device} if device else {})).items()}
@@ -88,4 +90,4 @@ def _value(config: dict[str, Any], key: str) -> Any:
     value: Any = config
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None
-    return value
+    return ", ".join(map(str, value)) or None if isinstance(value, list) else value

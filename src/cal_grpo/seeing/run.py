@@ -27,6 +27,7 @@ class Answer(BaseModel):
     question: str
     correct: bool
     response: str = ""
+    update: int = 0
 
 
 class Run:
@@ -58,7 +59,7 @@ class Run:
         """``config.yaml``; empty where it cannot be read."""
         try:
             config = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError):
+        except (OSError, ValueError, RecursionError, yaml.YAMLError):
             config = None
         if not isinstance(config, dict):
             self.notes.append("config.yaml: missing or not readable; what the run was is not known")
@@ -113,7 +114,7 @@ class Run:
 
     @cached_property
     def answers(self) -> dict[str, list[Answer]]:
-        """Held-out answers, under ``before`` and ``after``."""
+        """Held-out answers, under ``before``, ``between`` (updates, where they were asked) and ``after``."""
         answers: dict[str, list[Answer]] = {}
         bad: list[str] = []
         for number, record in read_jsonl_with_notes(self.path / "eval.jsonl", self.notes):
@@ -126,6 +127,15 @@ class Run:
         if bad:
             self.notes.append(f"eval.jsonl: {counted_lines(len(bad))} left out, first {bad[0]}")
         return answers
+
+    @cached_property
+    def held_out(self) -> dict[int, float]:
+        """Held-out accuracy by the updates made until then, where it was taken between updates; else empty."""
+        right: dict[int, list[bool]] = {}
+        for when, of_all in (("before", 0), ("between", None), ("after", self.steps)):
+            for answer in self.answers.get(when, ()) if "between" in self.answers else ():
+                right.setdefault(answer.update if of_all is None else of_all, []).append(answer.correct)
+        return {update: sum(given) / len(given) for update, given in sorted(right.items())}
 
     @cached_property
     def calls(self) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Questions from a text file: an object a line, or one array of objects."""
 
+import difflib
 import json
 import re
 from collections.abc import Iterator
@@ -25,9 +26,16 @@ def read_jsonl(file: Path, fields: Fields = USUAL) -> list[Example]:
         text = Path(file).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         expected = f"{fields.question or QUESTIONS[0]} and {fields.answer or ANSWERS[0]}"
-        raise UsageError(f"data {file}: not found; expected a JSONL file with {expected}, a JSON array or Parquet") from None
-    except (OSError, UnicodeDecodeError) as e:
-        raise UsageError(f"data {file}: cannot be read as UTF-8 text ({e}); check the path") from e
+        raise UsageError(
+            f"data {file}: not found; expected a JSONL file with {expected}, a JSON array or Parquet{_beside(Path(file))}"
+        ) from None
+    except OSError as e:
+        raise UsageError(f"data {file}: cannot be read ({e.strerror or e}); check the path") from e
+    except UnicodeDecodeError as e:
+        raise UsageError(
+            f"data {file}: is no UTF-8 text (byte 0x{e.object[e.start]:02x} at {e.start}); expected JSON lines or a JSON array "
+            "saved as UTF-8, or Parquet, unpacked"
+        ) from e
     array = text.lstrip().startswith("[")
     examples = []
     for number, row in _array(text, file) if array else _lines(text, file):
@@ -38,6 +46,13 @@ def read_jsonl(file: Path, fields: Fields = USUAL) -> list[Example]:
     if not examples:
         raise UsageError(f"data {file}: empty; expected one JSON object a line")
     return examples
+
+
+def _beside(file: Path) -> str:
+    """The file that may have been meant."""
+    names = [p.name for p in file.parent.glob("*.*") if p.suffix in (".jsonl", ".json", ".parquet")]
+    near = difflib.get_close_matches(file.stem, [Path(name).stem for name in names], n=1)
+    return f"; did you mean {next(p for p in map(file.with_name, names) if p.stem == near[0])}?" if near else ""
 
 
 def _lines(text: str, file: Path) -> Iterator[tuple[int, Any]]:

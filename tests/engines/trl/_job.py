@@ -1,6 +1,6 @@
 """What each process of a job runs: two updates on completions that depend on a row's number alone.
 
-torchrun ... _job.py OUT FOLDER ROWS_A_PROCESS GROUP
+torchrun ... _job.py OUT FOLDER ROWS_A_PROCESS GROUP [FIELD=TEXT of CALGRPOConfig ...]
 """
 
 import json
@@ -57,7 +57,7 @@ class Handed(CALGRPOTrainer):
         return super()._compute_loss(model, inputs)
 
 
-def main(out, folder, rows, group):
+def main(out, folder, rows, group, *more):
     questions = [next(stories(seed=seed, steps=2, split="train")) for seed in range(4)]
     dataset = Dataset.from_list([{"prompt": e.question, "answer": e.answer, "reference": e.reference} for e in questions])
     oracle = BlamesEnds()
@@ -65,7 +65,7 @@ def main(out, folder, rows, group):
         output_dir=str(out / "trained"), per_device_train_batch_size=int(rows), num_generations=int(group), max_steps=2,
         learning_rate=1e-3, report_to="none", bf16=False, use_cpu=True, save_strategy="no", gradient_checkpointing=False,
         disable_tqdm=True, logging_steps=1, loss_type="dapo", beta=0.1, shuffle_dataset=False, ddp_find_unused_parameters=False,
-        corrections="rest",
+        corrections="rest", **{name: int(text) if text.isdigit() else text for name, text in (s.split("=") for s in more)},
     )  # fmt: skip
     Handed.answers = [e.answer for e in questions]
     trainer = Handed(model=str(folder), args=args, train_dataset=dataset, oracle=oracle)

@@ -50,7 +50,18 @@ def make(folder, questions, tmp_path):
     def made(trainer, config, **changes):
         given = {
             name: changes.pop(name)
-            for name in ("oracle", "grade", "on_credit", "credit", "reward_funcs", "train_dataset", "callbacks", "tools")
+            for name in (
+                "oracle",
+                "grade",
+                "on_credit",
+                "credit",
+                "reward_funcs",
+                "train_dataset",
+                "eval_dataset",
+                "callbacks",
+                "tools",
+                "peft_config",
+            )
             if name in changes
         }
         settings = {

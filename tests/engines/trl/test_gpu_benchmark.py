@@ -79,6 +79,25 @@ def test_the_first_update_is_no_part_of_the_speed():
     assert speed(told, answers=8)["tokens_per_s"] == 20.0
 
 
+def test_it_stops_by_itself_when_its_time_is_over(tmp_path):
+    slow = tmp_path / "python"
+    slow.write_text("#!/bin/sh\nexec sleep 300\n")
+    slow.chmod(0o755)
+    fails = tmp_path / "fails"
+    fails.write_text("#!/bin/sh\nexit 3\n")
+    fails.chmod(0o755)
+
+    def run(python, budget):
+        settings = {"DRY": "1", "RESULTS": str(tmp_path / "out"), "PYTHON": str(python), "BUDGET": budget}
+        command = ["bash", str(ROOT / "benchmarks" / "gpu" / "run.sh"), "plan", "verdict"]
+        ran = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, timeout=120, check=False)
+        return ran.returncode, ran.stderr
+
+    assert run(slow, "2") == (124, "run.sh: 2 s are over in plan; the same command goes on\n")
+    assert run(sys.executable, "0") == (124, "run.sh: 0 s are over in plan; the same command goes on\n")
+    assert run(fails, "300") == (3, "")
+
+
 def test_every_part_runs_dry_and_a_second_time_does_nothing(tmp_path):
     pytest.importorskip("trl", reason="TRL is not installed; make test-trl runs this")
     data, results = tmp_path / "train.jsonl", tmp_path / "results"

@@ -68,8 +68,6 @@ def learned(engine, run):
     ("changes", "message"),
     [
         ({"mesh.fsdp": 2}, "mesh.fsdp is 2, Tunix's mesh"),
-        ({"rollout.micro_batch_size": 1}, "rollout.micro_batch_size is 1, but TRL samples an update in one go"),
-        ({"num_generations": 1, "baseline": "batch"}, "num_generations is 1; TRL makes advantages of its own"),
         ({"trl.learning_rate": 1.0}, "trl.learning_rate is a key of the run's own; set learning_rate instead"),
         ({"trl.credit": "prefix"}, "trl.credit is a key of the run's own; set credit instead"),
         ({"trl.gradient_checkpointing": True}, "set remat instead"),

@@ -10,10 +10,13 @@ pytest.importorskip("trl", reason="TRL is not installed; make test-trl runs this
 import torch
 from trl import GRPOConfig, GRPOTrainer
 
+from cal_grpo.credit import Weights, formula
 from cal_grpo.engines.trl import CALGRPOConfig, CALGRPOTrainer
 from cal_grpo.engines.trl import guard as guards
 from cal_grpo.errors import UsageError
 from cal_grpo.grading import grade_answer
+from cal_grpo.oracles import CALOracle
+from cal_grpo.pipeline import CreditPipeline
 
 
 class Kept(CALGRPOTrainer):
@@ -150,6 +153,74 @@ def test_with_the_update_as_baseline_an_answer_is_compared_with_all_of_it(make, 
     np.testing.assert_allclose(sorted(set(np.round(reached, 3))), sorted(set(np.round(expected_B, 3))), atol=2e-3)
 
 
+ONE_EACH = {"num_generations": 1, "baseline": "batch", "max_steps": 1}
+
+
+@pytest.mark.parametrize(("rows", "passes"), [(4, 1), (2, 2), (1, 4)])
+def test_one_answer_a_question_is_compared_with_all_of_the_update(make, oracle, rows, passes):
+    """One right of four: mean 1/4, sample variance (9/16 + 3/16) / 3 = 1/4, so A = 1.5 and -0.5."""
+
+    def third(completions, **columns):
+        return [float(i == 2) for i in range(len(completions))]
+
+    trainer = make(
+        Kept, CALGRPOConfig, oracle=oracle, credit="grpo", reward_funcs=third, per_device_train_batch_size=rows,
+        gradient_accumulation_steps=passes, **ONE_EACH,
+    )  # fmt: skip
+    assert (trainer.args.num_generations, trainer.num_generations, trainer.num_generations_eval) == (1, 1, 1)
+    trainer.train()
+    assert len(trainer.parts) == len(trainer.seen) == passes
+    judged = [j for _, credited in trainer.parts for j in credited.judged]
+    assert len({j.completion.question for j in judged}) == 4
+    reached = by_ids(trainer.seen)
+    for j, expected in zip(judged, [-0.5, -0.5, 1.5, -0.5], strict=True):
+        own = tuple(j.completion.token_ids)
+        (row_T,) = [row_T for ids, row_T in reached.items() if own in (ids, ids[:-1])]
+        np.testing.assert_allclose(row_T, expected, rtol=1e-5)
+    (row,) = [row for row in trainer.state.log_history if "loss" in row]
+    assert all(np.isfinite(value) for value in row.values())
+    assert (row["reward"], row["reward_std"], row["rewards/third/std"]) == pytest.approx((0.25, 0.5, 0.5))
+
+
+def test_one_answer_a_question_gets_what_the_pipeline_gives_for_the_whole_update(make, oracle):
+    trainer = make(
+        Kept, CALGRPOConfig, oracle=oracle, per_device_train_batch_size=2, gradient_accumulation_steps=2, on_truncated="grpo",
+        max_completion_length=24, **ONE_EACH,
+    )  # fmt: skip
+    trainer.train()
+    answers = [j.completion for _, credited in trainer.parts for j in credited.judged]
+    with CALOracle(oracle) as asked:
+        alone = CreditPipeline(
+            asked, trainer._pipeline.aligner, formula("prefix"), Weights(), 1, on_truncated="grpo", baseline="batch"
+        )
+        whole = alone.redeem(alone.submit(answers))
+    assert len(answers) == 4
+    assert whole.metrics["found"] > 0
+    rows = [row_T for _, credited in trainer.parts for row_T in credited.advantages_BT]
+    for row_T, expected_T in zip(rows, whole.advantages_BT, strict=True):
+        width = min(len(row_T), len(expected_T))
+        np.testing.assert_allclose(row_T[:width], expected_T[:width], rtol=1e-6)
+        assert not row_T[width:].any()
+        assert not expected_T[width:].any()
+
+
+def test_one_answer_a_question_is_evaluated_and_trls_own_checks_stay(make, oracle, questions, tmp_path):
+    each = ONE_EACH | {
+        "per_device_train_batch_size": 3,
+        "per_device_eval_batch_size": 3,
+        "eval_strategy": "steps",
+        "eval_steps": 1,
+    }
+    trainer = make(CALGRPOTrainer, CALGRPOConfig, oracle=oracle, eval_dataset=questions.select(range(3)), **each)
+    trainer.train()
+    (row,) = [row for row in trainer.state.log_history if "eval_reward" in row]
+    assert np.isfinite(row["eval_reward"])
+    with pytest.raises(ValueError, match="auto_find_batch_size is not supported"):
+        CALGRPOConfig(str(tmp_path), num_generations=1, baseline="batch", auto_find_batch_size=True, bf16=False)
+    with pytest.raises(ValueError, match="must be divisible by the global batch size"):
+        CALGRPOConfig(str(tmp_path), num_generations=1, baseline="batch", generation_batch_size=7, bf16=False)
+
+
 def test_rows_are_updated_on_as_often_as_iterations_say(make, oracle):
     trainer = make(Kept, CALGRPOConfig, oracle=oracle, max_steps=4, num_iterations=2, credit="prefix")
     trainer.train()
@@ -172,7 +243,14 @@ def test_every_other_loss_takes_an_advantage_a_token(make, oracle, loss_type):
         ({"off_policy_mask_threshold": 0.5}, "off_policy_mask_threshold is 0.5"),
         ({"scale_rewards": "none"}, "scale_rewards is 'none'"),
         ({"multi_objective_aggregation": "normalize_then_sum"}, "multi_objective_aggregation"),
-        ({"num_generations": 1}, "num_generations is 1"),
+        ({"num_generations": 1}, "a group of one has no baseline; set baseline=batch or num_generations to 2 or more"),
+        ({"num_generations": 1, "use_cal": False}, "use_cal is false with baseline=group and num_generations=1"),
+        ({"num_generations": 0, "baseline": "batch"}, "num_generations is 0; expected 1 or more"),
+        ({"num_generations": None}, "num_generations is 0; expected 1 or more"),
+        (
+            {"num_generations": 1, "baseline": "batch", "per_device_train_batch_size": 1},
+            "baseline is batch and an update has 1 answer",
+        ),
         ({"baseline": "all"}, "baseline is 'all'; expected one of group, batch"),
         ({"baseline": "batch", "use_cal": False}, "use_cal is false with baseline=batch"),
         ({"credit": "prefx"}, "prefx"),

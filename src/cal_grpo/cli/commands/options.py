@@ -27,9 +27,9 @@ def oracles() -> list[str]:
 
 
 def _presets() -> list[str]:
-    from cal_grpo.config import presets
+    from cal_grpo.config import NO_PRESET, presets
 
-    return list(presets())
+    return [*presets(), NO_PRESET]
 
 
 def _keys() -> list[str]:
@@ -57,7 +57,8 @@ Config = Annotated[
 Preset = Annotated[
     str | None,
     typer.Option(
-        help="Settings that come with the package; any other option wins: demo, demo-grpo, language-model.",
+        help="Settings that come with the package; any other option wins: demo, demo-grpo, language-model, none.",
+        show_default="by the model's size",
         autocompletion=_presets,
     ),
 ]

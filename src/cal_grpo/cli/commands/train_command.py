@@ -27,9 +27,9 @@ Without options: a small policy, a made-up task and a free oracle; minutes on tw
 
   cal-grpo train --preset demo                  12 steps, and corrections; demo-grpo beside it
 
-  cal-grpo train --preset language-model --model ./SmolLM2 --task gsm8k --data train.jsonl
+  cal-grpo train --model ./SmolLM2 --task gsm8k --data train.jsonl   settings by its size, any key wins
 
-  cal-grpo train --preset language-model --model ./SmolLM2 --task gsm8k --set lora.rank=16
+  cal-grpo train --model ./SmolLM2 --task gsm8k --set lora.rank=null --set learning_rate=1e-6
 
   cal-grpo train --oracle gemini --set oracle.max_usd=5
 
@@ -85,7 +85,8 @@ def train_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the live panel.")] = False,
 ) -> None:
     """Train a policy and write a run folder."""
-    from cal_grpo.config import load_config, parse_override
+    from cal_grpo.config import parse_override
+    from cal_grpo.runs import chosen_config, is_finished, read_summary, resumed_config
 
     if keys:
         _print_keys()
@@ -94,9 +95,8 @@ def train_command(
     named = {"model_id": model, "task": task, "data": data, "cal_provider": oracle, "output_dir": output, "seed": seed}
     named |= {"engine": engine, "oracle.replay": replay, "overwrite": overwrite or None} | judge.keys()
     overrides |= {key: value for key, value in named.items() if value is not None}
+    said: str | None = None
     if resume is not None:
-        from cal_grpo.runs import is_finished, read_summary, resumed_config
-
         if config is not None:
             raise UsageError(f"--resume goes on with {resume / 'config.yaml'}; got --config {config} too: leave it out")
         if preset is not None:
@@ -109,11 +109,13 @@ def train_command(
                 typer.echo(json.dumps(read_summary(resume) | {"output": str(resume)}, indent=2))
             return
     else:
-        resolved = load_config(config, overrides, preset)
+        resolved, said = chosen_config(config, overrides, preset)
     quiet_third_parties()
     if dry:
-        dry_run(resolved, resume is not None, as_json)
+        dry_run(resolved, resume is not None, as_json, said)
         return
+    if said and leads():
+        typer.echo(said, err=True)
 
     from cal_grpo.cli.screen import Notes, Panel, print_summary
     from cal_grpo.runs import train

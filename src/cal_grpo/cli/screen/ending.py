@@ -26,6 +26,9 @@ def print_summary(trained: Trained, console: Console | None = None) -> None:
         table.add_row("held-out accuracy", f"{change} on {accuracy['n']} questions, greedy")
         if interval := _interval(trained):
             table.add_row("", interval)
+    if best := accuracy.get("best"):
+        where = escape(one_line(str(trained.run / "best" / "policy")))
+        table.add_row("best", f"{best['accuracy']:.1%} after update {best['update']}, kept in {where}")
     table.add_row("updates", f"{summary['steps']} with credit '{summary['credit']}', seed {summary['seed']}")
     if oracle["asked"]:
         missed = ", ".join(f"{reason} {count}" for reason, count in sorted(oracle["missed"].items()))

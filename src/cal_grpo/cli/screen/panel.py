@@ -40,6 +40,7 @@ class Panel(Watcher):
         self._marks: deque[tuple[float, int]] = deque(maxlen=_RECENT + 1)  # when how much of the stage was done
         self._updating = False  # whether the stage's work is updates
         self._where = self._held_out = ""
+        self._shares: dict[str, str] = {}  # held-out accuracy before training, between updates the last time, and after
         self._notes: list[str] = []
         self._standing = ""
         self._printed = 0.0
@@ -85,8 +86,9 @@ class Panel(Watcher):
         self._line(f"{_made(row, self._total)}  {self._speed()}  {self._time_left()}", every_s=10)
 
     def evaluated(self, when: str, right: int, questions: int) -> None:
-        before = f"{self._held_out}, " if self._held_out else "held-out accuracy "
-        self._held_out = f"{before}{right / questions:.1%} {when} training"
+        of_training = when in ("before", "after")
+        self._shares[when if of_training else "between"] = f"{right / questions:.1%} {when}{' training' * of_training}"
+        self._held_out = f"held-out accuracy {', '.join(self._shares.values())}"
         self._line(f"{self._held_out} ({questions} questions)")
 
     def standing(self, text: str) -> None:
@@ -122,10 +124,9 @@ class Panel(Watcher):
     def _figures(self, tally: UpdateTally) -> Table:
         table = Table.grid(padding=(0, 3))
         recent = self._accuracy[-_RECENT:]
+        bars = _spark(self._accuracy, max(8, min(40, self.console.width - 60)))  # beside its words and the other column
         table.add_row(
-            Text.assemble(
-                "training accuracy ", (f"{sum(recent) / len(recent):.2f} ", "bold"), (_spark(self._accuracy), "cyan")
-            ),
+            Text.assemble("training accuracy ", (f"{sum(recent) / len(recent):.2f} ", "bold"), (bars, "cyan")),
             Text(self._speed()),
         )
         table.add_row(
@@ -185,7 +186,7 @@ def _made(row: Mapping[str, Any], total: int) -> str:
     return "  ".join(parts)
 
 
-def _spark(values: list[float], width: int = 40) -> str:
+def _spark(values: list[float], width: int) -> str:
     """Accuracies in [0, 1] as a line of bars; more than ``width`` are averaged."""
     if len(values) > width:
         edges = [round(i * len(values) / width) for i in range(width + 1)]

@@ -1,10 +1,11 @@
 """How does a policy read a question, on whatever engine it runs?"""
 
 from cal_grpo.engines.reading.chat import prompt_ids, render
-from cal_grpo.engines.reading.folder import INDEX, read_json, travelling, weight_files
+from cal_grpo.engines.reading.folder import travelling
 from cal_grpo.engines.reading.plain_text import PlainText
 from cal_grpo.engines.reading.prompts import batches, fitting, passes, prompts_of
 from cal_grpo.engines.reading.tokenizer import load_tokenizer
+from cal_grpo.policies import INDEX, read_json, weight_files
 
 __all__ = [
     "INDEX",

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cal_grpo.engines.reading.chat import check_template, prompt_ids, render
-from cal_grpo.engines.reading.folder import read_json
 from cal_grpo.errors import UsageError
+from cal_grpo.policies import read_json
 
 # Where an input of another kind goes, by the tokenizer's own names. Gemma 3's text models have one behind the last row.
 _PLACEHOLDERS = ("image_token", "audio_token", "video_token")

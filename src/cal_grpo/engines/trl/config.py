@@ -1,5 +1,6 @@
 """The algorithm's settings, beside all of TRL's own."""
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +38,8 @@ class CALGRPOConfig(GRPOConfig):
     Attributes:
         use_cal: False is TRL's own GRPO, bit for bit; nothing below applies to it but ``loss_type``.
         baseline: what an answer is compared with: ``group``, the others to its question, or ``batch``, all that were sampled
-            with it: those of an update, unless ``steps_per_generation`` says otherwise.
+            with it: those of an update, unless ``steps_per_generation`` says otherwise. With ``batch``, ``num_generations``
+            may be 1.
         credit: the formula: a name or ``module:name``, see ``cal_grpo.credit.formula``.
         negative_reward: advantage of a blamed token, < 0.
         prefix_reward: advantage of the tokens before the error, >= 0 (``prefix`` only).
@@ -62,8 +64,8 @@ class CALGRPOConfig(GRPOConfig):
             TRL's own default, that over the tokens of the update, whatever its forward passes.
 
     Raises:
-        UsageError: unknown credit or fallback, a number of the wrong sign, fewer than two generations, or a setting of TRL's
-            that assumes one advantage a row.
+        UsageError: unknown credit or fallback, a number of the wrong sign, an answer that is compared with no other, or a
+            setting of TRL's that assumes one advantage a row.
     """
 
     use_cal: bool = field(default=True, metadata={"help": "False: TRL's own GRPO."})
@@ -85,13 +87,21 @@ class CALGRPOConfig(GRPOConfig):
     loss_type: str = field(default="bnpo", metadata={"help": "Aggregation of the tokens' losses; see GRPOConfig."})
 
     def __post_init__(self) -> None:
-        if (self.num_generations or 0) < 2:
-            raise UsageError(
-                f"num_generations is {self.num_generations}; TRL makes advantages of its own from groups of 2 or more: set "
-                "2 or more, or train on Tunix"
-            )
-        check_baseline(self.baseline, self.num_generations, use_cal=self.use_cal)
+        given = self.num_generations or 0
+        check_baseline(self.baseline, given, use_cal=self.use_cal, rows=self._sampled_together() if given == 1 else None)
+        if given == 1:
+            # TRL refuses 1 for the sake of its own advantages, and a group that does not divide what is sampled together (trl
+            # 1.16.0, trainer/grpo_config.py, 1131-1141). It is shown the group that an answer is compared with: all of them.
+            self.num_generations: int | None = self._sampled_together()
+            self.num_generations_eval: int | None = self.num_generations_eval or 1
         super().__post_init__()
+        self.num_generations = given
+        if self.remove_unused_columns:
+            raise UsageError("remove_unused_columns is true, but grading reads columns that the model does not; leave it false")
+        if not isinstance(self.credit, str):
+            raise UsageError(
+                "credit is no name, but TRL writes its config as JSON; hand a function to CALGRPOTrainer(credit=...)"
+            )
         formula(self.credit)
         self.weights()
         check_corrections(self.corrections, self.correction_weight, self.correction_copies, use_cal=self.use_cal)
@@ -103,6 +113,13 @@ class CALGRPOConfig(GRPOConfig):
         check_on_trouble(on_miss=self.on_miss, on_failure=self.on_failure, on_truncated=self.on_truncated)
         if self.use_cal:
             self._check_rows()
+
+    def _sampled_together(self) -> int:
+        """Answers, as TRL counts them (1105-1121); it does so in ``__post_init__``, with the check."""
+        if self.generation_batch_size is not None:
+            return self.generation_batch_size
+        steps = self.steps_per_generation or self.gradient_accumulation_steps
+        return self.per_device_train_batch_size * int(os.environ.get("WORLD_SIZE", "1")) * steps
 
     def _check_rows(self) -> None:
         for name, (value, reason) in _ONE_A_ROW.items():

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -81,6 +82,8 @@ class TRLEngine(Engine):
 
     def start(self, run_dir: Path, on_credit: OnCredit, on_metrics: OnMetrics) -> None:
         self._on_credit, self._on_metrics = on_credit, on_metrics
+        if size := self._config.rollout.micro_batch_size:
+            warnings.warn(f"rollout.micro_batch_size={size} is passed over: TRL samples an update in one go", stacklevel=2)
         self._job.together(self, "_start", str(run_dir), newest_finished(run_dir))
 
     def _start(self, run_dir: str, made: int) -> None:
@@ -156,7 +159,7 @@ class TRLEngine(Engine):
         self._made = int(trainer.state.global_step)
 
     def answers(self, samples: int, on_done: Callable[[int], None]) -> Iterator[list[Answers]]:
-        done = 0
+        done, began = 0, time.monotonic()
         for chunk in chunks(len(self._asked), self._config.eval.batch_size):
             examples = [self.held_out[i] for i in chunk]
             prompts = [i for i in chunk for _ in range(samples)]
@@ -175,6 +178,8 @@ class TRLEngine(Engine):
                 )
                 for i, example in enumerate(examples)
             ]
+        if self._trainer is not None:
+            self._updates.aside(time.monotonic() - began)
 
     def _graded(self, answer: tuple[str, bool], example: Example) -> Answer:
         text, truncated = answer

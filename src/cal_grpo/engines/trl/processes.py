@@ -3,10 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 
 T = TypeVar("T")
+
+# In a job on CPUs a checkpoint's optimizer is to be read to "cpu:0" (accelerate 1.15.0, state.py, 844; transformers 5.12.1,
+# trainer.py, 3667), which torch.load does not know (torch 2.13.0, serialization.py, ``default_restore_location``).
+torch.serialization.register_package(
+    100, lambda _: None, lambda storage, location: storage if location.startswith("cpu:") else None
+)
 
 
 class MainFailed(Exception):

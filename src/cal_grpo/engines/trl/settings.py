@@ -54,9 +54,9 @@ _FIXED = {
     "logging_nan_inf_filter": "a run that is not finite stops",
     "save_strategy": "a run has checkpoints of its own: checkpoint.every",
     "save_only_model": "a run can be resumed",
-    "load_best_model_at_end": "held-out questions are asked before and after training",
-    "do_eval": "held-out questions are asked before and after training",
-    "eval_strategy": "held-out questions are asked before and after training",
+    "load_best_model_at_end": "a run keeps the best policy by itself: eval.every",
+    "do_eval": "a run asks held-out questions by itself: eval.every",
+    "eval_strategy": "a run asks held-out questions by itself: eval.every",
     "disable_tqdm": "a run has a screen of its own",
 }
 _FIELDS = {field.name: field for field in dataclasses.fields(GRPOConfig) if field.init}
@@ -129,9 +129,10 @@ def _check_keys(config: TrainConfig, processes: int) -> None:
             raise UsageError(
                 f"mesh.{name} is {getattr(config.mesh, name)}, Tunix's mesh; on TRL start the processes with accelerate launch"
             )
-    if config.rollout.micro_batch_size:
+    if config.eval.every and processes > 1:
         raise UsageError(
-            f"rollout.micro_batch_size is {config.rollout.micro_batch_size}, but TRL samples an update in one go; leave it out"
+            f"eval.every is {config.eval.every} in a job of {processes} processes, which cannot answer in the middle of a "
+            "training; leave it out, or start one process"
         )
     rows = (config.micro_batch_size or config.batch_size) * config.num_generations
     if rows % processes:

@@ -16,9 +16,10 @@ from trl.models.utils import disable_gradient_checkpointing
 from cal_grpo.alignment import Aligner
 from cal_grpo.credit import Compute, Formula, formula
 from cal_grpo.engines import cal_metrics
-from cal_grpo.engines.trl.completions import Answered, check_columns, example_of
+from cal_grpo.engines.trl.completions import Answered
 from cal_grpo.engines.trl.config import CALGRPOConfig
 from cal_grpo.engines.trl.corrections import Taught, corrector_of, taught_loss
+from cal_grpo.engines.trl.dataset import check_datasets, example_of
 from cal_grpo.engines.trl.guard import UpdateGuard, check_hooks
 from cal_grpo.engines.trl.processes import gathered, on_main
 from cal_grpo.errors import UsageError
@@ -49,11 +50,12 @@ class CALGRPOTrainer(GRPOTrainer):
             main process.
 
     Datasets need the columns ``prompt`` (text or messages), ``answer`` and ``reference``; ``question`` is the last user message
-    where it is missing.
+    where it is missing. With an ``example_of`` of your own they need what that reads, and ``prompt``.
 
     Raises:
-        UsageError: another kind of config, no oracle for a credit that needs one, a missing column, images, tools or a rollout
-            of one's own, or a TRL that lacks what is overridden.
+        UsageError: another kind of config, no oracle for a credit that needs one, a missing column, a row that cannot be
+            graded, fewer questions than are sampled together, images, tools or a rollout of one's own, or a TRL that lacks
+            what is overridden.
     """
 
     def __init__(
@@ -78,7 +80,8 @@ class CALGRPOTrainer(GRPOTrainer):
         for name in _OTHER_TOKENS:
             if named.get(name) is not None:
                 raise UsageError(f"{name} is set; credit reads what the policy alone has written: use TRL's own GRPOTrainer")
-        check_columns(trl[0] if trl else named.get("train_dataset"))
+        train, held_out = [*trl, *(named.get(name) for name in ("train_dataset", "eval_dataset")[len(trl) :])][:2]
+        check_datasets(train, held_out, example_of, args.generation_batch_size // args.num_generations)
         chosen = formula(credit or args.credit) if args.use_cal else formula("grpo")
         if oracle is None and (chosen.needs_oracle or args.teaches):
             what = f"credit={chosen.name!r}" if chosen.needs_oracle else f"corrections={args.corrections!r}"
@@ -132,10 +135,13 @@ class CALGRPOTrainer(GRPOTrainer):
         self._answered = gathered([Answered.of(self._example_of(row), ids, self._ends) for row, ids in pairs])
         self._grades = on_main(self._graded)
         rewards_BF = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
-        if self._use_cal and self.model.training and (unknown := torch.isnan(rewards_BF).all(dim=1)).any():
-            raise UsageError(
-                f"no reward function gave a number for {int(unknown.sum())} of {len(unknown)} answers; credit needs one each"
-            )
+        if self._use_cal and self.model.training:
+            if (unknown := torch.isnan(rewards_BF).all(dim=1)).any():
+                raise UsageError(
+                    f"no reward function gave a number for {int(unknown.sum())} of {len(unknown)} answers; credit needs each"
+                )
+            if torch.isinf(rewards_BF).any():
+                raise UsageError("a reward function gave an infinite number; credit needs finite ones")
         self._rewards_B = (rewards_BF * self.reward_weights.to(rewards_BF.device)).nansum(dim=1).float().cpu().numpy()
         return rewards_BF
 

@@ -43,16 +43,19 @@ class Updates(TrainerCallback):
             return
         self._check(state.global_step, logs)
         now = time.monotonic()
-        row = self._row(state.global_step, logs, now - self._began)
+        row, self._began = self._row(state.global_step, logs, now - self._began), now
         last = state.global_step >= state.max_steps
 
         def tell() -> bool:
             self._on_metrics(row)
             return last or self._should_stop()
 
-        self._began = now
         if on_main(tell):
             control.should_training_stop = control.should_save = True
+
+    def aside(self, seconds: float) -> None:
+        """So many seconds went into something else."""
+        self._began += seconds
 
     def _row(self, step: int, logs: dict[str, Any], seconds: float) -> dict[str, Any]:
         row: dict[str, Any] = {"step": step, "seconds": seconds, "compile_seconds": 0.0}

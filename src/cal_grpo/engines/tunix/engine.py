@@ -89,10 +89,13 @@ class TunixEngine(Engine):
         settings = rollout_settings(self._config, self._policy)
         rollout = rollout_of(self._policy, settings) if self._learner is None else self._learner.rl_cluster.rollout
         batch_size, seed = self._config.eval.batch_size, self._config.seed
-        return answers(
+        began, compiled = time.monotonic(), self.compile_s
+        yield from answers(
             rollout, self._mesh, settings, self._asked, batch_size,
             grade=self._parts.task.grade, samples=samples, seed=seed, on_done=on_done,
         )  # fmt: skip
+        self._began += time.monotonic() - began  # no part of an update
+        self._compiled += self.compile_s - compiled
 
     def learn(self, should_stop: Callable[[], bool]) -> int:
         learner = self._started()

@@ -3,6 +3,7 @@
 from cal_grpo.oracles.judges.few_shot import FewShot, load_few_shot
 from cal_grpo.oracles.judges.gemini import DEFAULT_MODEL as DEFAULT_GEMINI
 from cal_grpo.oracles.judges.gemini import GeminiOracle
+from cal_grpo.oracles.judges.http import check_endpoint
 from cal_grpo.oracles.judges.openai import OpenAIOracle
 from cal_grpo.oracles.judges.prices import Price, price_of
 from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, static_prompt
@@ -18,6 +19,7 @@ __all__ = [
     "OpenAIOracle",
     "Price",
     "PromptStyle",
+    "check_endpoint",
     "cut_off",
     "identity",
     "load_few_shot",

@@ -54,7 +54,7 @@ def check_endpoint(url: str) -> None:
         raise UsageError(f"{named} has no http:// or https:// before it; expected one, such as {example}")
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
     except ValueError:  # such as a port of 99999
         usable = False
     if not usable:

@@ -42,11 +42,12 @@ class Cascade(Composite):
             verdict = await self.ask(stage, query)
             verdicts.append(verdict)
             sure = verdict.confidence is None or verdict.confidence >= needed
-            # A long response is searched on a thread: this loop keeps time for others
-            found = verdict.tag is Tag.FOUND and sure
-            if found and await asyncio.to_thread(self.place, query.response, verdict) is not None:
-                self._answered[stage] += 1
-                break
+            if verdict.tag is Tag.FOUND and sure:
+                # A long response is searched on a thread: this loop keeps time for others
+                place = await asyncio.to_thread(self.place, query.response, verdict)
+                if place is not None:
+                    self._answered[stage] += 1
+                    break
         else:
             if verdict.tag is Tag.FOUND and not sure:
                 verdict = Verdict(Tag.ABSTAINED, critique=verdict.critique, confidence=verdict.confidence)

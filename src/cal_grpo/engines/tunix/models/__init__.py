@@ -2,6 +2,7 @@
 
 from cal_grpo.engines.tunix.models.checkpoint import load_policy
 from cal_grpo.engines.tunix.models.export import save_policy
+from cal_grpo.engines.tunix.models.head import take_head, vocabulary
 from cal_grpo.engines.tunix.models.lora import save_adapter, with_lora
 from cal_grpo.engines.tunix.models.mesh import make_mesh
 from cal_grpo.engines.tunix.models.policy import Policy, leaves
@@ -17,5 +18,7 @@ __all__ = [
     "read_prompts_as_rendered",
     "save_adapter",
     "save_policy",
+    "take_head",
+    "vocabulary",
     "with_lora",
 ]

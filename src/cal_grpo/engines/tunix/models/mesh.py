@@ -25,8 +25,8 @@ def make_mesh(fsdp: int = 1, tp: int = 1) -> jax.sharding.Mesh:
     except (RuntimeError, AssertionError) as e:  # the second without a word (jax 0.10, _src/xla_bridge.py, ``backends``)
         wanted, why = os.environ.get("JAX_PLATFORMS") or "any device", one_line(str(e)) or "it has no such backend"
         raise UsageError(
-            f"JAX cannot run on {wanted} ({why:.120}); install JAX for it, such as pip install 'jax[cuda12]', or unset "
-            "JAX_PLATFORMS"
+            f"JAX cannot run on {wanted} ({why:.120}); install JAX for it, such as pip install "
+            "'cal-grpo[tunix,cuda]', or unset JAX_PLATFORMS"
         ) from e
     if fsdp * tp > len(devices):
         raise UsageError(

@@ -6,7 +6,7 @@ the batch they would get its ratio, clip and KL term, and swell its mean over to
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import flax
@@ -14,12 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from tunix.rl.common import compute_per_token_logps
 
+from cal_grpo.engines.tunix.training.logps import Loss, per_token_logps
 from cal_grpo.engines.tunix.training.shares import CORRECTION_LOSS, Share
 from cal_grpo.pipeline import Completion, Correction
-
-Loss = Callable[..., tuple[jax.Array, dict[str, Any]]]
 
 
 @flax.struct.dataclass(frozen=True)
@@ -60,12 +58,12 @@ def with_corrections(loss_fn: Loss, weight: float, pad_id: int, eos_id: int) -> 
         value, aux = loss_fn(model, train_example, algo_config)
         if not isinstance(train_example, Corrected):  # an evaluation's
             return value, aux | {CORRECTION_LOSS: jnp.zeros(())}
-        graphdef, state = nnx.split(model)
-        logps_BT = compute_per_token_logps(
-            graphdef, state, prompt_tokens=train_example.prompt_ids, completion_tokens=train_example.correction_ids,
-            pad_id=pad_id, eos_id=eos_id, stop_gradient=False, temperature=algo_config.temperature,
+        (graphdef, state), ids_BT = nnx.split(model), jnp.asarray(train_example.correction_ids)
+        logps_BT = per_token_logps(
+            graphdef, state, train_example.prompt_ids, ids_BT, pad_id, eos_id,
+            stop_gradient=False, temperature=algo_config.temperature,
         )  # fmt: skip
-        learned_BT = train_example.correction_weights * logps_BT.astype(jnp.float32)
+        learned_BT = jnp.asarray(train_example.correction_weights) * logps_BT.astype(jnp.float32)
         added = -weight * learned_BT.sum() / jnp.maximum(train_example.completion_mask.sum(), 1)
         return value + added, aux | {CORRECTION_LOSS: added}
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from tunix.rl import function_registry
 from tunix.rl.grpo.grpo_learner import GRPOLearner
 from tunix.rl.rl_cluster import Mode, RLCluster
 
@@ -26,6 +27,7 @@ from cal_grpo.engines.tunix.training.config import CALGRPOConfig
 from cal_grpo.engines.tunix.training.corrections import corrected, with_corrections
 from cal_grpo.engines.tunix.training.finite import stop_when_not_finite
 from cal_grpo.engines.tunix.training.guard import UpdateGuard, check_hooks
+from cal_grpo.engines.tunix.training.logps import Loss, chunk_passes, in_chunks
 from cal_grpo.engines.tunix.training.overlap import PendingExample, Redeemer
 from cal_grpo.engines.tunix.training.shares import CORRECTION_LOSS, Shares, by_share
 from cal_grpo.errors import UsageError
@@ -101,7 +103,8 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         self._guard = None
         if algo_config.use_cal:
             self._guard = UpdateGuard(self.rl_cluster, algo_config.num_iterations)
-            rl_cluster.actor_trainer.with_loss_fn(by_share(self._loss(algo_config)), has_aux=True)
+            rl_cluster.actor_trainer.with_loss_fn(by_share(self._loss()), has_aux=True)
+            chunk_passes(rl_cluster)
         stop_when_not_finite(rl_cluster.actor_trainer)
         # Evaluation can run on the main thread while training data is prepared on another.
         self._last = threading.local()
@@ -119,11 +122,17 @@ class CALGRPOLearner(GRPOLearner[CALGRPOConfig]):
         if self._guard is not None:
             self._guard.check()
 
-    def _loss(self, config: CALGRPOConfig) -> Any:
-        trainer, rollout = self.rl_cluster.actor_trainer, self.rl_cluster.rollout
+    def _loss(self) -> Loss:
+        """Tunix's, called as its learner calls it (tunix 0.1.7, rl/grpo/grpo_learner.py), and what is added to it."""
+        config, rollout = self.algo_config, self.rl_cluster.rollout
+        policy_loss = in_chunks(function_registry.get_policy_loss_fn(config.policy_loss_fn))
+
+        def loss(model: Any, train_example: Any, algo_config: Any) -> tuple[jax.Array, dict[str, Any]]:
+            return policy_loss(model, train_example, algo_config=algo_config, pad_id=rollout.pad_id(), eos_id=rollout.eos_id())
+
         if not config.teaches:
-            return trainer.loss_fn
-        return with_corrections(trainer.loss_fn, config.correction_weight, rollout.pad_id(), rollout.eos_id())
+            return loss
+        return with_corrections(loss, config.correction_weight, rollout.pad_id(), rollout.eos_id())
 
     def _build_pipeline(self, config: CALGRPOConfig, oracle: CALOracle | Oracle | None) -> CreditPipeline:
         # Plain GRPO goes through the pipeline too, for its records; it asks nothing and its advantages stay Tunix's.

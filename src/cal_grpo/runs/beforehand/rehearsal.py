@@ -1,12 +1,16 @@
-"""A run looked at before it begins: its config resolved, its questions read, what a judge may cost. Nothing is written."""
+"""A run looked at before it begins: its config resolved, its questions read, its memory and cost. Nothing is written."""
 
 from dataclasses import dataclass
 
+from cal_grpo import extras
 from cal_grpo.config import TrainConfig
-from cal_grpo.credit import formula
 from cal_grpo.engines import require_engine
 from cal_grpo.oracles import Query, VerdictCost, verdict_costs
+from cal_grpo.policies import local_folder, shapes_in
+from cal_grpo.runs.beforehand.footprint import Footprint, footprint
 from cal_grpo.runs.folder import check_output
+from cal_grpo.runs.parts import Given, check_parts, look_over, recorded
+from cal_grpo.runs.trackers import TRACKERS
 from cal_grpo.tasks import load_task
 
 _LOOKED_AT = 64  # questions whose lengths are measured
@@ -22,6 +26,7 @@ class Rehearsal:
         answers: sampled in all, of which the wrong ones are judged.
         notes: about the data.
         costs: of each judge that is paid; none where none is, or where a replay answers.
+        memory: at least; None for a model on the hub, whose tensors are not known before they are here.
     """
 
     config: TrainConfig
@@ -30,27 +35,37 @@ class Rehearsal:
     answers: int
     notes: tuple[str, ...]
     costs: list[VerdictCost]
+    memory: Footprint | None
 
 
 def rehearse(config: TrainConfig, resume: bool = False) -> Rehearsal:
-    """See what a training would be, without a model, a key or a call.
+    """See what a training would be, without loading a model, a key or a call.
 
     Raises:
-        UsageError: what the training would refuse of its engine, output, task, data, credit, examples and prices.
+        UsageError: what the training would refuse of its engine, trackers, output, task, data, model folder, examples, prices,
+            replay and judge's address, and of the names of its oracle, credit and reward; of a run that goes on, of its parts.
     """
     require_engine(config.engine)
-    if not resume:
+    for name in config.tracker:
+        extras.require("tracker", name, TRACKERS)
+    if resume:
+        check_parts(config, Given())
+    else:
         check_output(config)
+        recorded(config, Given())  # names of a user's own parts that lead nowhere
+    asks = look_over(config)
     task = load_task(config)
     costs: list[VerdictCost] = []
-    if config.use_cal and formula(config.credit).needs_oracle and config.oracle.replay is None:
+    if asks and config.oracle.replay is None:
         oracle = config.oracle
         # A wrong answer is about as long as the solution that it is held against
         queries = [Query(e.question, e.reference, e.reference) for e in task.train[:_LOOKED_AT]]
         costs = verdict_costs(
             config.cal_provider, queries, model=config.cal_model, few_shot=oracle.few_shot, style=oracle.style,
-            corrections=oracle.corrections, max_answer_tokens=oracle.max_answer_tokens, prices=oracle.prices,
+            corrections=oracle.corrections or config.teaches, max_answer_tokens=oracle.max_answer_tokens, prices=oracle.prices,
         )  # fmt: skip
     answers = config.batch_size * config.num_generations * config.num_train_steps
     fitted = config.fitted(task.prompt_tokens, task.answer_tokens)
-    return Rehearsal(fitted, len(task.train), len(task.eval), answers, tuple(task.notes), costs)
+    folder = local_folder(config.model_id)
+    memory = None if folder is None else footprint(fitted, shapes_in(folder))
+    return Rehearsal(fitted, len(task.train), len(task.eval), answers, tuple(task.notes), costs, memory)
