@@ -58,12 +58,14 @@ def with_corrections(loss_fn: Loss, weight: float, pad_id: int, eos_id: int) -> 
         value, aux = loss_fn(model, train_example, algo_config)
         if not isinstance(train_example, Corrected):  # an evaluation's
             return value, aux | {CORRECTION_LOSS: jnp.zeros(())}
-        (graphdef, state), ids_BT = nnx.split(model), jnp.asarray(train_example.correction_ids)
+        ids_BT, weights_BT = train_example.correction_ids, train_example.correction_weights
+        assert ids_BT is not None
+        assert weights_BT is not None
         logps_BT = per_token_logps(
-            graphdef, state, train_example.prompt_ids, ids_BT, pad_id, eos_id,
+            *nnx.split(model), train_example.prompt_ids, ids_BT, pad_id, eos_id,
             stop_gradient=False, temperature=algo_config.temperature,
         )  # fmt: skip
-        learned_BT = jnp.asarray(train_example.correction_weights) * logps_BT.astype(jnp.float32)
+        learned_BT = weights_BT * logps_BT.astype(jnp.float32)
         added = -weight * learned_BT.sum() / jnp.maximum(train_example.completion_mask.sum(), 1)
         return value + added, aux | {CORRECTION_LOSS: added}
 

@@ -151,16 +151,16 @@ def chunk_passes(rl_cluster: Any) -> None:
     """Make a cluster's log-probs of the reference policy, and of its own at the sampling, by chunks too."""
     worker, rollout = rl_cluster.inference_worker, rl_cluster.rollout
 
-    def of_the_reference(
+    def reference(
         prompt_tokens: jax.Array, completion_tokens: jax.Array, pad_id: int, eos_id: int, temperature: float = 1.0
     ) -> jax.Array:
         graphdef, state = worker._model_states["reference"]
         return per_token_logps(graphdef, state, prompt_tokens, completion_tokens, pad_id, eos_id, temperature=temperature)
 
-    def of_its_own(prompt_tokens: jax.Array, completion_tokens: jax.Array) -> jax.Array:
+    def old(prompt_tokens: jax.Array, completion_tokens: jax.Array) -> jax.Array:
         graphdef, state = rollout._sampler.model_def_and_state()
         return per_token_logps(graphdef, state, prompt_tokens, completion_tokens, rollout.pad_id(), rollout.eos_id())
 
-    worker.get_ref_per_token_logps = of_the_reference
+    worker.get_ref_per_token_logps = reference
     if isinstance(rollout, VanillaRollout):
-        rollout.get_per_token_logps = of_its_own
+        rollout.get_per_token_logps = old
