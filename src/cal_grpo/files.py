@@ -10,6 +10,10 @@ from pathlib import Path
 
 from cal_grpo.errors import UsageError
 
+_HINTS = {
+    errno.ENOENT: "create its folder",
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "see to the permissions there"),
+}
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{([^}]*)\})")
 
 
@@ -83,7 +87,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
                 draft.unlink(missing_ok=True)
             raise
     except OSError as e:
-        hint = "create its folder" if e.errno == errno.ENOENT else "make room there"
+        hint = _HINTS.get(e.errno or 0, "make room there")
         raise UsageError(f"{path}: cannot be written ({e.strerror or e}); {hint}, or choose another --output") from e
     sync_folder(place.parent)
 

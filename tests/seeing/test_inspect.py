@@ -79,6 +79,13 @@ def test_printing_keeps_to_the_step_the_kind_and_the_text(cal_grpo, make_run):
     assert cal_grpo("inspect", run, "--find", "1+1=2", "--json")[1].count("\n") == 1
 
 
+def test_numbers_that_json_lacks_are_null(cal_grpo, make_run, records):
+    run = make_run(samples=[records.rollout(reward=float("nan"), advantages=[[float("inf"), 3], [-1.0, 2], [0.0, 7]])])
+    (line,) = cal_grpo("inspect", run, "--json")[1].splitlines()
+    row = json.loads(line, parse_constant=pytest.fail)
+    assert (row["reward"], row["advantages"]) == (None, [[None, 3], [-1.0, 2], [0.0, 7]])
+
+
 @pytest.mark.parametrize(
     ("files", "arguments", "message"),
     [

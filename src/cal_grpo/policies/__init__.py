@@ -1,6 +1,5 @@
 """Which checkpoint folder is meant, and how large is it: the policy in the package, a local folder, or one on the hub?"""
 
-import contextlib
 import functools
 from pathlib import Path
 from typing import Any
@@ -67,9 +66,15 @@ def local_folder(model_id: str) -> Path | None:
     if model_id == "embedded":
         return EMBEDDED
     folder = Path(model_id)
-    with contextlib.suppress(OSError, RuntimeError, ValueError):  # a name too long, no such home, a character no name has
+    try:
         if (folder := folder.expanduser()).is_dir():
             return _checked(folder, model_id)
+    except PermissionError as e:
+        raise UsageError(
+            f"model_id is {model_id!r:.200}: {e.strerror}; choose another folder, or see to its permissions"
+        ) from e
+    except (OSError, RuntimeError, ValueError):  # a name too long, no such home, a character that no name has: no folder
+        pass
     if model_id.startswith((".", "/", "~")) or model_id.count("/") != 1:
         raise UsageError(
             f"model_id is {model_id!r:.200}: no such folder; expected a Hugging Face folder or a hub id like org/name"

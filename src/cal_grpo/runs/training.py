@@ -14,6 +14,7 @@ from cal_grpo.config import TrainConfig
 from cal_grpo.credit import Compute, Formula
 from cal_grpo.engines import Engine, RewardFn, engine_of, idle_gpu, require_engine
 from cal_grpo.errors import RunFailed, UsageError
+from cal_grpo.files import require_writable
 from cal_grpo.interrupts import check, ends_in_good_order, heard
 from cal_grpo.oracles import CALOracle, Oracle
 from cal_grpo.policies import resolve_model
@@ -92,6 +93,7 @@ def train(
         watcher.stage("reading the task")
         if resume:
             check_parts(config, given)
+            require_writable(config.output_dir or Path())
         else:
             check_output(config)
             config = recorded(config, given)
@@ -147,6 +149,8 @@ def train(
         if not past.updates:
             record.evaluate("before", engine, stop)
         watcher.stage("training", config.num_train_steps)
+        if past.updates:
+            watcher.advance(past.updates)
         try:
             record.steps = engine.learn(lambda: _ready(record, engine, stops, stop))
         except RunFailed as e:

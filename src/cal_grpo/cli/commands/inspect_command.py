@@ -80,7 +80,8 @@ def _nothing(run: "Run") -> str:
 
 def _print(rollout: "Rollout", as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(rollout.model_dump(mode="json", exclude_none=True)))  # ASCII: nothing that a terminal obeys
+        record = json.loads(rollout.model_dump_json(exclude_none=True))  # pydantic has no NaN in its JSON, as JSON has none
+        typer.echo(json.dumps(record))  # ASCII: nothing that a terminal obeys
         return
     from rich.console import Console
 

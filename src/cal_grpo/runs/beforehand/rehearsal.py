@@ -1,10 +1,12 @@
 """A run looked at before it begins: its config resolved, its questions read, its memory and cost. Nothing is written."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from cal_grpo import extras
 from cal_grpo.config import TrainConfig
 from cal_grpo.engines import require_engine
+from cal_grpo.files import require_writable
 from cal_grpo.oracles import Query, VerdictCost, verdict_costs
 from cal_grpo.policies import local_folder, shapes_in
 from cal_grpo.runs.beforehand.footprint import Footprint, footprint
@@ -50,6 +52,7 @@ def rehearse(config: TrainConfig, resume: bool = False) -> Rehearsal:
         extras.require("tracker", name, TRACKERS)
     if resume:
         check_parts(config, Given())
+        require_writable(config.output_dir or Path())
     else:
         check_output(config)
         recorded(config, Given())  # names of a user's own parts that lead nowhere
