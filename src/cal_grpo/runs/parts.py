@@ -87,10 +87,10 @@ def look_over(config: TrainConfig) -> bool:
         _checked(reward)
     asks = config.use_cal and (chosen.needs_oracle or config.teaches)
     if asks and config.oracle.replay is not None:
-        _oracle(config, Given(), str).close()
+        _oracle(config, Given(), lambda text: None).close()
     elif asks:
         oracle = config.oracle
-        settings = {"model": config.cal_model, "base_url": config.cal_base_url, "few_shot": oracle.few_shot}
+        settings: dict[str, Any] = {"model": config.cal_model, "base_url": config.cal_base_url, "few_shot": oracle.few_shot}
         settings |= {name: getattr(oracle, name) for name in ("style", "prices", "max_answer_tokens")}
         settings["corrections"] = oracle.corrections or config.teaches
         check_named(config.cal_provider, settings, oracle.max_usd)
