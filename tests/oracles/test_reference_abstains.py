@@ -51,6 +51,14 @@ def test_a_wrong_step_is_blamed_though_the_answer_is_missing(response, segment):
     assert judge(response).segment == segment
 
 
+@pytest.mark.parametrize("reference", ["220", "#### 220", "\\boxed{220}", "$220"])
+def test_with_a_bare_answer_as_reference_only_what_is_false_by_itself_is_blamed(reference):
+    wrong = "The shirts bring 20 * 10 = $200.\nThe caps bring 12 * 5 = $60.\nIt earns 200 + 60 + 40 = $300."
+    verdict = judge(wrong, reference=reference)
+    assert (verdict.tag, verdict.critique) == (Tag.ABSTAINED, "the reference is an answer, and no solution")
+    assert judge(wrong.replace("$60.", "$50."), reference=reference).segment == "The caps bring 12 * 5 = $50."
+
+
 @pytest.mark.parametrize("ending", ["#### 200", "A: 200", "The answer is 200.", "\\boxed{200}", "200"])
 def test_a_wrong_answer_is_blamed_though_all_before_it_is_right(ending):
     assert judge(f"The shirts bring 20 * 10 = $200.\n{ending}").tag is Tag.FOUND

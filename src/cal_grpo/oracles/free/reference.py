@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cal_grpo.grading import extract_answer, parse_number
 from cal_grpo.oracles.corrections import with_correction
+from cal_grpo.oracles.free.arithmetic import ArithmeticOracle
 from cal_grpo.oracles.free.continuation import continuation
 from cal_grpo.oracles.free.worked import Evidence, gather, is_gibberish, is_off, reference_graph, states_answer, written_out
 from cal_grpo.oracles.quote import quote
@@ -38,7 +39,8 @@ class ReferenceOracle:
         min_confidence: verdicts below it abstain. The confidence is the model's probability, in [0, 1], that this step is
             the first error.
 
-    It abstains, too, without a reference, on a response without numbers, on one that never diverges, be it cut off before its
+    Where the reference is a bare answer it blames false equations alone, as ``arithmetic`` does. It abstains, too, without a
+    reference, on a response without numbers, on one that never diverges, be it cut off before its
     answer, and on one that is not about the question. Where a response is written as the reference is, the verdict's correction
     is the rest of the reference; else it has none.
     """
@@ -58,6 +60,11 @@ class ReferenceOracle:
         if not query.reference.strip():
             return Verdict(Tag.ABSTAINED, critique="there is no reference solution")
         known = reference_graph(query.question, query.reference)
+        if not known.values:  # an answer and no way to it: nothing can leave that, but sums can be false
+            verdict = ArithmeticOracle().locate_now(query)
+            return (
+                verdict if verdict.segment else Verdict(Tag.ABSTAINED, critique="the reference is an answer, and no solution")
+            )
         answered = states_answer(query.response, split_steps(query.response), known.is_bare)
         steps, found = _read(query, query.response if answered else written_out(query.response), unfinished=not answered)
         if not any(e.statement.computations or e.statement.algebra or e.statement.mentions for e in found):
