@@ -50,7 +50,7 @@ def test_the_figures_follow_from_the_answers(finished):
     for k, estimate in record["pass"].items():
         assert estimate["value"] == pytest.approx(sum(pass_at_k(3, row["right"], int(k)) for row in rows) / 5)
         assert 0 <= estimate["low"] <= estimate["value"] <= estimate["high"] <= 1
-    assert record["wall_s"] > record["compile_s"] > 0
+    assert record["wall_s"] > record["compile_s"] >= 0  # 0 where this process has compiled it all before
 
 
 def test_a_policy_that_was_made_for_the_task_answers_and_its_samples_differ(finished):

@@ -18,3 +18,31 @@ def test_transformers_says_nothing_of_a_missing_pytorch(quiet):
     )
     assert ("PyTorch was not found" in said.stdout + said.stderr) is not quiet
     assert not quiet or said.stdout + said.stderr == ""
+
+
+_UNFETCHED = """
+import asyncio, gc
+from cal_grpo.cli.screen import quiet_third_parties
+
+quiet_third_parties()
+
+def failing(file):
+    names = {}
+    exec(compile("async def fail():\\n    raise OSError(28, 'full')", file, "exec"), names)
+    return names["fail"]()
+
+async def main():
+    for file in ("/lib/orbax/checkpoint/serialization.py", "/home/ours.py"):
+        asyncio.ensure_future(failing(file))
+    await asyncio.sleep(0.01)
+
+asyncio.run(main())
+gc.collect()
+"""
+
+
+def test_of_errors_that_nobody_fetched_those_of_a_checkpoints_other_arrays_are_not_shown():
+    said = subprocess.run([sys.executable, "-c", _UNFETCHED], capture_output=True, text=True, check=True).stderr
+    assert said.count("Traceback") == 1
+    assert "/home/ours.py" in said
+    assert "orbax" not in said

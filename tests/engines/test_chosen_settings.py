@@ -8,7 +8,8 @@ from _toy import write_folder
 
 from cal_grpo.engines import require_engine
 from cal_grpo.errors import UsageError
-from cal_grpo.runs import choice, chosen_config, resumed_config, train
+from cal_grpo.runs import chosen_config, resumed_config, train
+from cal_grpo.runs.beforehand import choice
 
 SETTINGS = {
     "num_train_steps": 2, "max_eval_samples": 4, "ledger.steps": 2, "rollout.max_new_tokens": 16,

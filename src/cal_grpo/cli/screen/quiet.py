@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import traceback
 import warnings
 from typing import Any
 
@@ -24,10 +25,18 @@ def quiet_third_parties() -> None:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     logging.getLogger("absl").setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").addFilter(_is_shown)
     for name in ("jax", "transformers", "datasets", "huggingface_hub", "trl", "accelerate", "peft", "torch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(tunix|flax|orbax|jax|transformers|qwix|google|trl|torch|accelerate|peft)\b")
     sys.unraisablehook = _show
+
+
+def _is_shown(record: logging.LogRecord) -> bool:
+    """Whether a record is shown: where several arrays of a checkpoint cannot be written, orbax raises the first one's error,
+    which is told, and nobody fetches the others' (orbax-checkpoint 0.12.8, ``_src/serialization/serialization.py``, 166)."""
+    frames = traceback.walk_tb(record.exc_info[2]) if record.exc_info else ()
+    return not any("orbax" in frame.f_code.co_filename for frame, _ in frames)
 
 
 def _show(ignored: Any) -> None:
