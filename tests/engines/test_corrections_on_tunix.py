@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from _corrects import Corrects
 from flax import nnx
 from tunix.rl.common import compute_per_token_logps
 
@@ -21,23 +22,10 @@ from cal_grpo.engines.tunix.models.mesh import make_mesh
 from cal_grpo.engines.tunix.training import RowBackend, build_cluster, cluster, emit_before_checkpoints
 from cal_grpo.engines.tunix.training.corrections import with_corrections
 from cal_grpo.errors import UsageError
-from cal_grpo.oracles import Tag, Verdict, split_steps
 from cal_grpo.tasks import stories
 
 C, T = 0.7, 24
 NOTHING = Formula("nothing", lambda batch, weights: np.zeros((len(batch.spans), batch.width), np.float32), True)
-
-
-class Corrects:
-    """Blames the last step of a wrong answer, and says its reference's last line instead."""
-
-    name = "corrects"
-
-    async def locate(self, query):
-        steps = [step.text for step in split_steps(query.response) if any(map(str.isalnum, step.text))]
-        if not steps:
-            return Verdict(Tag.ABSTAINED)
-        return Verdict(Tag.FOUND, segment=steps[-1], correction=query.reference.splitlines()[-1])
 
 
 class Trained:

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 import tiny_models
+from _corrects import Corrects
 from flax import nnx
 from tunix.rl import algo_core, common
 from tunix.rl.grpo.grpo_learner import TrainExample
@@ -19,7 +20,6 @@ from cal_grpo.engines.tunix import CALGRPOLearner
 from cal_grpo.engines.tunix.engine import algorithm
 from cal_grpo.engines.tunix.models import load_policy, make_mesh, with_lora
 from cal_grpo.engines.tunix.training import build_cluster, cluster, logps
-from cal_grpo.oracles import Tag, Verdict, split_steps
 from cal_grpo.tasks import stories
 
 B, P, T, V = 3, 5, 17, 1024
@@ -134,18 +134,6 @@ def test_the_largest_memory_of_an_update_falls_to_less_than_a_third(tmp_path, mo
 
     monkeypatch.setattr(logps, "LIMIT", 4 * rows * length * vocabulary // 8)
     assert 3 * bytes_of(logps.in_chunks(algo_core.grpo_loss_fn)) < bytes_of(algo_core.grpo_loss_fn)
-
-
-class Corrects:
-    """Blames the last step of a wrong answer, and says its reference's last line instead."""
-
-    name = "corrects"
-
-    async def locate(self, query):
-        steps = [step.text for step in split_steps(query.response) if any(map(str.isalnum, step.text))]
-        if not steps:
-            return Verdict(Tag.ABSTAINED)
-        return Verdict(Tag.FOUND, segment=steps[-1], correction=query.reference.splitlines()[-1])
 
 
 def changes_of(folder, monkeypatch, **changes):

@@ -5,25 +5,13 @@ import pytest
 
 pytest.importorskip("trl", reason="TRL is not installed; make test-trl runs this")
 import torch
+from _corrects import Corrects
 from trl import GRPOTrainer
 
 from cal_grpo.engines.trl import CALGRPOConfig, CALGRPOTrainer
 from cal_grpo.errors import UsageError
-from cal_grpo.oracles import Tag, Verdict, split_steps
 
 C = 0.7
-
-
-class Corrects:
-    """Blames the last step of a wrong answer, and says its reference's last line instead."""
-
-    name = "corrects"
-
-    async def locate(self, query):
-        steps = [step.text for step in split_steps(query.response) if any(map(str.isalnum, step.text))]
-        if not steps:
-            return Verdict(Tag.ABSTAINED)
-        return Verdict(Tag.FOUND, segment=steps[-1], correction=query.reference.splitlines()[-1])
 
 
 class Compared(CALGRPOTrainer):
