@@ -37,9 +37,9 @@ def test_calls_overlap_up_to_the_bound(connect, ask, server):
 
 
 def test_submit_does_not_wait_and_works_from_many_threads(connect, ask, server):
-    server.script = lambda r: answer(r, verdict("so"), latency_s=0.3)
     oracle = connect()
     oracle.locate([ask(99)])
+    server.script = lambda r: answer(r, verdict("so"), latency_s=2.0)
     futures = {}
     began = time.monotonic()
     threads = [threading.Thread(target=lambda i=i: futures.update({i: oracle.submit(ask(i % 8))})) for i in range(24)]
@@ -47,7 +47,7 @@ def test_submit_does_not_wait_and_works_from_many_threads(connect, ask, server):
         thread.start()
     for thread in threads:
         thread.join()
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 2.0
     assert {f.result().tag for f in futures.values()} == {Tag.FOUND}
     assert len(server.requests) == 1 + 8  # the same question in flight is asked once
 
@@ -75,11 +75,11 @@ def test_what_passes_is_tried_again(connect, ask, server, trouble):
         if len(server.requests) < 3:
             if trouble == "reset":
                 return answer(request, "", fault="reset")
-            return error(request, 500, latency_s=1.0) if trouble == "timeout" else error(request, trouble)
+            return error(request, 500, latency_s=2.5) if trouble == "timeout" else error(request, trouble)
         return blame_first_line(request)
 
     server.script = script
-    oracle = connect(timeout_s=0.2 if trouble == "timeout" else 10)
+    oracle = connect(timeout_s=1.0 if trouble == "timeout" else 10)
     found = oracle.locate([ask()])[0]
     assert (found.tag, found.usage.calls, len(server.requests), oracle.retried) == (Tag.FOUND, 3, 3, 2)
 
@@ -138,15 +138,15 @@ def test_a_failure_is_not_kept(connect, ask, server):
 def test_the_breaker_opens_once_tries_again_and_closes(connect, ask, server, told):
     broken = True
     server.script = lambda r: error(r, 403, "down") if broken else blame_first_line(r)
-    oracle = connect(breaker_failures=3, breaker_pause_s=0.4, concurrency=1)
+    oracle = connect(breaker_failures=3, breaker_pause_s=1.0, concurrency=1)
     tags = Counter(v.tag for v in oracle.locate([ask(i) for i in range(10)]))
     assert tags == {Tag.REJECTED: 3, Tag.CIRCUIT_OPEN: 7}
     assert len(server.requests) == 3
-    time.sleep(0.45)
+    time.sleep(1.05)
     tags = Counter(v.tag for v in oracle.locate([ask(i) for i in range(10)]))
     assert tags == {Tag.REJECTED: 1, Tag.CIRCUIT_OPEN: 9}  # one trial
     broken = False
-    time.sleep(0.45)
+    time.sleep(1.05)
     assert oracle.locate([ask(1)])[0].tag is Tag.FOUND
     assert {v.tag for v in oracle.locate([ask(i) for i in range(10)])} == {Tag.FOUND}
     assert len(told) == 2

@@ -187,5 +187,9 @@ def children(pid):
 
 
 def environment(pid):
-    pairs = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    """What a process was begun with; empty for one that has ended since it was listed."""
+    try:
+        pairs = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
     return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
