@@ -290,6 +290,8 @@ def test_a_dry_run_says_what_a_priced_judge_may_cost_without_a_key(cal_grpo):
         (["--set", "reward=mine:rewrd"], "reward 'mine:rewrd': module 'mine' has no 'rewrd'; did you mean 'reward'?"),
         (["--set", "reward=mine:Line"], "is no function; expected (prompts, completions, **columns) -> rewards"),
         (["--judge-model", "m"], "oracle 'reference' makes no use of model"),
+        (["--oracle", "reference@0.6 > openai"], "got no model; name one: --judge-model NAME, --oracle openai:NAME or the key"),
+        (["--oracle", "local"], "got no model; name a Hugging Face folder: --judge-model FOLDER or the key cal_model"),
         (["--oracle", "openai:m", "--base-url", "localhost"], "base URL 'localhost' has no http:// or https:// before it"),
         (["--oracle", "openai:m", "--base-url", "http://localhost:99999/v1"], "with a port up to 65535"),
         (["--oracle", "openai:m", "--base-url", "http://[::1/v1"], "base URL 'http://[::1/v1' is not one of a server"),
@@ -308,6 +310,22 @@ def test_a_dry_run_refuses_names_that_lead_nowhere(cal_grpo, tmp_path, monkeypat
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     assert message in refused(cal_grpo("train", "--dry-run", *arguments))
+
+
+def test_answers_without_worked_solutions_are_told_before_a_run(cal_grpo, tmp_path):
+    """The free oracle reads solutions. Half of them is enough for silence, and a judge needs none."""
+    question = {"question": "Ann has 3 apples and buys 4. How many are that?"}
+    bare, worked = question | {"answer": "7"}, question | {"answer": "3 + 4 = 7\n#### 7"}
+    words = ("train", "--task", "jsonl", "--data", str(tmp_path / "mine.jsonl"), "--dry-run", "--json")
+
+    def notes(rows, *more):
+        rows = [row | {"question": f"{row['question']} {i}"} for i, row in enumerate(rows)]
+        (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return " ".join(json.loads(cal_grpo(*words, *more)[1])["notes"])
+
+    assert "have no worked solution, which oracle 'reference' reads; it will find false sums only" in notes([bare] * 30)
+    for said in (notes([worked] * 30), notes([bare] * 30, "--oracle", "openai:m"), notes([bare] * 30, "--set", "credit=grpo")):
+        assert "worked solution" not in said
 
 
 def test_a_dry_run_prices_the_corrections_that_a_preset_learns(cal_grpo):

@@ -6,7 +6,7 @@ from typing import Any
 
 from cal_grpo import plugins
 from cal_grpo.errors import UsageError
-from cal_grpo.oracles.judges import check_endpoint, load_few_shot, style_of
+from cal_grpo.oracles.judges import check_endpoint, load_few_shot, required_model, style_of
 from cal_grpo.oracles.protocol import Oracle, check_oracle, name_of
 from cal_grpo.oracles.several import compose, is_composite, leaves, named_in
 
@@ -83,12 +83,16 @@ def check_named(provider: str, settings: Mapping[str, Any], max_usd: float | Non
         provider, settings, max_usd: as ``make_oracle``'s; ``provider`` is a name or a line of several.
 
     Raises:
-        UsageError: a name leads nowhere, a setting is made no use of, or the base URL is not one of a server.
+        UsageError: a name leads nowhere, a setting is made no use of, a judge has no model, or the base URL is not one of a
+            server.
     """
     _check_line(provider, _given(settings, max_usd))
     for name in named_in(provider):
-        if name.partition(":")[0] not in PROVIDERS:
+        leaf, _, own_model = name.partition(":")
+        if leaf not in PROVIDERS:
             plugins.resolve("oracle", name, PROVIDERS)
+        elif leaf in ("openai", "local"):  # gemini has a default
+            required_model(leaf, own_model or settings["model"])
     if settings["base_url"] is not None:
         check_endpoint(settings["base_url"])
 

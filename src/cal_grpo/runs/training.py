@@ -18,6 +18,7 @@ from cal_grpo.files import require_writable
 from cal_grpo.interrupts import check, ends_in_good_order, heard
 from cal_grpo.oracles import CALOracle, Oracle
 from cal_grpo.policies import resolve_model
+from cal_grpo.runs.beforehand import without_solutions
 from cal_grpo.runs.callbacks import Callback
 from cal_grpo.runs.folder import RunFolder, check_output
 from cal_grpo.runs.full_disk import FullDisk
@@ -103,7 +104,7 @@ def train(
             stack.enter_context(oracle)
         if resume:
             check_data(config.output_dir or Path(), task.digest)
-        for note in task.notes:
+        for note in (*task.notes, *(without_solutions(config, task) if oracle is not None and given.oracle is None else ())):
             notes(note)
         config = config.fitted(task.prompt_tokens, task.answer_tokens)
         check()

@@ -10,7 +10,6 @@ import numpy as np
 from tunix.generate.sampler import CacheConfig, Sampler
 
 from cal_grpo.engines.tunix.models import UserText, load_policy, make_mesh
-from cal_grpo.errors import UsageError
 from cal_grpo.oracles import Query, Tag, Usage, Verdict
 from cal_grpo.oracles.judges import (
     DIRECT,
@@ -20,6 +19,7 @@ from cal_grpo.oracles.judges import (
     identity,
     query_prompt,
     read_answer,
+    required_model,
     static_prompt,
 )
 from cal_grpo.policies import resolve_model
@@ -63,11 +63,7 @@ class LocalJudge:
         max_answer_tokens: int | None = None,
         ask_again: int = 0,
     ) -> None:
-        if not model:
-            raise UsageError(
-                "oracle 'local' got no model; name a Hugging Face folder: --judge-model FOLDER or the key cal_model"
-            )
-        self.model = str(model)
+        self.model = required_model(self.name, model)
         self._mesh = make_mesh()
         folder = Path(resolve_model(self.model))
         self._policy = load_policy(folder, self._mesh)

@@ -55,6 +55,10 @@ class ReferenceOracle:
     async def locate(self, query: Query) -> Verdict:
         return self.locate_now(query)
 
+    def reads(self, query: Query) -> bool:
+        """Whether the reference is a solution that a response can be held against, and not its answer alone."""
+        return bool(reference_graph(query.question, query.reference).values)
+
     def locate_now(self, query: Query) -> Verdict:
         """The verdict, without an event loop."""
         if not query.reference.strip():

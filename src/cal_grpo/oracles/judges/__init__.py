@@ -8,7 +8,7 @@ from cal_grpo.oracles.judges.openai import OpenAIOracle
 from cal_grpo.oracles.judges.prices import Price, price_of
 from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, static_prompt
 from cal_grpo.oracles.judges.reading import read_answer
-from cal_grpo.oracles.judges.replies import cut_off, identity
+from cal_grpo.oracles.judges.replies import cut_off, identity, required_model
 from cal_grpo.oracles.judges.styles import style_of
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "price_of",
     "query_prompt",
     "read_answer",
+    "required_model",
     "static_prompt",
     "style_of",
 ]

@@ -18,7 +18,7 @@ from cal_grpo.oracles.judges.http import Unreadable, check_endpoint, clean_key, 
 from cal_grpo.oracles.judges.prices import price_of
 from cal_grpo.oracles.judges.prompt import DIRECT, PromptStyle, query_prompt, static_prompt
 from cal_grpo.oracles.judges.reading import Reply, read_reply
-from cal_grpo.oracles.judges.replies import failed, identity, is_spent, retry_after, tag_of_status
+from cal_grpo.oracles.judges.replies import failed, identity, is_spent, required_model, retry_after, tag_of_status
 from cal_grpo.oracles.judges.settings import STATUSES, Settings
 from cal_grpo.oracles.types import Again, Query, Tag, Verdict
 
@@ -59,10 +59,7 @@ class OpenAIOracle:
         max_answer_tokens: int | None = None,
         ask_again: int = 0,
     ) -> None:
-        if not model:
-            raise UsageError(
-                "oracle 'openai' got no model; name one: --judge-model NAME, --oracle openai:NAME or the key cal_model"
-            )
+        model = required_model(self.name, model)
         base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
         self.endpoint = base_url or "https://api.openai.com/v1"
         check_endpoint(self.endpoint)

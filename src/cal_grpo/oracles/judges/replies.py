@@ -8,6 +8,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from cal_grpo.errors import UsageError
 from cal_grpo.oracles.judges.prices import Price
 from cal_grpo.oracles.judges.prompt import PromptStyle
 from cal_grpo.oracles.memory import digest
@@ -92,6 +93,22 @@ def token_count(value: Any) -> int:
     """Tokens as a server counts them; 0 where what it says can be no count: the answer was given, and is worth as much."""
     counts = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
     return int(value) if counts else 0
+
+
+def required_model(oracle: str, model: str | None) -> str:
+    """The model of an oracle that has no default.
+
+    Raises:
+        UsageError: none is named.
+    """
+    if model:
+        return model
+    one = (
+        "a Hugging Face folder: --judge-model FOLDER"
+        if oracle == "local"
+        else f"one: --judge-model NAME, --oracle {oracle}:NAME"
+    )
+    raise UsageError(f"oracle {oracle!r} got no model; name {one} or the key cal_model")
 
 
 def identity(

@@ -10,6 +10,7 @@ from cal_grpo.files import require_writable
 from cal_grpo.oracles import Query, VerdictCost, verdict_costs
 from cal_grpo.policies import local_folder, shapes_in
 from cal_grpo.runs.beforehand.footprint import Footprint, footprint
+from cal_grpo.runs.beforehand.worked import without_solutions
 from cal_grpo.runs.folder import check_output
 from cal_grpo.runs.parts import Given, check_parts, look_over, recorded
 from cal_grpo.runs.trackers import TRACKERS
@@ -67,8 +68,9 @@ def rehearse(config: TrainConfig, resume: bool = False) -> Rehearsal:
             config.cal_provider, queries, model=config.cal_model, few_shot=oracle.few_shot, style=oracle.style,
             corrections=oracle.corrections or config.teaches, max_answer_tokens=oracle.max_answer_tokens, prices=oracle.prices,
         )  # fmt: skip
+    notes = (*task.notes, *(without_solutions(config, task) if asks else ()))
     answers = config.batch_size * config.num_generations * config.num_train_steps
     fitted = config.fitted(task.prompt_tokens, task.answer_tokens)
     folder = local_folder(config.model_id)
     memory = None if folder is None else footprint(fitted, shapes_in(folder))
-    return Rehearsal(fitted, len(task.train), len(task.eval), answers, tuple(task.notes), costs, memory)
+    return Rehearsal(fitted, len(task.train), len(task.eval), answers, notes, costs, memory)
