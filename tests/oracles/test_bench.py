@@ -133,9 +133,10 @@ def test_corrections_are_graded_where_the_row_has_an_answer(written):
         row("2 + 2 = 5\n5 * 2 = 11\nA: 11", 0, "b", reference_solution="2+2=4\n4*2=8\n#### 8"),  # the answer is marked there
         row("2 + 2 = 5\n5 * 2 = 12\nA: 12", 0, "c"),  # whose answer nobody knows
         row("2 + 2 = 5\n5 * 2 = 13\nA: 13", 0, "d", answer=8),  # not corrected
+        row("2 + 2 = 5\n5 * 2 = 14\nA: 14", 0, "e", reference_answer="8"),
     ]
     right, wrong = "2 + 2 = 4\n4 * 2 = 8\nA: 8", "2 + 2 = 4\n4 * 2 = 9\nA: 9"
-    corrections = dict(zip((r["response"] for r in rows), (right, wrong, right, ""), strict=True))
+    corrections = dict(zip((r["response"] for r in rows), (right, wrong, right, "", wrong), strict=True))
 
     class Corrects:
         name = "corrects"
@@ -144,9 +145,9 @@ def test_corrections_are_graded_where_the_row_has_an_answer(written):
             return Verdict(Tag.FOUND, segment="2 + 2 = 5", correction=corrections[query.response])
 
     results = benched(read_labelled(written(*rows)), Corrects())
-    assert [result.corrected_right for result in results] == [True, False, None, None]
+    assert [result.corrected_right for result in results] == [True, False, None, None, False]
     told = bench_figures(results)["corrections"]
-    assert (told["of"], told["given"], told["graded"], told["right"]["value"]) == (4, 3, 2, 0.5)
+    assert (told["of"], told["given"], told["graded"], told["right"]["value"]) == (5, 4, 3, pytest.approx(1 / 3))
     assert bench_figures(benched(read_labelled(written(*ROWS)), "arithmetic"))["corrections"] is None
 
 

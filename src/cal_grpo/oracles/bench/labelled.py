@@ -46,8 +46,8 @@ def read_labelled(
     """The rows of a file: JSON lines or one JSON array, of three forms.
 
     - Ours: ``question``, ``reference_solution``, ``response``, ``step_spans``, ``first_error_step``; if wanted, a
-      ``solution_key``, which tells which rows are about the same solution, and an ``answer``, else the one that the reference
-      marks.
+      ``solution_key``, which tells which rows are about the same solution, and an ``answer`` or ``reference_answer``, else
+      the one that the reference marks.
     - ProcessBench's: ``problem``, ``steps``, ``label``. Without a reference solution.
     - PRM800K's: ``question``, ``label.steps``. The reference is ``ground_truth_solution``, or the bare answer.
 
@@ -138,7 +138,7 @@ def _ours(row: dict[str, Any], where: str, number: int) -> Labelled:
     if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < len(spans):
         raise UsageError(f"{where}: first_error_step is {label!r}; expected the index of a step, 0 to {len(spans) - 1}")
     query = Query(row["question"], row["reference_solution"], row["response"])
-    key, answer = row.get("solution_key"), row.get("answer")
+    key, answer = row.get("solution_key"), row.get("answer", row.get("reference_answer"))
     right = marked_answer(query.reference) if answer is None else str(answer)
     return Labelled(query, spans, label, str(key) if key is not None else _key(query), number, right)
 
