@@ -147,7 +147,7 @@ def test_corrections_are_graded_where_the_row_has_an_answer(written):
     results = benched(read_labelled(written(*rows)), Corrects())
     assert [result.corrected_right for result in results] == [True, False, None, None, False]
     told = bench_figures(results)["corrections"]
-    assert (told["of"], told["given"], told["graded"], told["right"]["value"]) == (5, 4, 3, pytest.approx(1 / 3))
+    assert (told["of"], told["given"], told["graded"], told["right"]["value"]) == (5, 4, 3, 0.3333)
     assert bench_figures(benched(read_labelled(written(*ROWS)), "arithmetic"))["corrections"] is None
 
 
