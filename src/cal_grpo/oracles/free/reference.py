@@ -77,7 +77,7 @@ class ReferenceOracle:
         if not suspected and (not answered or _same_answer(query)):
             return Verdict(Tag.ABSTAINED, critique="the response never leaves the reference solution")
         if known.is_bare and suspected:  # to be followed line by line, to the end of the text
-            whole = _read(query, query.response, unfinished=not answered)
+            whole = (steps, found) if answered else _read(query, query.response, unfinished=True)
             steps, found = whole if any(e.reason for e in whole[1]) else (steps, found)
             probabilities = _followed(found)
         elif is_gibberish(query.response, (q for e in found for q in e.quantities), known):
