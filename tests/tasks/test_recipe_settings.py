@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import runpy
 import subprocess
@@ -24,6 +25,10 @@ def test_every_variable_is_a_config_key_and_stands_in_the_readme():
 def test_the_environment_wins_over_the_defaults_and_empty_is_not_set():
     config = load_config(overrides=SCRIPT["overrides"]({"USE_CAL": "false", "LEARNING_RATE": "3e-5", "SEED": "", "HOME": "/"}))
     assert (config.task, config.use_cal, config.learning_rate, config.seed) == ("gsm8k", False, 3e-5, 0)
+
+
+def test_trl_is_taken_where_it_is_installed():
+    assert SCRIPT["usual_engine"]() == ("trl" if importlib.util.find_spec("trl") else "tunix")
 
 
 def test_the_few_shot_examples_load_and_both_styles_blame_the_same_place():

@@ -17,6 +17,8 @@ from dotenv import load_dotenv
 from cal_grpo.cli import run_app
 from cal_grpo.cli.screen import Panel, print_summary, quiet_third_parties
 from cal_grpo.config import parse_override
+from cal_grpo.engines import require_engine
+from cal_grpo.errors import UsageError
 from cal_grpo.oracles import takes
 from cal_grpo.processes import leads
 from cal_grpo.runs import chosen_config, train
@@ -38,10 +40,20 @@ def overrides(environment: Mapping[str, str]) -> dict[str, Any]:
     return DEFAULTS | {name.lower(): environment[name] for name in VARIABLES if environment.get(name)}
 
 
+def usual_engine() -> str:
+    """TRL where it is installed: it takes less memory, and no more time (docs/engines.md has the figures). Else Tunix."""
+    try:
+        require_engine("trl")
+    except UsageError:
+        return "tunix"
+    return "trl"
+
+
 def recipe(**_: Any) -> int:
     """One run; the status that it ends with."""
     load_dotenv(".env")  # the environment wins
     settings = overrides(os.environ) | dict(parse_override(text, "argument") for text in sys.argv[1:])
+    settings = {"engine": usual_engine()} | settings
     if takes(str(settings.get("cal_provider", "reference")), "few_shot"):
         settings = {"oracle.few_shot": FEW_SHOT} | settings
     quiet_third_parties()

@@ -21,7 +21,7 @@ def test_the_recipe_trains_on_trl_and_what_is_set_for_tunix_alone_is_passed_over
         "".join(json.dumps({"question": e.question, "answer": e.reference}) + "\n" for e in told)
     )
     variables = {
-        "ENGINE": "trl", "PYTHON": sys.executable, "MODEL_ID": str(folder), "DATA": "train.jsonl", "OUTPUT_DIR": "run",
+        "ENGINE": "", "PYTHON": sys.executable, "MODEL_ID": str(folder), "DATA": "train.jsonl", "OUTPUT_DIR": "run",
         "NUM_TRAIN_STEPS": "1", "BATCH_SIZE": "2", "NUM_GENERATIONS": "2", "MAX_EVAL_SAMPLES": "1", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     command = ["bash", RECIPE / "run_cal_gsm8k.sh", "rollout.max_new_tokens=8", "rollout.micro_batch_size=1", "tracker=none"]
