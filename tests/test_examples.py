@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,25 @@ def test_the_front_pages_own_code_runs_as_it_stands(tmp_path):
     printed = run(tmp_path, "own.py").splitlines()
     assert printed[0].startswith("7*2=15 TokenSpan(start=6, end=12")
     assert "'n': 16" in printed[1]
+
+
+def test_the_core_runs_in_a_trainer_of_ones_own(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "trainers.md").read_text(), re.DOTALL)
+    (tmp_path / "core.py").write_text(code)
+    numbers = [float(number) for number in re.findall(r"-?\d[\d.]*", run(tmp_path, "core.py"))]
+    assert numbers == pytest.approx([0.5**0.5] * 9 + [-1] * 5 + [0] * 4, abs=1e-5)  # two answers of 9 tokens; 3+4=8 has 5
+
+
+def test_the_first_run_s_parts_do_what_its_page_says(tmp_path):
+    page = (ROOT / "docs" / "first-run.md").read_text()
+    for name, code in re.findall(r"```python\n# (\w+\.py)\n(.*?)```", page, re.DOTALL):
+        (tmp_path / name).write_text(code)
+    run(tmp_path, "make_data.py")
+    shell = "".join(re.findall(r"```bash\n(.*?)```", page, re.DOTALL)).replace("\\\n", "")
+    ask, dry, train = (shlex.split(line)[1:] for line in shell.splitlines()[:3])
+    for command in (ask, dry):
+        assert "    " + run(tmp_path, "-m", "cal_grpo", *command).splitlines()[0] in page.splitlines()
+    assert "preset: none" in run(tmp_path, "-m", "cal_grpo", *train, "--dry-run")
 
 
 def test_there_is_a_config_of_each_preset():

@@ -60,6 +60,8 @@ def refused(result):
         (["--data", "train.jsonl"], "task 'ledger' makes its own questions; got --data train.jsonl too"),
         (["--seed", "x"], "Invalid value for '--seed': "),
         (["--sed", "1"], "No such option: --sed"),
+        (["--seed"], "Option '--seed' requires an argument; see cal-grpo train --help"),
+        (["--overwrite=true"], "Option '--overwrite' does not take a value; see cal-grpo train --help"),
         (["--task", "jsonl", "--data", "none.jsonl"], "data none.jsonl: not found"),
         (["--set", "learnin_rate=1"], "did you mean 'learning_rate'"),
         (["--set", "learning_rate"], "expected key=value"),

@@ -79,6 +79,13 @@ def test_printing_keeps_to_the_step_the_kind_and_the_text(cal_grpo, make_run):
     assert cal_grpo("inspect", run, "--find", "1+1=2", "--json")[1].count("\n") == 1
 
 
+def test_numbers_that_are_none_are_said_in_words(cal_grpo, make_run, records):
+    run = make_run(samples=[records.rollout(reward=float("nan"), advantages=[[float("inf"), 3], [-1.0, 2], [0.0, 7]])])
+    printed = cal_grpo("inspect", run, "--plain")[1]
+    assert ", reward not finite\n" in printed
+    assert "advantages  3 × not finite, 2 × -1, 7 × 0\n" in printed
+
+
 def test_numbers_that_json_lacks_are_null(cal_grpo, make_run, records):
     run = make_run(samples=[records.rollout(reward=float("nan"), advantages=[[float("inf"), 3], [-1.0, 2], [0.0, 7]])])
     (line,) = cal_grpo("inspect", run, "--json")[1].splitlines()

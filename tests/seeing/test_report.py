@@ -80,6 +80,13 @@ def test_figures_curves_and_misses_stand_in_the_page_without_a_script(report, ma
     ]  # fmt: skip
 
 
+def test_several_runs_have_their_colours_said_above_the_curves(report, make_run):
+    curves = re.compile(r'<section id="curves".*?</section>', re.DOTALL)
+    both = curves.search(report(make_run("cal"), make_run("grpo", use_cal=False)))[0].partition('<div class="charts">')[0]
+    assert re.findall(r'class="swatch (s\d)"></span>(\w+)<', both) == [("s0", "cal"), ("s1", "grpo")]
+    assert "swatch" not in curves.search(report(make_run("alone")))[0]
+
+
 def test_curves_are_the_metrics_beside_what_they_are_compared_with(report, make_run):
     charts = data_of(report(make_run()))["charts"]
     series = [{line["name"]: line["points"] for line in chart["series"]} for chart in charts]

@@ -16,7 +16,7 @@ from cal_grpo.seeing.compare_svg import in_words
 from cal_grpo.seeing.curves import CURVES, chart
 from cal_grpo.seeing.drawing import COLOURS, HEIGHT, PALETTE, STYLE, WIDTH, Chart, as_text, draw
 from cal_grpo.seeing.oracle_use import oracle_use
-from cal_grpo.seeing.report_answer import answers, cautions, run_head, settings
+from cal_grpo.seeing.report_answer import answers, cautions, legend, run_head, settings
 from cal_grpo.seeing.report_data import as_script, page_data
 from cal_grpo.seeing.run import Run
 
@@ -52,6 +52,7 @@ def report_page(runs: Sequence[Run], limit: int) -> str:
         cautions=cautions(runs),
         settings=settings(runs),
         runs=_runs_table(runs),
+        legend=legend(runs),
         charts="".join(_figure(drawn) for _, drawn in charts) or "<p>No update has been made yet.</p>",
         misses=_misses_table(runs),
         sampled=as_text(_sampled(runs, len(data["rollouts"]))),

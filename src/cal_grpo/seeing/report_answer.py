@@ -27,6 +27,12 @@ def run_head(runs: Sequence[Run], number: int) -> str:
     return f'<span class="swatch s{number % COLOURS}"></span>{as_text(runs[number].name)}'
 
 
+def legend(runs: Sequence[Run]) -> str:
+    """Whose colour is which, above the curves; of a single run nothing."""
+    heads = "".join(f"<span>{run_head(runs, number)}</span>" for number in range(len(runs)))
+    return f'<p class="legend">{heads}</p>' if len(runs) > 1 else ""
+
+
 def answers(runs: Sequence[Run]) -> str:
     """Accuracy before and after, a line a run."""
     return "".join(_answer(outcome(run), run_head(runs, i) if len(runs) > 1 else "") for i, run in enumerate(runs))

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
 from cal_grpo.files import expanded_path
+
+_MISUSED: tuple[Any, ...] = (typer.BadParameter.__mro__[1],)  # click's UsageError, of which Typer 0.2x has a copy of its own
 
 
 def expanded(value: Any) -> Any:
@@ -15,10 +18,17 @@ def expanded(value: Any) -> Any:
 
 
 class Command(TyperCommand):
-    """A command whose flags are shown as flags."""
+    """A command whose flags are shown as flags, and whose help is named where it was misused."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _plain(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except _MISUSED as e:  # names no command where an option lacks its value
+            e.ctx = e.ctx or ctx
+            raise
 
 
 class Group(TyperGroup):

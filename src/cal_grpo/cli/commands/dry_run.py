@@ -64,7 +64,7 @@ def _cost(cost: "VerdictCost", answers: int) -> str:
         return f"judge {cost.model}: price unknown ({each}{many}); name it in a file of oracle.prices"
     return (
         f"judge {cost.model}: about ${cost.usd_per_1000:.2f} per 1,000 verdicts ({each}{many}, at ${cost.price.input:g} and "
-        f"${cost.price.output:g} a million); ${cost.usd_per_1000 * answers / 1000:.2f} if every answer were wrong"
+        f"${cost.price.output:g} a million); ${cost.usd_per_1000 * answers / 1000:.2f} for the run if every answer is wrong"
     )
 
 

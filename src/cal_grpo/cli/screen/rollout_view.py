@@ -1,5 +1,6 @@
 """A rollout as a person reads it in a terminal."""
 
+import math
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ def rollout_text(rollout: Rollout, marked: bool, scale: float = 1.0) -> "Text":
     text.append("\n\ngrade  ", style="bold")
     text.append(*grade)
     text.append(f"  answer {_or_none(rollout.extracted)}, expected {_or_none(rollout.expected)}")
-    text.append("" if rollout.reward is None else f", reward {rollout.reward:g}")
+    text.append("" if rollout.reward is None else f", reward {_number(rollout.reward, 'g')}")
     text.append("\nverdict  ", style="bold")
     text.append_text(verdict_text(rollout))
     text.append("\nadvantages  ", style="bold")
@@ -68,7 +69,7 @@ def verdict_text(rollout: Rollout) -> "Text":
     if verdict is None:
         return Text("none; a right answer is not judged" if rollout.correct else "none; no oracle was asked", style="dim")
     text = Text.assemble((printable(verdict.tag), "green" if span is not None else "yellow"))
-    text.append("" if verdict.confidence is None else f", confidence {verdict.confidence:g}", style="dim")
+    text.append("" if verdict.confidence is None else f", confidence {_number(verdict.confidence, 'g')}", style="dim")
     if verdict.critique:
         text.append(f"\n  {printable(verdict.critique)[:_LONGEST]}", style="italic")
     if verdict.segment:
@@ -80,7 +81,7 @@ def verdict_text(rollout: Rollout) -> "Text":
         text.append(textwrap.indent(f"\n{printable(verdict.correction)[:_LONGEST]}", "    "))
     if span is not None:
         start, end = span.tokens
-        score = "" if span.score in (None, 1.0) else f" at similarity {span.score:.2f}"
+        score = "" if span.score in (None, 1.0) else f" at similarity {_number(span.score, '.2f')}"
         text.append(f"\n  tokens {start} to {end - 1} of {rollout.tokens}, found by {printable(span.method)} match{score}")
     elif verdict.missed or rollout.miss:
         text.append(f"\n  no span: {printable(str(verdict.missed or rollout.miss))}", style="yellow")
@@ -96,8 +97,13 @@ def advantages_text(rollout: Rollout, scale: float) -> "Text":
         if number == 12:
             return text.append(f", … {len(rollout.advantages) - number} more")
         text.append(", " if number else "")
-        text.append(f"{count} × " + (f"{advantage:+.3g}" if advantage else "0"), style=_style(advantage, scale, False))
+        text.append(f"{count} × " + (_number(advantage, "+.3g") if advantage else "0"), style=_style(advantage, scale, False))
     return text
+
+
+def _number(value: float, form: str) -> str:
+    """A number in that form, or words for one that is none."""
+    return format(value, form) if math.isfinite(value) else "not finite"
 
 
 def _section(text: "Text", title: str, body: str) -> None:
