@@ -1,7 +1,9 @@
 """A key goes to its server, and to nobody else in any spelling."""
 
 import base64
+import gzip
 import json
+import zlib
 from urllib.parse import quote
 
 import pytest
@@ -96,3 +98,38 @@ def test_a_reply_has_an_end(connect, ask, server):
     long = connect(attempts=1).locate([ask()])[0]
     assert (long.tag, len(server.requests)) == (Tag.MALFORMED, 1)
     assert "longer than 1048576 bytes" in long.detail
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, zlib.compress])
+def test_a_packed_reply_has_an_end_too(connect, ask, server, packed):
+    """A server may pack what was asked for as it is; a thousandth of a gigabyte may come."""
+
+    def script(request):
+        encoding = {"content-encoding": "gzip" if packed is gzip.compress else "deflate"}
+        if "0+1" in request.response:
+            return Reply(packed(answer(request, verdict("0+1=2")).body), headers=encoding)
+        return Reply(packed(b" " * 2**24), headers=encoding)
+
+    server.script = script
+    oracle = connect(attempts=1)
+    found, long = oracle.locate([ask(0)])[0], oracle.locate([ask(1)])[0]
+    assert (found.tag, long.tag) == (Tag.FOUND, Tag.MALFORMED)
+    assert "longer than 1048576 bytes" in long.detail
+
+
+@pytest.mark.parametrize(("encoding", "tag"), [("gzip", Tag.MALFORMED), ("br", Tag.REJECTED)])
+def test_what_cannot_be_unpacked_is_a_tag(connect, ask, server, encoding, tag):
+    server.script = lambda r: Reply(b"{}", headers={"content-encoding": encoding})
+    found = connect().locate([ask()])[0]
+    assert (found.tag, len(server.requests)) == (tag, 1)
+    assert "packed" in found.detail
+
+
+def test_a_password_of_the_environment_is_told_in_no_spelling(ask, server, monkeypatch):
+    """The client sends it as Basic authorization, in place of the key."""
+    monkeypatch.setenv("OPENAI_BASE_URL", server.openai.replace("//", "//somebody:pw-123@"))
+    server.script = lambda r: error(r, 403, f"who is {r.headers['authorization']}?")
+    with CALOracle("openai", model="m", api_key=KEY) as oracle:
+        detail = oracle.locate([ask()])[0].detail
+    assert base64.b64encode(b"somebody:pw-123").decode().rstrip("=") in server.requests[0].headers["authorization"]
+    assert "who is Basic [key]" in detail

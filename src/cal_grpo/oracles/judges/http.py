@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import zlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import Any
@@ -65,7 +66,8 @@ def secrets_of(key: str, url: str) -> tuple[str, ...]:
     """What must not be told: the key, and what a URL has of a user, a password and a query."""
     try:
         parts = urlsplit(url)
-        told = [parts.username, parts.password, *(value for _, value in parse_qsl(parts.query))]
+        user = f"{parts.username or ''}:{parts.password or ''}"  # as Basic authorization spells it, in base64
+        told = [user, parts.username, parts.password, *(value for _, value in parse_qsl(parts.query))]
     except ValueError:
         told = []
     return tuple(dict.fromkeys(secret for secret in (key, *told) if secret and len(secret) >= _SHORTEST_SECRET))
@@ -104,11 +106,17 @@ def new_client(httpx: Any, timeout_s: float) -> Any:
     """
 
     class Bounded(httpx.AsyncByteStream):
-        def __init__(self, stream: Any) -> None:
+        def __init__(self, stream: Any, packed: bool) -> None:
             self._stream, self._size = stream, 0
+            self._unpack = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress if packed else None
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             async for chunk in self._stream:
+                if self._unpack is not None:
+                    try:
+                        chunk = self._unpack(chunk, LONGEST_REPLY + 1)  # enough to say that it is too long
+                    except zlib.error as e:
+                        raise Unreadable(Tag.MALFORMED, f"the reply cannot be unpacked ({e})") from None
                 self._size += len(chunk)
                 if self._size > LONGEST_REPLY:
                     raise Unreadable(Tag.MALFORMED, f"the reply is longer than {LONGEST_REPLY} bytes")
@@ -127,9 +135,13 @@ def new_client(httpx: Any, timeout_s: float) -> Any:
                 port = f":{target.port}" if target.port else ""
                 where = f"{target.scheme}://{target.host}{port}{target.path}"
                 raise Unreadable(Tag.REJECTED, f"the server redirects to {where}, which is not followed; set that as base URL")
-        response.stream = Bounded(response.stream)
+        # Unpacked here, where it is counted: a kilobyte may be a megabyte
+        packed = response.headers.pop("content-encoding", "identity").lower()
+        if packed not in ("identity", "gzip", "x-gzip", "deflate"):
+            raise Unreadable(Tag.REJECTED, f"the reply is packed with {packed}, though the request asks for none")
+        response.stream = Bounded(response.stream, packed != "identity")
 
-    headers = {"accept-encoding": "identity"}  # so that what is counted is what is read
+    headers = {"accept-encoding": "identity"}
     try:
         for scheme, proxy in getproxies().items():
             if scheme != "no":

@@ -125,9 +125,9 @@ class OpenAIOracle:
         pause_s: float | None = None
         again: Again = ""
         if isinstance(e, openai.APIStatusError):
-            tag, detail, pause_s = tag_of_status(e.status_code), str(e), retry_after(e.response.headers)
+            tag, detail, pause_s = tag_of_status(e.status_code), _message(e), retry_after(e.response.headers)
             if e.status_code in STATUSES and (changed := self._settings.learn(settings, e.body, query)):
-                tag, detail, again = Tag.UNAVAILABLE, f"the server does not know {changed} ({e})", "settings"
+                tag, detail, again = Tag.UNAVAILABLE, f"the server does not know {changed} ({detail})", "settings"
             elif is_spent(e.body):
                 tag, pause_s = Tag.REJECTED, None
         elif isinstance(e, openai.APITimeoutError | TimeoutError):
@@ -146,6 +146,13 @@ class OpenAIOracle:
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+
+def _message(e: Any) -> str:
+    """All that an error says: the client tells of a ``message`` and of nothing else (openai 3.57)."""
+    if str(e) != f"Error code: {e.status_code}" or not e.body:
+        return str(e)
+    return f"{e} - {e.body if isinstance(e.body, str) else json.dumps(e.body, ensure_ascii=False)}"
 
 
 class _Counted(BaseModel):
