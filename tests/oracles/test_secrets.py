@@ -4,7 +4,7 @@ import base64
 import gzip
 import json
 import zlib
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 import pytest
 from _judge_server import JudgeServer, Reply, answer, error, verdict
@@ -127,9 +127,27 @@ def test_what_cannot_be_unpacked_is_a_tag(connect, ask, server, encoding, tag):
 
 def test_a_password_of_the_environment_is_told_in_no_spelling(ask, server, monkeypatch):
     """The client sends it as Basic authorization, in place of the key."""
-    monkeypatch.setenv("OPENAI_BASE_URL", server.openai.replace("//", "//somebody:pw-123@"))
+    monkeypatch.setenv("OPENAI_BASE_URL", server.openai.replace("//", "//somebody:pw%40123@"))
     server.script = lambda r: error(r, 403, f"who is {r.headers['authorization']}?")
     with CALOracle("openai", model="m", api_key=KEY) as oracle:
         detail = oracle.locate([ask()])[0].detail
-    assert base64.b64encode(b"somebody:pw-123").decode().rstrip("=") in server.requests[0].headers["authorization"]
+    assert base64.b64encode(b"somebody:pw@123").decode().rstrip("=") in server.requests[0].headers["authorization"]
     assert "who is Basic [key]" in detail
+
+
+def test_a_proxy_s_password_is_told_in_no_spelling(connect, ask, server, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", f"http://somebody:pw%40123@127.0.0.1:{server.port}")
+    for name in ("NO_PROXY", "no_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    server.script = lambda r: error(r, 407, f"who is {r.headers['proxy-authorization']}?")
+    detail = connect(base_url="http://127.0.0.2:9/v1").locate([ask()])[0].detail
+    assert base64.b64encode(b"somebody:pw@123").decode() == server.requests[0].headers["proxy-authorization"].split()[1]
+    assert "who is Basic [key]" in detail
+
+
+def test_the_query_of_a_base_url_stands_behind_the_path(connect, ask, server, protocol):
+    base = {"openai": server.openai, "gemini": f"{server.gemini}/deep"}[protocol]
+    assert connect(base_url=f"{base}?api-version=2024-02-01&x=%26").locate([ask()])[0].tag is Tag.FOUND
+    path, _, query = server.requests[0].path.partition("?")
+    assert path.endswith(("/v1/chat/completions", ":generateContent"))
+    assert parse_qs(query) == {"api-version": ["2024-02-01"], "x": ["&"]}

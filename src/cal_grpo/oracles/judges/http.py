@@ -6,9 +6,10 @@ import os
 import re
 import zlib
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from urllib.request import getproxies
 
 from cal_grpo.errors import UsageError, one_line
@@ -63,13 +64,14 @@ def check_endpoint(url: str) -> None:
 
 
 def secrets_of(key: str, url: str) -> tuple[str, ...]:
-    """What must not be told: the key, and what a URL has of a user, a password and a query."""
-    try:
-        parts = urlsplit(url)
-        user = f"{parts.username or ''}:{parts.password or ''}"  # as Basic authorization spells it, in base64
-        told = [user, parts.username, parts.password, *(value for _, value in parse_qsl(parts.query))]
-    except ValueError:
-        told = []
+    """What must not be told: the key, and what a URL and the environment's proxies have of a user, a password and a query."""
+    told: list[str] = []
+    for place in (url, *getproxies().values()):
+        with suppress(ValueError):
+            parts = urlsplit(place)
+            user, password = unquote(parts.username or ""), unquote(parts.password or "")
+            basic = f"{user}:{password}"  # which Basic authorization spells in base64
+            told += [basic, user, password, *(value for _, value in parse_qsl(parts.query))]
     return tuple(dict.fromkeys(secret for secret in (key, *told) if secret and len(secret) >= _SHORTEST_SECRET))
 
 

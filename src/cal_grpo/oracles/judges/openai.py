@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import parse_qsl, urlparse
 
 from pydantic import BaseModel
 
@@ -115,8 +115,10 @@ class OpenAIOracle:
         return cleared(verdict, self._secrets)
 
     def _connected(self) -> Any:
+        parts = urlparse(self.endpoint)  # the client writes its path behind whatever it is given (openai 3.57)
+        place, query = parts._replace(query="", fragment="").geturl(), dict(parse_qsl(parts.query))
         return self._errors.AsyncOpenAI(
-            base_url=self.endpoint, api_key=self._api_key, max_retries=0, timeout=self.timeout_s,
+            base_url=place, default_query=query, api_key=self._api_key, max_retries=0, timeout=self.timeout_s,
             http_client=new_client(_http_library(self._errors), self.timeout_s),
         )  # fmt: skip
 
