@@ -288,6 +288,14 @@ def test_a_quota_that_is_used_up_is_not_tried_again(connect, ask, server, body):
     assert "exceeded your current quota" in spent.detail
 
 
+def test_an_error_that_comes_as_a_success_is_told(connect, ask, server):
+    server.script = lambda r: Reply(b'{"error": {"message": "Provider returned error", "code": 502}}')
+    found = connect("openai").locate([ask()])[0]
+    assert (found.tag, len(server.requests)) == (Tag.MALFORMED, 1)
+    assert "no choices, but an error: " in found.detail
+    assert "Provider returned error" in found.detail
+
+
 SETTING = [
     ("response_format", "This model doesn't support json_schema."),
     ("response_format", "json_schema is not yet supported"),

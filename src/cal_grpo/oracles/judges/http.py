@@ -95,17 +95,24 @@ def cleared(verdict: Verdict, secrets: Iterable[str]) -> Verdict:
     return replace(verdict, critique=critique, segment=segment, hint=hint, correction=correction, detail=detail)
 
 
-def new_client(httpx: Any, timeout_s: float) -> Any:
+def new_client(httpx: Any, timeout_s: float, url: str) -> Any:
     """An ``AsyncClient`` for one server. A redirect to another is not followed, for the key would go along; replies are at
     most 1 MB. A request raises ``Unreadable`` for either.
 
     Args:
         httpx: the library that whoever uses the client is made for, httpx or its successor httpx2.
         timeout_s: between two bytes.
+        url: the server's, as ``check_endpoint`` has let it pass.
 
     Raises:
-        UsageError: the environment names a proxy that cannot be used.
+        UsageError: the library knows no such address, or the environment names a proxy that cannot be used.
     """
+    try:
+        httpx.URL(url)
+    except httpx.InvalidURL as e:  # such as a host that has no name in ASCII
+        raise UsageError(
+            f"base URL is not one of a server ({one_line(str(e)):.200}); expected http://HOST:PORT/PATH, or https"
+        ) from None
 
     class Bounded(httpx.AsyncByteStream):
         def __init__(self, stream: Any, packed: bool) -> None:

@@ -119,7 +119,7 @@ class OpenAIOracle:
         place, query = parts._replace(query="", fragment="").geturl(), dict(parse_qsl(parts.query))
         return self._errors.AsyncOpenAI(
             base_url=place, default_query=query, api_key=self._api_key, max_retries=0, timeout=self.timeout_s,
-            http_client=new_client(_http_library(self._errors), self.timeout_s),
+            http_client=new_client(_http_library(self._errors), self.timeout_s, place),
         )  # fmt: skip
 
     def _failed(self, e: Exception, began: float, settings: dict[str, Any], query: Query) -> Verdict:
@@ -177,6 +177,7 @@ class _Reply(BaseModel):
 
     choices: list[_Choice] | None = None
     usage: _Counted | None = None
+    error: Any = None
 
 
 def _said(body: str) -> Reply:
@@ -184,7 +185,8 @@ def _said(body: str) -> Reply:
     counted = reply.usage or _Counted()
     told = Reply(counted.prompt_tokens, (counted.completion_tokens,))
     if not reply.choices:
-        return told._replace(lacking="choices")
+        said = f", but an error: {json.dumps(reply.error, ensure_ascii=False)}" if reply.error else ""  # as gateways have it
+        return told._replace(lacking=f"choices{said}")
     choice = reply.choices[0]
     text, refusal = _texts(choice.message.content)
     refused = choice.message.refusal or refusal or ("content filter" if choice.finish_reason == "content_filter" else "")
