@@ -145,10 +145,8 @@ def new_client(httpx: Any, timeout_s: float, url: str) -> Any:
                 where = f"{target.scheme}://{target.host}{port}{target.path}"
                 raise Unreadable(Tag.REJECTED, f"the server redirects to {where}, which is not followed; set that as base URL")
         # Unpacked here, where it is counted: a kilobyte may be a megabyte
-        packed = response.headers.pop("content-encoding", "identity").lower()
-        if packed not in ("identity", "gzip", "x-gzip", "deflate"):
-            raise Unreadable(Tag.REJECTED, f"the reply is packed with {packed}, though the request asks for none")
-        response.stream = Bounded(response.stream, packed != "identity")
+        packed = response.headers.pop("content-encoding", "").lower()  # others are read as they are: some say "utf-8" there
+        response.stream = Bounded(response.stream, packed in ("gzip", "x-gzip", "deflate"))
 
     headers = {"accept-encoding": "identity"}
     try:
