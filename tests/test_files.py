@@ -165,3 +165,15 @@ def test_a_full_disk_is_known_whoever_says_it_and_whatever_came_of_it(error, sai
     later = KeyError("consequence")
     later.__context__, error.__context__ = error, later  # a ring, as careless libraries make it
     assert disk_is_full(error) == disk_is_full(later) == said
+
+
+def test_a_pipe_is_written_to_and_stays(tmp_path):
+    """As a device does: whoever writes to /dev/null as root must not put a file there."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(pipe, "said")
+    assert os.read(reader, 100) == b"said"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert [one.name for one in tmp_path.iterdir()] == ["pipe"]

@@ -61,7 +61,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Put a file in its place so that, whatever happens meanwhile, the old one is there or the new one, and never half of it.
 
     It is written beside its place, brought to the disk and then renamed; when this returns, a power cut takes nothing back.
-    Its permissions are the umask's. A link is followed.
+    Its permissions are the umask's. A link is followed. A device or a pipe, such as ``/dev/null``, is written to and stays.
 
     Args:
         path: the file; its folder must be there.
@@ -76,6 +76,9 @@ def write_whole(path: Path, content: str | bytes) -> None:
     # A name of its own, for two processes may write one file; short, for the file's own may be as long as names can be.
     draft = place.with_name(f".cal-grpo-{secrets.token_hex(8)}")
     try:
+        if place.exists() and not place.is_file():
+            place.write_bytes(data)
+            return
         try:
             with draft.open("xb") as file:
                 file.write(data)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from _judge_server import JudgeServer, answer, verdict
+from _judge_server import JudgeServer, answer, error, verdict
 from typer.testing import CliRunner
 
 from cal_grpo.cli.app import app
@@ -207,3 +207,13 @@ def test_what_is_wrong_is_one_line(bench, words, said):
     assert status == 2
     assert said in error
     assert "\n" not in error
+
+
+@pytest.mark.parametrize("line", ["openai", "2 x openai", "arithmetic@0.99 > openai"])
+def test_a_judge_that_cannot_be_used_is_one_line_at_the_price_of_a_call(bench, line):
+    with JudgeServer(lambda r: error(r, 401, "a wrong key")) as server:
+        status, said = bench("--oracle", line, "--judge-model", "m", "--base-url", server.openai, "--concurrency", 8)
+        assert len(server.requests) == (2 if "x" in line else 1)
+    assert status == 2
+    assert "rejects its first question" in said
+    assert "a wrong key" in said

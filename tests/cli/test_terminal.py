@@ -71,7 +71,7 @@ def test_the_logger_and_every_detail_are_harmless(caplog):
 def test_check_and_ask_are_harmless(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
-    words = ["--oracle", "openai", "--judge-model", "m", "--base-url"]
+    words = ["--oracle", "openai", "--judge-model", f"m{HOSTILE}", "--base-url"]
     for script in (lambda r: answer(r, verdict(HOSTILE, HOSTILE)), lambda r: error(r, 403, HOSTILE)):
         with JudgeServer(script) as server:
             for command in (["check"], ["ask", "--question", "q", "--reference", "r", "--response", HOSTILE]):

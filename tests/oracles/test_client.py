@@ -251,3 +251,9 @@ def test_closing_frees_whoever_waits_and_an_oracle_can_be_used_again(connect, as
 def test_a_limit_is_above_zero(setting, number):
     with pytest.raises(UsageError, match=f"{setting} is {number}; expected a number above 0"):
         CALOracle("reference", **{setting: number})
+
+
+def test_a_server_that_is_away_is_asked_once_more_when_its_time_is_up():
+    retry, away = Retry(patience_s=60.0), Verdict(Tag.UNAVAILABLE)
+    assert retry.pause_s(away, 10, waited_s=59.0) == 1.0  # not the 15 to 30 of its back-off
+    assert retry.pause_s(away, 11, waited_s=60.0) is None

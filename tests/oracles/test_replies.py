@@ -46,6 +46,7 @@ def in_parts(*parts):
         ("{'critique': 'it\\'s 0.2', 'segment': '$0.5+0.2=0.7$', 'hint': None,}", "$0.5+0.2=0.7$"),
         ('{"critique":"he says "0.5" here","segment":"$0.5+0.2=0.7$"}', "$0.5+0.2=0.7$"),
         ('{"critique":null,"segment":"$0.5+0.2=0.7$","hint":null}', "$0.5+0.2=0.7$"),
+        ('{"Critique":"w","Segment":"$0.5+0.2=0.7$","Hint":""}', "$0.5+0.2=0.7$"),
     ],
     ids=lambda value: value[:30],
 )
@@ -183,7 +184,9 @@ def test_steps_by_number(connect, server, protocol):
 
 @pytest.mark.parametrize(
     ("step", "tag"),
-    [(0, "no_error"), ("3", "found"), ("[1]", "found"), ("step 2", "found"), (2.0, "found"), (4, "malformed"),
+    [(0, "no_error"), ("3", "found"), ("[1]", "found"), ("step 2", "found"), (2.0, "found"), ("[2] so 2", "found"),
+     ("Step 2: so 2", "found"), (4, "malformed"),
+     (2.5, "malformed"), ("2 or 3", "malformed"), ("2.5. so", "malformed"),
      (-1, "malformed"), ("the second", "malformed"), (None, "malformed"), (True, "malformed"), ([1], "malformed")],
 )  # fmt: skip
 def test_a_step_is_a_number_of_the_response_however_it_is_spelt(connect, server, step, tag):
@@ -274,12 +277,62 @@ def test_the_field_that_an_error_names_decides(connect, ask, server):
     assert len(server.requests) == 1
 
 
-def test_a_quota_that_is_used_up_is_not_tried_again(connect, ask, server):
-    body = {"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}}
+SPENT = {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}
+
+
+@pytest.mark.parametrize("body", [{"error": SPENT}, [{"error": SPENT}], SPENT])
+def test_a_quota_that_is_used_up_is_not_tried_again(connect, ask, server, body):
     server.script = lambda r: Reply(json.dumps(body).encode(), 429)
     spent = connect().locate([ask()])[0]
     assert (spent.tag, len(server.requests)) == (Tag.REJECTED, 1)
     assert "exceeded your current quota" in spent.detail
+
+
+def test_an_error_that_comes_as_a_success_is_told(connect, ask, server):
+    server.script = lambda r: Reply(b'{"error": {"message": "Provider returned error", "code": 502}}')
+    found = connect("openai").locate([ask()])[0]
+    assert (found.tag, len(server.requests)) == (Tag.MALFORMED, 1)
+    assert "no choices, but an error: " in found.detail
+    assert "Provider returned error" in found.detail
+
+
+SETTING = [
+    ("response_format", "This model doesn't support json_schema."),
+    ("response_format", "json_schema is not yet supported"),
+    ("response_format", "response_format isn't available here"),
+    ("response_format", "response_format: value is not a valid enumeration member; permitted: 'text'"),
+    ("temperature", "The 'temperature' parameter is deprecated for this model."),
+    ("temperature", "temperature does not apply to this model"),
+    ("max_tokens", "'max_tokens' is no longer supported"),
+    ("max_tokens", "No such parameter: max_tokens"),
+]
+
+
+@pytest.mark.parametrize("wrapped", ["error.message", "error", "detail", "text", "list"])
+@pytest.mark.parametrize(("name", "message"), SETTING)
+def test_a_setting_that_is_refused_in_other_words(name, message, wrapped):
+    bodies = {
+        "error.message": {"error": {"message": message}}, "error": {"error": message}, "detail": {"detail": message},
+        "text": message, "list": [{"error": {"message": message}}],
+    }  # fmt: skip
+    settings = Settings(0.0, 400)
+    sent = settings.to_send({})
+    assert (settings.learn(sent, bodies[wrapped], Query("q", "r", "a")) or "").startswith(name.partition("_")[0])
+    assert sent.keys() - settings.to_send({}).keys() == {name}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"error": "model m not found\\ntry pulling it"}',
+     b'{"detail": "model m not found, try pulling it"}', b'["not found", "try"]',
+     b"model m not found\n\ntry pulling it", b'{"detail": [{"loc": ["body", "model"], "msg": "not found", "input": "try"}]}'],
+)  # fmt: skip
+def test_all_of_an_error_is_told_wherever_it_stands(connect, ask, server, body):
+    server.script = lambda r: Reply(body, 404)
+    told = connect("openai").locate([ask()])[0].detail
+    assert told.startswith("Error code: 404 - ")
+    assert "not found" in told
+    assert "try" in told
 
 
 def test_of_an_error_of_a_megabyte_the_first_lines_are_read():

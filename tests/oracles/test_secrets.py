@@ -1,8 +1,10 @@
 """A key goes to its server, and to nobody else in any spelling."""
 
 import base64
+import gzip
 import json
-from urllib.parse import quote
+import zlib
+from urllib.parse import parse_qs, quote
 
 import pytest
 from _judge_server import JudgeServer, Reply, answer, error, verdict
@@ -96,3 +98,60 @@ def test_a_reply_has_an_end(connect, ask, server):
     long = connect(attempts=1).locate([ask()])[0]
     assert (long.tag, len(server.requests)) == (Tag.MALFORMED, 1)
     assert "longer than 1048576 bytes" in long.detail
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, zlib.compress])
+def test_a_packed_reply_has_an_end_too(connect, ask, server, packed):
+    """A server may pack what was asked for as it is; a thousandth of a gigabyte may come."""
+
+    def script(request):
+        encoding = {"content-encoding": "gzip" if packed is gzip.compress else "deflate"}
+        if "0+1" in request.response:
+            return Reply(packed(answer(request, verdict("0+1=2")).body), headers=encoding)
+        return Reply(packed(b" " * 2**24), headers=encoding)
+
+    server.script = script
+    oracle = connect(attempts=1)
+    found, long = oracle.locate([ask(0)])[0], oracle.locate([ask(1)])[0]
+    assert (found.tag, long.tag) == (Tag.FOUND, Tag.MALFORMED)
+    assert "longer than 1048576 bytes" in long.detail
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br"])
+def test_what_cannot_be_unpacked_is_malformed(connect, ask, server, encoding):
+    server.script = lambda r: Reply(b"\x8b\x02\x80[]\x03", headers={"content-encoding": encoding})
+    assert (connect().locate([ask()])[0].tag, len(server.requests)) == (Tag.MALFORMED, 1)
+
+
+@pytest.mark.parametrize("encoding", ["identity", "UTF-8", ""])
+def test_what_is_not_packed_is_read_whatever_it_is_called(connect, ask, server, encoding):
+    server.script = lambda r: answer(r, verdict("0+1=2"), headers={"content-encoding": encoding})
+    assert connect().locate([ask()])[0].tag is Tag.FOUND
+
+
+def test_a_password_of_the_environment_is_told_in_no_spelling(ask, server, monkeypatch):
+    """The client sends it as Basic authorization, in place of the key."""
+    monkeypatch.setenv("OPENAI_BASE_URL", server.openai.replace("//", "//somebody:pw%40123@"))
+    server.script = lambda r: error(r, 403, f"who is {r.headers['authorization']}?")
+    with CALOracle("openai", model="m", api_key=KEY) as oracle:
+        detail = oracle.locate([ask()])[0].detail
+    assert base64.b64encode(b"somebody:pw@123").decode().rstrip("=") in server.requests[0].headers["authorization"]
+    assert "who is Basic [key]" in detail
+
+
+def test_a_proxy_s_password_is_told_in_no_spelling(connect, ask, server, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", f"http://somebody:pw%40123@127.0.0.1:{server.port}")
+    for name in ("NO_PROXY", "no_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    server.script = lambda r: error(r, 407, f"who is {r.headers['proxy-authorization']}?")
+    detail = connect(base_url="http://127.0.0.2:9/v1").locate([ask()])[0].detail
+    assert base64.b64encode(b"somebody:pw@123").decode() == server.requests[0].headers["proxy-authorization"].split()[1]
+    assert "who is Basic [key]" in detail
+
+
+def test_the_query_of_a_base_url_stands_behind_the_path(connect, ask, server, protocol):
+    base = {"openai": server.openai, "gemini": f"{server.gemini}/deep"}[protocol]
+    assert connect(base_url=f"{base}?api-version=2024-02-01&x=%26").locate([ask()])[0].tag is Tag.FOUND
+    path, _, query = server.requests[0].path.partition("?")
+    assert path.endswith(("/v1/chat/completions", ":generateContent"))
+    assert parse_qs(query) == {"api-version": ["2024-02-01"], "x": ["&"]}

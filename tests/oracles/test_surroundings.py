@@ -22,7 +22,7 @@ SECRET = "a-password-of-mine"
     [
         "http://127.0.0.1:99999/v1", "http://127.0.0.1:0", "http://", "127.0.0.1:80", "ftp://host", "http://[::1", "host",
         f"http://me:{SECRET}/@host", f"http://me:{SECRET}@host:99999", f"me:{SECRET}@host", f"host/v1?key={SECRET}",
-        f"me:?{SECRET}@host", f"host?key=@{SECRET}",
+        f"me:?{SECRET}@host", f"host?key=@{SECRET}", f"http://me:{SECRET}@☃.invalid/v1",
     ],
 )  # fmt: skip
 def test_an_address_that_is_none_is_one_line_before_anything_is_asked(connect, url):
@@ -182,6 +182,9 @@ def test_settings_beyond_all_bounds_are_what_they_say(connect, ask, server, sett
 def test_a_number_that_is_none_is_one_line(connect, number):
     with pytest.raises(UsageError, match=r"^timeout_s is .*; expected a number above 0$"):
         connect(timeout_s=number)
+    if number != 0:
+        with pytest.raises(UsageError, match=r"^patience_s is .* and ask_again .*; expected numbers from 0 on$"):
+            connect(patience_s=number)
 
 
 @pytest.mark.parametrize("model", ["m\n", "x" * 100_000])

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple
+from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -105,8 +106,8 @@ class CALOracle:
         require_positive(timeout_s=timeout_s, concurrency=concurrency, attempts=attempts, rpm=rpm, tpm=tpm)
         require_positive(max_calls=max_calls, max_tokens=max_tokens, max_usd=max_usd, max_answer_tokens=max_answer_tokens)
         require_positive(breaker_pause_s=breaker_pause_s)
-        if not (patience_s >= 0 and ask_again >= 0):
-            raise UsageError(f"patience_s is {patience_s} and ask_again {ask_again}; expected numbers from 0 on")
+        if not all(isinstance(number, Real) and number >= 0 for number in (patience_s, ask_again)):
+            raise UsageError(f"patience_s is {patience_s!r} and ask_again {ask_again!r}; expected numbers from 0 on")
         hears = tell or _LOG.warning
         self._tell: Callable[[str], None] = lambda text: hears(one_line(text))
         self._lock, self._process = threading.Lock(), os.getpid()

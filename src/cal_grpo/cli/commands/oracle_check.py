@@ -61,7 +61,8 @@ def _described(name: str, model: str | None, endpoint: str | None) -> str:
         return name
     parts = urlsplit(endpoint)
     port = f":{parts.port}" if parts.port else ""
-    return f"{name}, model {model}, at {parts.scheme}://{parts.hostname}{port}{parts.path}"  # no user, password or query
+    place = f"{parts.scheme}://{parts.hostname}{port}{parts.path}"  # no user, password or query
+    return printable(f"{name}, model {model}, at {place}")
 
 
 def _judgement(verdict: "Verdict") -> str:

@@ -39,7 +39,7 @@ class BenchFile:
         self._lines: dict[Query | None, list[str]] = {}
         self.known: dict[Query, tuple[Verdict, float]] = {}
         queries = {request_digest(row.query): row.query for row in rows}
-        for record in self._records() if path.exists() else ():
+        for record in self._records() if path.is_file() else ():  # a device may have no end
             query, verdict = queries.get(record["request"]), read_verdict(record)
             if query is None or not verdict.tag.is_failure:
                 self._lines.setdefault(query, []).append(json.dumps(record))

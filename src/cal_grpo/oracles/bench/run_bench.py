@@ -43,7 +43,7 @@ def run_bench(
         left_out: counts rows that the tokenizer does not reproduce.
 
     Raises:
-        UsageError: the tokenizer reproduces no response, or the file cannot be written.
+        UsageError: the tokenizer reproduces no response, the judge rejects its first question, or the file cannot be written.
     """
     oracle.maps_with(aligner)
     decoded: dict[str, Decoded] = {}
@@ -76,7 +76,7 @@ def run_bench(
 
     def ask(query: Query) -> None:
         began = time.perf_counter()
-        verdict = oracle.submit(query).result()
+        verdict = oracle.submit_all([query])[0].result()
         latency_s = time.perf_counter() - began
         with lock:
             placed = settle(query, verdict, latency_s)

@@ -125,7 +125,7 @@ class GeminiOracle:
         """The client, and what it speaks HTTP with."""
         import httpx
 
-        types, http = self._genai.types, new_client(httpx, self.timeout_s)
+        types, http = self._genai.types, new_client(httpx, self.timeout_s, self.endpoint)
         options = types.HttpOptions(
             base_url=self.endpoint,
             timeout=int(min(self.timeout_s, _LONGEST_WAIT_S) * 1000),

@@ -4,10 +4,12 @@ import base64
 import json
 import os
 import re
+import zlib
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from urllib.request import getproxies
 
 from cal_grpo.errors import UsageError, one_line
@@ -62,12 +64,14 @@ def check_endpoint(url: str) -> None:
 
 
 def secrets_of(key: str, url: str) -> tuple[str, ...]:
-    """What must not be told: the key, and what a URL has of a user, a password and a query."""
-    try:
-        parts = urlsplit(url)
-        told = [parts.username, parts.password, *(value for _, value in parse_qsl(parts.query))]
-    except ValueError:
-        told = []
+    """What must not be told: the key, and what a URL and the environment's proxies have of a user, a password and a query."""
+    told: list[str] = []
+    for place in (url, *getproxies().values()):
+        with suppress(ValueError):
+            parts = urlsplit(place)
+            user, password = unquote(parts.username or ""), unquote(parts.password or "")
+            basic = f"{user}:{password}"  # which Basic authorization spells in base64
+            told += [basic, user, password, *(value for _, value in parse_qsl(parts.query))]
     return tuple(dict.fromkeys(secret for secret in (key, *told) if secret and len(secret) >= _SHORTEST_SECRET))
 
 
@@ -91,24 +95,37 @@ def cleared(verdict: Verdict, secrets: Iterable[str]) -> Verdict:
     return replace(verdict, critique=critique, segment=segment, hint=hint, correction=correction, detail=detail)
 
 
-def new_client(httpx: Any, timeout_s: float) -> Any:
+def new_client(httpx: Any, timeout_s: float, url: str) -> Any:
     """An ``AsyncClient`` for one server. A redirect to another is not followed, for the key would go along; replies are at
     most 1 MB. A request raises ``Unreadable`` for either.
 
     Args:
         httpx: the library that whoever uses the client is made for, httpx or its successor httpx2.
         timeout_s: between two bytes.
+        url: the server's, as ``check_endpoint`` has let it pass.
 
     Raises:
-        UsageError: the environment names a proxy that cannot be used.
+        UsageError: the library knows no such address, or the environment names a proxy that cannot be used.
     """
+    try:
+        httpx.URL(url)
+    except httpx.InvalidURL as e:  # such as a host that has no name in ASCII
+        raise UsageError(
+            f"base URL is not one of a server ({one_line(str(e)):.200}); expected http://HOST:PORT/PATH, or https"
+        ) from None
 
     class Bounded(httpx.AsyncByteStream):
-        def __init__(self, stream: Any) -> None:
+        def __init__(self, stream: Any, packed: bool) -> None:
             self._stream, self._size = stream, 0
+            self._unpack = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress if packed else None
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             async for chunk in self._stream:
+                if self._unpack is not None:
+                    try:
+                        chunk = self._unpack(chunk, LONGEST_REPLY + 1)  # enough to say that it is too long
+                    except zlib.error as e:
+                        raise Unreadable(Tag.MALFORMED, f"the reply cannot be unpacked ({e})") from None
                 self._size += len(chunk)
                 if self._size > LONGEST_REPLY:
                     raise Unreadable(Tag.MALFORMED, f"the reply is longer than {LONGEST_REPLY} bytes")
@@ -127,9 +144,11 @@ def new_client(httpx: Any, timeout_s: float) -> Any:
                 port = f":{target.port}" if target.port else ""
                 where = f"{target.scheme}://{target.host}{port}{target.path}"
                 raise Unreadable(Tag.REJECTED, f"the server redirects to {where}, which is not followed; set that as base URL")
-        response.stream = Bounded(response.stream)
+        # Unpacked here, where it is counted: a kilobyte may be a megabyte
+        packed = response.headers.pop("content-encoding", "").lower()  # others are read as they are: some say "utf-8" there
+        response.stream = Bounded(response.stream, packed in ("gzip", "x-gzip", "deflate"))
 
-    headers = {"accept-encoding": "identity"}  # so that what is counted is what is read
+    headers = {"accept-encoding": "identity"}
     try:
         for scheme, proxy in getproxies().items():
             if scheme != "no":

@@ -75,8 +75,10 @@ def _mended(body: str) -> list[Any]:
 
 def _inner(value: Any, fits: Fits, depth: int = 2) -> dict[str, Any] | None:
     """The object itself, in whatever it is wrapped: a list of one, a field of its own, a text that is JSON again."""
-    if isinstance(value, dict) and fits(value):
-        return value
+    if isinstance(value, dict):
+        value = {str(name).strip().lower(): part for name, part in value.items()}
+        if fits(value):
+            return value
     if depth == 0:
         return None
     if isinstance(value, str):

@@ -21,6 +21,10 @@ Answer with one JSON object with these fields, in this order:
   "step": the number of that step, or 0 if you find no mistake."""
 
 
+# A number, however it is set apart, alone or in front of the step's text
+_FIGURES = re.compile(r"[^\d-]{0,12}(\d{1,6})(?:(?:\.0*)?\D{0,4}|[\]).:]\s.*)", re.DOTALL)
+
+
 def numbered(response: str) -> str:
     """A response with a number before each step, which has a line of its own."""
     return "\n".join(f"[{number}] {step.text}" for number, step in enumerate(split_steps(response), 1))
@@ -38,7 +42,7 @@ def _show(shot: FewShot) -> dict[str, Any]:
 
 def _read(answer: Mapping[str, Any], query: Query) -> Reading:
     steps, said = split_steps(query.response), answer["step"]
-    figures = re.fullmatch(r"[^\d-]{0,12}(\d{1,6})(?:\.0*)?\D{0,4}", str(said).strip())
+    figures = _FIGURES.fullmatch(str(said).strip())
     if figures is None or int(figures[1]) > len(steps):
         raise ValueError(f"the answer names step {str(said)[:40]!r}; expected 0 to {len(steps)}")
     if int(figures[1]) == 0:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import parse_qsl, urlparse
 
 from pydantic import BaseModel
 
@@ -115,9 +115,11 @@ class OpenAIOracle:
         return cleared(verdict, self._secrets)
 
     def _connected(self) -> Any:
+        parts = urlparse(self.endpoint)  # the client writes its path behind whatever it is given (openai 3.57)
+        place, query = parts._replace(query="", fragment="").geturl(), dict(parse_qsl(parts.query))
         return self._errors.AsyncOpenAI(
-            base_url=self.endpoint, api_key=self._api_key, max_retries=0, timeout=self.timeout_s,
-            http_client=new_client(_http_library(self._errors), self.timeout_s),
+            base_url=place, default_query=query, api_key=self._api_key, max_retries=0, timeout=self.timeout_s,
+            http_client=new_client(_http_library(self._errors), self.timeout_s, place),
         )  # fmt: skip
 
     def _failed(self, e: Exception, began: float, settings: dict[str, Any], query: Query) -> Verdict:
@@ -125,9 +127,9 @@ class OpenAIOracle:
         pause_s: float | None = None
         again: Again = ""
         if isinstance(e, openai.APIStatusError):
-            tag, detail, pause_s = tag_of_status(e.status_code), str(e), retry_after(e.response.headers)
+            tag, detail, pause_s = tag_of_status(e.status_code), _message(e), retry_after(e.response.headers)
             if e.status_code in STATUSES and (changed := self._settings.learn(settings, e.body, query)):
-                tag, detail, again = Tag.UNAVAILABLE, f"the server does not know {changed} ({e})", "settings"
+                tag, detail, again = Tag.UNAVAILABLE, f"the server does not know {changed} ({detail})", "settings"
             elif is_spent(e.body):
                 tag, pause_s = Tag.REJECTED, None
         elif isinstance(e, openai.APITimeoutError | TimeoutError):
@@ -146,6 +148,13 @@ class OpenAIOracle:
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+
+def _message(e: Any) -> str:
+    """All that an error says: the client tells of a ``message`` and of nothing else (openai 3.57)."""
+    if str(e) != f"Error code: {e.status_code}" or not e.body:
+        return str(e)
+    return f"{e} - {e.body if isinstance(e.body, str) else json.dumps(e.body, ensure_ascii=False)}"
 
 
 class _Counted(BaseModel):
@@ -168,6 +177,7 @@ class _Reply(BaseModel):
 
     choices: list[_Choice] | None = None
     usage: _Counted | None = None
+    error: Any = None
 
 
 def _said(body: str) -> Reply:
@@ -175,7 +185,8 @@ def _said(body: str) -> Reply:
     counted = reply.usage or _Counted()
     told = Reply(counted.prompt_tokens, (counted.completion_tokens,))
     if not reply.choices:
-        return told._replace(lacking="choices")
+        said = f", but an error: {json.dumps(reply.error, ensure_ascii=False)}" if reply.error else ""  # as gateways have it
+        return told._replace(lacking=f"choices{said}")
     choice = reply.choices[0]
     text, refusal = _texts(choice.message.content)
     refused = choice.message.refusal or refusal or ("content filter" if choice.finish_reason == "content_filter" else "")

@@ -27,8 +27,11 @@ def tag_of_status(status: int) -> Tag:
 
 def is_spent(body: Any) -> bool:
     """Whether an error says that there is no money left, which no waiting mends."""
-    error = body.get("error", body) if isinstance(body, dict) else {}
-    return isinstance(error, dict) and any(error.get(name) in _SPENT for name in ("code", "type"))
+    body = body[0] if isinstance(body, list) and body else body
+    error = body.get("error", body) if isinstance(body, dict) else body
+    return (
+        any(said in _SPENT for said in (error.get("code"), error.get("type"))) if isinstance(error, dict) else error in _SPENT
+    )
 
 
 def cut_off(tokens: int, max_answer_tokens: int | None) -> str:

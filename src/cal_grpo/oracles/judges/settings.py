@@ -12,9 +12,15 @@ _NAMES = {
     "temperature": r"temperature",
     "max_tokens": r"max_tokens",
 }
-_UNKNOWN = r"not support|unsupported|unknown|unrecogni[sz]ed|unexpected|extra (inputs|fields)|not (permitted|allowed|accepted)"
-_UNFIT = rf"{_UNKNOWN}|input should be|must be|invalid|fail|cannot|can't|unavailable|not (available|implemented|enabled)|only"
-_ABOUT_THE_REQUEST = r"context|too (large|long|many)|exceed|maximum|at (most|least)|longer|shorten|reduce"
+_NOT = r"(?:\bnot|n['’]t|\bno longer)(?: \w+)?"
+_UNKNOWN = (
+    rf"unsupported|unknown|unrecogni[sz]ed|unexpected|deprecated|no such|extra (inputs|fields)|"
+    rf"{_NOT} (support|permit|allow|accept|recogni[sz]|apply|implemented)"
+)
+_UNFIT = (
+    rf"{_UNKNOWN}|input should be|must be|invalid|{_NOT} (valid|available|enabled)|fail|cannot|can['’]t|unable|unavailable|only"
+)
+_ABOUT_THE_REQUEST = r"context|too (large|long|many)|exceed|maximum|at (most|least)|(?<!no )longer|shorten|reduce"
 _SENTENCE = re.compile(r"[.;!]\s|\n")
 _SHORTEST_ECHO = 8  # characters
 _LONGEST_COMPLAINT = 40_000  # characters; an error of a megabyte would hold up the event loop
@@ -99,7 +105,7 @@ def _complaint(body: Any, query: Query) -> list[str]:
             if isinstance(e, dict)
         ]
     elif isinstance(error, dict):
-        param, message = error.get("param"), error.get("message") or detail or ""
+        param, message = error.get("param"), error.get("message") or detail or error
         told = _SENTENCE.split(_without_echo(str(message), query))
         if isinstance(param, str) and param:
             told = [f"{param}: {' '.join(told)}"] if any(re.search(names, param) for names in _NAMES.values()) else []
