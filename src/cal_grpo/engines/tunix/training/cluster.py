@@ -64,6 +64,8 @@ def build_cluster(
         ),
     )
     read_prompts_as_rendered(cluster.rollout._sampler, policy.tokenizer)
+    # A copy of all weights in host memory, which only Tunix's agentic learner reads (tunix 0.1.7, rl/rl_cluster.py:587)
+    cluster._anchor_policy_state = None
     return cluster
 
 
