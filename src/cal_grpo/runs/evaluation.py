@@ -19,7 +19,7 @@ from cal_grpo.grading import majority, pass_at_k, powers_up_to
 from cal_grpo.interrupts import check, ends_in_good_order, heard
 from cal_grpo.intervals import mean_share
 from cal_grpo.jsonlines import JSONLWriter
-from cal_grpo.policies import parameters_in, resolve_model
+from cal_grpo.policies import read_json, resolve_model
 from cal_grpo.runs.claim import claim, new_folder
 from cal_grpo.runs.full_disk import FullDisk
 from cal_grpo.runs.watch import Watcher
@@ -80,7 +80,7 @@ def evaluate(
                 f"{source} leaves no question to evaluate on; pass --questions 1 or more, or --all to ask the whole file"
             )
         config = config.fitted(task.prompt_tokens, task.answer_tokens)
-        parameters_in(resolve_model(config.model_id))  # its weights are there
+        read_json(resolve_model(config.model_id) / "config.json")  # a folder that holds no model
         check()
         watcher.stage("loading the policy")
         # An engine takes seconds to import: the cheap mistakes above are reported before
