@@ -9,4 +9,4 @@ def pytest_configure(config):
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(config.cache.mkdir("compiled"))
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # toys spend their time compiling
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")  # toys spend their time compiling
