@@ -130,7 +130,7 @@ class Panel(Watcher):
             Text(self._speed()),
         )
         table.add_row(
-            Text.assemble("of this update judged ", (str(tally.judged), "bold"), ", quotes found ", (str(tally.found), "bold")),
+            Text.assemble("wrong answers judged ", (str(tally.judged), "bold"), ", quotes found ", (str(tally.found), "bold")),
             Text.assemble(
                 "tokens with credit ",
                 (f"{tally.credit_share:.0%}", "bold"),
