@@ -40,5 +40,5 @@ def test_a_bad_file_is_one_line_with_the_items_number(tmp_path, content, message
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(UsageError, match=r"cannot be read \(No such file or directory\)"):
+    with pytest.raises(UsageError, match="cannot be read as JSON"):
         load_few_shot(tmp_path / "nowhere.json")

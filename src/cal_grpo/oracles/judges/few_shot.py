@@ -37,9 +37,7 @@ def load_few_shot(file: Path | str) -> list[FewShot]:
     """
     try:
         items = json.loads(Path(file).read_text(encoding="utf-8"))
-    except OSError as e:
-        raise UsageError(f"few_shot {file}: cannot be read ({e.strerror or e}); expected a JSON file of examples") from e
-    except (ValueError, RecursionError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise UsageError(f"few_shot {file}: cannot be read as JSON ({e}); expected a list of examples") from e
     if not isinstance(items, list):
         raise UsageError(f"few_shot {file}: holds a {type(items).__name__}; expected a list of examples")
