@@ -213,7 +213,8 @@ def test_what_is_wrong_is_one_line(bench, words, said):
 def test_a_judge_that_cannot_be_used_is_one_line_at_the_price_of_a_call(bench, line):
     with JudgeServer(lambda r: error(r, 401, "a wrong key")) as server:
         status, said = bench("--oracle", line, "--judge-model", "m", "--base-url", server.openai, "--concurrency", 8)
-        assert len(server.requests) == (2 if "x" in line else 1)
+        # A vote's second critique is on its way when the first is rejected, or is not sent any more
+        assert 1 <= len(server.requests) <= (2 if "x" in line else 1)
     assert status == 2
     assert "rejects its first question" in said
     assert "a wrong key" in said
