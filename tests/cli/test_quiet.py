@@ -46,3 +46,31 @@ def test_of_errors_that_nobody_fetched_those_of_a_checkpoints_other_arrays_are_n
     assert said.count("Traceback") == 1
     assert "/home/ours.py" in said
     assert "orbax" not in said
+
+
+_WITHOUT_FRAMES = """
+import asyncio, gc
+from cal_grpo.cli.screen import quiet_third_parties
+
+quiet_third_parties()
+
+async def async_serialize_from_host():
+    async def write_fragment(): ...
+    return write_fragment()
+
+async def main():
+    for said in ("RESOURCE_EXHAUSTED: Failed writing x [OS error 28: ENOSPC No space left on device]", "something else"):
+        asyncio.get_running_loop().create_future().set_exception(ValueError(said))  # as tensorstore does, from C++
+    del said
+    (await async_serialize_from_host())
+
+asyncio.run(main())
+gc.collect()
+"""
+
+
+def test_nor_are_those_that_come_without_frames_where_the_disk_is_full():
+    said = subprocess.run([sys.executable, "-c", _WITHOUT_FRAMES], capture_output=True, text=True, check=True).stderr
+    assert "something else" in said
+    assert "No space left" not in said
+    assert "never awaited" not in said
