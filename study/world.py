@@ -46,6 +46,7 @@ class World:
         held_out: questions for evaluation; the same for every run.
         first: how many held-out questions are left to others before these.
         reference_of: the worked solution that judges and learners see of an example.
+        answer_tokens: the most of an answer; by default what equations need.
 
     Raises:
         UsageError: the policy cannot be loaded, or a prompt of that many steps does not fit the padded length.
@@ -53,13 +54,13 @@ class World:
 
     def __init__(
         self, policy: str, steps: int, group_size: int, held_out: int, first: int = 0,
-        reference_of: Callable[[Example], str] = operator.attrgetter("reference"),
+        reference_of: Callable[[Example], str] = operator.attrgetter("reference"), answer_tokens: int | None = None,
     ) -> None:  # fmt: skip
         self.steps, self.group_size, self._reference_of = steps, group_size, reference_of
         loaded = load_policy(resolve_model(policy), make_mesh())
         self.tokenizer = loaded.tokenizer
         self.shape, self.params = from_tunix(loaded.model)
-        self._prompt_tokens, answer_tokens = 48 + 9 * steps, 16 + 11 * steps
+        self._prompt_tokens, answer_tokens = 48 + 9 * steps, answer_tokens or 16 + 11 * steps
         self.sampler = Sampler(self.shape, answer_tokens, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id or 0)
         self.aligner = Aligner(self.tokenizer)
         self.held_out = list(itertools.islice(self._questions("eval", 0), first, first + held_out))

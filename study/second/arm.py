@@ -10,7 +10,7 @@ from cal_grpo.config import EMBEDDED
 from cal_grpo.credit import Baseline
 
 Teaching = Literal["off", "step", "rest", "other", "reference", "own"]
-WorldName = Literal["ledger", "terse", "answers"]
+WorldName = Literal["ledger", "terse", "answers", "wordy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Arm:
             ``other`` wrong answer (a control), the whole ``reference``, or the policy's ``own`` right answers.
         weight: of these rows' tokens.
         prefix_reward: see ``Weights``.
+        sft_updates: before any of these, so many updates on the whole references alone.
     """
 
     credit: str
@@ -51,10 +52,12 @@ class Arm:
     rows: Teaching = "off"
     weight: PositiveFloat = 1.0
     prefix_reward: NonNegativeFloat = 0.3
+    sft_updates: NonNegativeInt = 0
 
     def __str__(self) -> str:
         rows = "" if self.rows == "off" else f" + {self.rows}" + (f" × {self.weight:g}" if self.weight != 1 else "")
-        return f"{self.credit} {self.questions} × {self.answers}{rows}"
+        after = f" after {self.sft_updates} of SFT" if self.sft_updates else ""
+        return f"{self.credit} {self.questions} × {self.answers}{rows}{after}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Trial:
         steps: changes in a story.
         pool: training questions; all are asked again and again.
         world: ``ledger``: references in the policy's own form. ``terse``: in another one, which skips steps. ``answers``: none.
+            ``wordy``: in one of the many that the policy has; its judge makes no mistakes.
         updates, evaluate_every: of the training.
         samples: answers at temperature 1 to each held-out question at the end.
     """
@@ -81,6 +85,11 @@ class Trial:
     updates: PositiveInt = 40
     evaluate_every: PositiveInt = 10
     samples: NonNegativeInt = 4
+
+    def __post_init__(self) -> None:
+        """Raises: ValueError: a world has no such judge."""
+        if self.world == "wordy" and self.judge != Judge():
+            raise ValueError("world 'wordy' has a judge without errors alone; leave judge out")
 
     def __str__(self) -> str:
         judge = "" if self.judge == Judge() else f", judge {self.judge.misplaced:.0%} misplaced"

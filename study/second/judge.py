@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cal_grpo.oracles import Query, ReferenceOracle, Tag, Verdict, corrected, hint_for, split_steps
+from study.second import wordy
 from study.second.arm import Judge
 
 
@@ -50,6 +51,31 @@ class TruthfulJudge:
         if not rest or [line.count("=") for line in response.split("\n")[:at]] != [1] * at:
             return ""
         return "\n".join(slipped(rest, draw) if draw.random() < self._judge.slips else rest)
+
+
+class WordyJudge:
+    """Follows an answer in whatever wording and order, and writes the rest in the wordings that the answer has used.
+
+    Args:
+        truths: a solution to each question in equations, whatever reference the query shows.
+        seed: of its draws, which depend on the query besides.
+    """
+
+    name = "wordy"
+
+    def __init__(self, truths: Mapping[str, str], seed: int) -> None:
+        self._stories = {question: wordy.story_of(truth) for question, truth in truths.items()}
+        self._seed = seed
+
+    async def locate(self, query: Query) -> Verdict:
+        draw = random.Random(f"wordy judge/{self._seed}/{query.question}/{query.response}")
+        lines = query.response.split("\n")
+        at, rest = wordy.rest(self._stories[query.question], lines, draw)
+        start = sum(len(line) + 1 for line in lines[:at])
+        step = next((step for step in split_steps(query.response) if step.start >= start), None)
+        if step is None:  # a blank line is wrong, and nothing follows
+            return Verdict(Tag.ABSTAINED)
+        return Verdict(Tag.FOUND, segment=step.text, hint=hint_for(query.response, step), correction="\n".join(rest))
 
 
 def solution_of(question: str, truth: str, judge: Judge, seed: int) -> str:

@@ -11,7 +11,8 @@ from cal_grpo.grading import grade_answer
 from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import Completion, Corrector, Credited, CreditPipeline
 from study.second.arm import Trial
-from study.second.judge import TruthfulJudge, solution_of
+from study.second.judge import TruthfulJudge, WordyJudge, solution_of
+from study.second.worlds import by_heart
 from study.simulator import Learner, LossSettings, Rows
 from study.trial import OPTIMIZER
 from study.world import Question, World
@@ -30,9 +31,10 @@ def run(world: World, trial: Trial) -> Iterator[Row]:
     arm = trial.arm
     learner = Learner(world.params, world.shape, OPTIMIZER, LossSettings(beta=trial.beta), trial.learning_rate)
     pool = list(world.first_training(trial.seed, trial.pool))
-    judge = TruthfulJudge({q.example.question: q.example.reference for q in pool}, trial.judge, trial.seed)
+    truths = {q.example.question: q.example.reference for q in pool}
+    judge = WordyJudge(truths, trial.seed) if trial.world == "wordy" else TruthfulJudge(truths, trial.judge, trial.seed)
     batches = world.passes(trial.seed, arm.questions, trial.pool)
-    by_heart = arm.credit == "none" and arm.rows == "reference"
+    sft = arm.credit == "none" and arm.rows == "reference"
     yield {"update": 0, "held_out": np.array(world.start_accuracy)}
     since: list[dict[str, float]] = []
     with CALOracle(judge) as oracle:
@@ -42,7 +44,7 @@ def run(world: World, trial: Trial) -> Iterator[Row]:
             questions = next(batches)
             numbers = (
                 _by_heart(world, learner, trial, questions)
-                if by_heart
+                if sft or update <= arm.sft_updates
                 else _by_answers(world, learner, trial, pipeline, questions, update)
             )
             since.append(numbers | {"seconds": time.perf_counter() - began})
@@ -83,7 +85,7 @@ def _solutions(world: World, trial: Trial, questions: Sequence[Question]) -> lis
 
 def _by_heart(world: World, learner: Learner, trial: Trial, questions: Sequence[Question]) -> dict[str, float]:
     known = _solutions(world, trial, questions)
-    rows = _rows(world, [q for q, _ in known], [ids for _, ids in known], [0] * len(known), [1.0] * len(known))
+    rows = by_heart(world, [q for q, _ in known], [ids for _, ids in known])
     trained = float((rows.weights_BT > 0).sum())
     return learner.learn(rows) | {"trained_tokens": trained, "tokens": 0.0, "judged": 0.0, "judge_tokens": trained}
 
@@ -100,9 +102,9 @@ def _by_answers(
         len(world.encode(j.verdict.correction)) for j in credited.judged if j.verdict is not None and j.verdict.correction
     )
     wrong_BT = credited.advantages_BT[~credited.batch.correct_B]
-    by_heart = 0 if rows is None else int((rows.weights_BT > 0).sum())
+    learned = 0 if rows is None else int((rows.weights_BT > 0).sum())
     return numbers | {
-        "trained_tokens": float((credited.advantages_BT != 0).sum() + by_heart),
+        "trained_tokens": float((credited.advantages_BT != 0).sum() + learned),
         "tokens": float(credited.batch.lengths_B.sum()),
         "accuracy": float(credited.batch.correct_B.mean()),
         "length": float(credited.batch.lengths_B.mean()),
@@ -124,32 +126,21 @@ def _taught(
         wrong_Q = (~credited.batch.correct_B).reshape(-1, each).sum(axis=1)
         asked = [q for q, count in zip(questions, wrong_Q, strict=True) for _ in range(count)]
         known = _solutions(world, trial, asked)
-        return _rows(world, [q for q, _ in known], [ids for _, ids in known], [0] * len(known), [arm.weight] * len(known))
+        return by_heart(world, [q for q, _ in known], [ids for _, ids in known], weights=[arm.weight] * len(known))
     if arm.rows == "own":
         rows = [row for row, c in enumerate(completions) if c.grade.correct]
         ids = [(*completions[row].token_ids, world.end_id) for row in rows]
-        return _rows(world, [questions[row // each] for row in rows], ids, [0] * len(rows), [arm.weight] * len(rows))
+        return by_heart(world, [questions[row // each] for row in rows], ids, weights=[arm.weight] * len(rows))
     corrections = list(credited.corrections)
     texts = [c.token_ids for c in corrections]
     if arm.rows == "other":
         texts = texts[1:] + texts[:1]
     width = world.sampler.max_tokens
     ids = [(*completions[c.row].token_ids[: c.kept], *t)[:width] for c, t in zip(corrections, texts, strict=True)]
-    return _rows(
+    return by_heart(
         world, [questions[c.row // each] for c in corrections], ids, [c.kept for c in corrections],
         [arm.weight * c.count for c in corrections],
     )  # fmt: skip
-
-
-def _rows(
-    world: World, questions: Sequence[Question], ids: Sequence[Sequence[int]], begins: Sequence[int], weights: Sequence[float]
-) -> Rows:
-    width = world.sampler.max_tokens
-    ids_BT, weights_BT = np.zeros((len(ids), width), np.int32), np.zeros((len(ids), width), np.float32)
-    for row, (row_ids, begin, weight) in enumerate(zip(ids, begins, weights, strict=True)):
-        ids_BT[row, : len(row_ids)] = row_ids
-        weights_BT[row, begin : len(row_ids)] = weight
-    return Rows(world.pad(questions), ids_BT, weights_BT)
 
 
 def _together(rows: list[dict[str, float]]) -> dict[str, float]:
