@@ -27,11 +27,9 @@ def tag_of_status(status: int) -> Tag:
 
 def is_spent(body: Any) -> bool:
     """Whether an error says that there is no money left, which no waiting mends."""
-    body = body[0] if isinstance(body, list) and body else body
-    error = body.get("error", body) if isinstance(body, dict) else body
-    return (
-        any(said in _SPENT for said in (error.get("code"), error.get("type"))) if isinstance(error, dict) else error in _SPENT
-    )
+    if isinstance(body, dict):
+        return any(is_spent(body.get(name)) for name in ("error", "detail", "code", "type"))
+    return any(map(is_spent, body)) if isinstance(body, list) else body in _SPENT
 
 
 def cut_off(tokens: int, max_answer_tokens: int | None) -> str:
