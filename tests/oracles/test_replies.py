@@ -280,7 +280,9 @@ def test_the_field_that_an_error_names_decides(connect, ask, server):
 SPENT = {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}
 
 
-@pytest.mark.parametrize("body", [{"error": SPENT}, [{"error": SPENT}], SPENT, {"detail": SPENT}, {"detail": [{"error": SPENT}]}])
+@pytest.mark.parametrize(
+    "body", [{"error": SPENT}, [{"error": SPENT}], SPENT, {"detail": SPENT}, {"detail": [{"error": SPENT}]}]
+)
 def test_a_quota_that_is_used_up_is_not_tried_again(connect, ask, server, body):
     server.script = lambda r: Reply(json.dumps(body).encode(), 429)
     spent = connect().locate([ask()])[0]
