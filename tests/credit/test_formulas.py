@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -108,6 +109,7 @@ def test_even_never_pays_a_wrong_answer(shapes, prefix_reward):
     rows = batch([0] * len(shapes), [sum(shape) for shape in shapes], spans, len(shapes))
     even_BT = assign_credit("even", rows, Weights(prefix_reward=prefix_reward), [None] * len(shapes))
     assert (even_BT.sum(axis=1, dtype=np.float64) <= 1e-4).all()
+    assert all(math.fsum(row_T) <= 0 for row_T in even_BT.tolist())  # nor by a rounding
 
 
 def test_tunix_and_we_agree_on_group_relative_advantages():

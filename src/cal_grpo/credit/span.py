@@ -54,7 +54,14 @@ def _blame(
         if is_right:
             advantages_BT[row, :length] = right[row, :length]
         elif span is not None:
-            blame, paid = min(group_B[row], weights.negative_reward), int(share * span.start)
-            advantages_BT[row, :paid] = min(prefix, -blame * len(span) / max(paid, 1)) if even else prefix
+            blame, paid = np.float32(min(group_B[row], weights.negative_reward)), int(share * span.start)
+            cost = -float(blame) * len(span)
+            advantages_BT[row, :paid] = min(prefix, _down(cost / max(paid, 1))) if even else prefix
             advantages_BT[row, span.start : span.end] = blame
     return advantages_BT
+
+
+def _down(value: float) -> float:
+    """The nearest float32 that is not above a number: so many of them as share a cost do not come to more than it."""
+    rounded = np.float32(value)
+    return float(np.nextafter(rounded, np.float32(0))) if float(rounded) > value else float(rounded)
