@@ -1,5 +1,6 @@
 """The repair style: where a response departs from its corrected version."""
 
+import difflib
 import json
 
 import pytest
@@ -77,3 +78,31 @@ def test_an_unknown_style_is_told():
         style_of("poem")
     with pytest.raises(UsageError, match="prompt style"):
         CALOracle("openai", model="m", api_key="k", style="poem")
+
+
+def _compared(monkeypatch):
+    """How many pairs of texts are compared word by word, and how many words they have."""
+    seen = []
+
+    class Counting(difflib.SequenceMatcher):
+        def __init__(self, isjunk, a, b, autojunk=True):
+            seen.append(len(a) * len(b))
+            super().__init__(isjunk, a, b, autojunk)
+
+    monkeypatch.setattr(difflib, "SequenceMatcher", Counting)
+    return seen
+
+
+def test_a_judge_that_says_the_same_over_and_over_is_compared_once(monkeypatch):
+    seen = _compared(monkeypatch)
+    response = "\n".join(f"she has {noun} and goes" for noun in ("figs", "nuts", "pears")) + "\n#### 5"
+    found = departure(response, "no such thing at all\n" * 3000)
+    assert found.quote == "she has figs and goes"
+    assert len(seen) <= 5
+
+
+def test_lines_of_hundreds_of_words_are_not_matched_in_each_other(monkeypatch):
+    seen = _compared(monkeypatch)
+    found = departure("a b c " * 250, "b 1 " + "b a " * 10_000)  # a matcher takes minutes for these
+    assert found.quote.startswith("a")
+    assert max(seen) <= 100_000

@@ -10,6 +10,7 @@ from cal_grpo.oracles.steps import Step, hint_for, split_steps
 _ATOM = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[^\w\s]")
 _SIGNS = frozenset("+-*/=×÷−·%")
 _ALIKE = 0.6  # of two lines with the same numbers and signs: below, they say something else
+_MOST_COMPARED = 100_000  # pairs of words: what is said over and over takes a matcher minutes
 
 
 class Departure(NamedTuple):
@@ -36,7 +37,7 @@ def departure(response: str, corrected: str) -> Departure | None:
     ours, theirs = split_steps(response), split_steps(corrected)
     if not ours or not theirs:
         return None
-    ids = [_same(step, theirs) for step in ours]
+    ids = _same(ours, theirs)
     matcher = difflib.SequenceMatcher(None, ids, list(range(len(theirs))), autojunk=False)
     for operation, first, _, other, _ in matcher.get_opcodes():
         if operation != "equal":
@@ -49,16 +50,27 @@ def departure(response: str, corrected: str) -> Departure | None:
     return None
 
 
-def _same(step: Step, others: list[Step]) -> int:
-    """Index of the first other step that says the same, else a number that none has."""
-    atoms = _atoms(step.text)
+def _same(steps: list[Step], others: list[Step]) -> list[int]:
+    """For each step the index of the first other step that says the same, else a number that none has."""
+    places: dict[tuple[str, ...], dict[tuple[str, ...], int]] = {}  # by numbers and signs, then by all atoms
     for i, other in enumerate(others):
-        theirs = _atoms(other.text)
-        if atoms == theirs:
-            return i
-        if _numbers(atoms) == _numbers(theirs) and difflib.SequenceMatcher(None, atoms, theirs).ratio() >= _ALIKE:
-            return i
-    return -1 - step.start
+        atoms = _atoms(other.text)
+        places.setdefault(tuple(_numbers(atoms)), {}).setdefault(tuple(atoms), i)
+    found = []
+    for step in steps:
+        atoms = _atoms(step.text)
+        candidates = places.get(tuple(_numbers(atoms)), {})
+        found.append(next((i for theirs, i in candidates.items() if _alike(tuple(atoms), theirs)), -1 - step.start))
+    return found
+
+
+def _alike(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
+    if ours == theirs:
+        return True
+    if 2 * min(len(ours), len(theirs)) < _ALIKE * (len(ours) + len(theirs)):  # the most that the ratio can be
+        return False
+    matcher = difflib.SequenceMatcher(None, ours, theirs)
+    return matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE
 
 
 def _atoms(text: str) -> list[str]:
@@ -74,8 +86,11 @@ def _first_difference(step: Step, other: Step | None) -> tuple[int, int] | None:
     if other is None:
         return None
     ours = list(_ATOM.finditer(step.text))
-    theirs = _atoms(other.text)
-    matcher = difflib.SequenceMatcher(None, [m.group().lower() for m in ours], theirs, autojunk=False)
+    said, theirs = [m.group().lower() for m in ours], _atoms(other.text)
+    if len(said) * len(theirs) > _MOST_COMPARED:
+        at = next((i for i, (left, right) in enumerate(zip(said, theirs, strict=False)) if left != right), len(theirs))
+        return ours[at].span() if at < len(ours) else None
+    matcher = difflib.SequenceMatcher(None, said, theirs, autojunk=False)
     for operation, first, last, _, _ in matcher.get_opcodes():
         if operation != "equal" and first < len(ours):
             return ours[first].start(), ours[max(first, last - 1)].end()
