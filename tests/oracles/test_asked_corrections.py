@@ -126,6 +126,24 @@ def test_the_response_s_right_beginning_is_not_said_twice():
     assert read_answer(said("1+1=20", "2+1=4"), Usage(), short, STYLE).correction == "1+1=20"  # no beginning of it
 
 
+def test_nor_where_the_judge_laid_it_out_otherwise():
+    query = Query("q", "r", "1+1=2\n\n2+1=3\n3+1=5\n#### 5")
+    for beginning in ("1+1=2\n2+1=3\n", "1+1=2 2+1=3\n\n", "1+1=2\n\n2+1=3\n"):
+        assert read_answer(said(f"{beginning}3+1=4\n#### 4", "3+1=5"), Usage(), query, STYLE).correction == "3+1=4\n#### 4"
+    for other in ("1+1=2\n3+1=4\n#### 4", "1+1=2\n2+1=30\n#### 4"):  # another beginning
+        assert read_answer(said(other, "3+1=5"), Usage(), query, STYLE).correction == other
+
+
+def test_half_a_character_is_never_learned_as_another_one(server, connect):
+    halves = {"direct": {"segment": "3 + 4 = 7", "correction": f"\ud83d {RIGHT}"},
+              "repair": {"corrected": f"Ann has 3 bags of 4 nuts.\n\ud83d {RIGHT}"}}  # fmt: skip
+    for style, fields in halves.items():
+        server.script = lambda r, fields=fields: answer(r, json.dumps({"critique": "\ud83d it adds"} | fields))
+        (found,) = connect(style=style, corrections=True).locate([QUERY])
+        assert (found.tag, found.correction, found.critique) == (Tag.FOUND, "", "? it adds")
+        assert found.detail == "its correction holds half of a surrogate pair, which is no character"
+
+
 def test_a_quote_that_is_not_there_has_no_correction():
     found = read_answer(said(RIGHT, "4 * 4 = 16 pears"), Usage(), QUERY, STYLE)
     assert (found.again, found.correction) == ("quote", "")

@@ -9,6 +9,8 @@ from cal_grpo.oracles.types import Query
 _EATEN = {"\t": "t", "\n": "n", "\r": "r", "\b": "b", "\f": "f"}
 _CONTROL = re.compile(r"([\t\n\r\b\f])([A-Za-z]*)")
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
+# Fields that may be learned by heart: what is no text there is left out (``corrections.bounded``), not another text.
+_LEARNED = frozenset(("correction", "corrected"))
 # What is a command wherever it stands, even where question, reference and response have none.
 _KNOWN = frozenset(("times", "text", "tan", "theta", "tfrac", "triangle", "right", "rightarrow", "rho", "neq", "nabla"))
 
@@ -20,11 +22,18 @@ def put_right(answer: dict[str, Any], query: Query) -> dict[str, Any]:
     texts of the query have that command, and a backslash that was doubled too often becomes one.
     """
     commands = set(_COMMAND.findall(f"{query.response}\n{query.reference}\n{query.question}"))
-    return {name: _put_right(text, query, commands) if isinstance(text, str) else text for name, text in answer.items()}
+    return {
+        name: _put_right(text if name in _LEARNED else _encodable(text), query, commands) if isinstance(text, str) else text
+        for name, text in answer.items()
+    }
+
+
+def _encodable(text: str) -> str:
+    """Without lone surrogates, which JSON can spell but UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _put_right(text: str, query: Query, commands: set[str]) -> str:
-    text = text.encode("utf-8", "replace").decode()  # no lone surrogates, which JSON can spell but UTF-8 cannot
     if text in query.response:
         return text
     if "\\\\" in text and "\\\\" not in query.response:

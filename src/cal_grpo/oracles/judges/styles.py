@@ -75,7 +75,7 @@ def _rest(shot: FewShot) -> str:
 
 
 def _without_repeat(text: str, said: Reading, response: str) -> str:
-    """The correction without the response's right beginning, which many a judge says once more."""
-    before = response[: step_start(response, said.segment, said.hint) or 0].strip()
-    repeats = before and text.startswith(before) and text[len(before) : len(before) + 1].isspace()
-    return text[len(before) :].strip() if repeats else text
+    """The correction without the response's right beginning, which many a judge says once more, in lines of its own."""
+    before = response[: step_start(response, said.segment, said.hint) or 0].split()
+    repeat = re.match(r"\s+".join(map(re.escape, before)) + r"\s", text) if before else None
+    return text[repeat.end() :].strip() if repeat else text
