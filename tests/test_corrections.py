@@ -137,6 +137,17 @@ def test_where_answers_have_no_marker_a_stop_cannot_be_told_from_a_wrong_end():
     assert one("7+2=9", mode="step", row=row).token_ids == (*ids_of("7+2=9"), END)
 
 
+@pytest.mark.parametrize(("wrong", "said", "same"), [
+    ("7+2=98", "7+2=9", False), ("7+2=9.5", "7+2=9", False), ("7+2=9,500", "7+2=9", False), ("7+2=9b", "7+2=9", False),
+    ("7+2=8 or so", "7+2=8", True), ("7+2=8, I say", "7+2=8", True), ("7+2=8", "7+2=", True),
+])  # fmt: skip
+def test_a_number_that_another_begins_with_is_not_what_was_blamed(wrong, said, same):
+    row = completion(f"3+4=7\n{wrong}\n#### 8")
+    got = credited([row, completion(REFERENCE)], f"{said}\n#### 9", mode="step", segment=wrong)
+    assert got.left_out == ({0: "same"} if same else {})
+    assert [c.token_ids for c in got.corrections] == ([] if same else [tuple(ids_of(said))])
+
+
 def test_what_ends_behind_the_longest_completion_is_left_out():
     size = 6 + len(ids_of("7+2=9\n#### 9")) + 1
     assert one("7+2=9\n#### 9", max_tokens=size).kept == 6

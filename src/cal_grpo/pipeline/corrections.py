@@ -11,6 +11,7 @@ from cal_grpo.grading import marked_answer
 from cal_grpo.oracles import Query, copies_reference, corrected, split_steps
 from cal_grpo.pipeline.types import Correction, Judged
 
+_GOES_ON = re.compile(r"\w|[.,]\d")  # a word or a number, behind a letter or a digit of it
 _TAG = re.compile(r"</?\w+>")
 
 
@@ -68,7 +69,7 @@ class Corrector:
             return "unfinished"
         whole = right is True and (self.corrections == "rest" or len(steps) == 1)
         learned = text.rstrip() if whole else text[: steps[0].end]
-        if not whole and judged.text[cut:].startswith(learned.strip()):
+        if not whole and _begins(judged.text[cut:], learned.strip()):
             return "same"
         if not whole and _states(learned) and not _grade(judged, before + learned):
             return "wrong"
@@ -103,6 +104,11 @@ def _grade(judged: Judged, text: str) -> bool:
 def _states(text: str) -> bool:
     """Whether a text marks a final answer, in its thoughts too."""
     return marked_answer(text) is not None or marked_answer(_TAG.sub("\n", text)) is not None
+
+
+def _begins(text: str, words: str) -> bool:
+    """Whether a text begins with these words and numbers: "so 98" begins with "so", and not with "so 9"."""
+    return text.startswith(words) and not (words[-1].isalnum() and _GOES_ON.match(text, len(words)))
 
 
 def _spells(decoded: Decoded, kept: int, text: str) -> bool:
