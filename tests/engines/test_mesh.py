@@ -34,20 +34,52 @@ def reward(prompts, completions, **columns):
 """
 
 
-def test_four_devices_train_as_one_does(tmp_path):
-    folder = tiny_models.write(tmp_path / "tiny", "qwen2")
-    (tmp_path / "letters.py").write_text(REWARD)
+# A toy policy does end its answers.
+CORRECTS = """
+import sys
+from _corrects import Corrects
+from cal_grpo.config import load_config
+from cal_grpo.runs.training import train
+model, output = sys.argv[1:]
+for fsdp, tp in ((1, 1), (2, 2)):
+    train(load_config(overrides={
+        "model_id": model, "output_dir": f"{output}/{fsdp}x{tp}", "mesh.fsdp": fsdp, "mesh.tp": tp, "num_train_steps": 1,
+        "batch_size": 4, "micro_batch_size": 2, "num_generations": 2, "max_eval_samples": 0, "ledger.steps": 2,
+        "rollout.max_new_tokens": 24, "rollout.max_prompt_tokens": 96, "corrections": "rest", "beta": 0.0,
+    }), oracle=Corrects())
+"""
+
+
+def _in_a_process_of_its_own(script, folder, output):
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
-    done = subprocess.run(
-        [sys.executable, "-c", TRAINS, folder, tmp_path],
+    path = os.pathsep.join([str(output), *sys.path])
+    return subprocess.run(
+        [sys.executable, "-c", script, folder, output],
         # XLA's pool has a thread a processor, or NPROC: where devices wait for one another in all of them, none goes on
         # (jaxlib 0.10.2, ``DefaultThreadPoolSize``).
-        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "NPROC": "16", "PYTHONPATH": str(tmp_path)},
+        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "NPROC": "16", "PYTHONPATH": path},
         capture_output=True,
         text=True,
         check=False,
         timeout=600,
     )
+
+
+def test_four_devices_learn_corrections_as_one_does(toy_folder, tmp_path):
+    done = _in_a_process_of_its_own(CORRECTS, toy_folder, tmp_path)
+    assert done.returncode == 0, done.stderr
+    (one,), (four,) = (
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()] for name in ("1x1", "2x2")
+    )
+    assert one["correction_loss"] > 0.1
+    for name in ("cal/corrections", "cal/correction_tokens", "correction_loss", "loss", "grad_norm"):
+        np.testing.assert_allclose(four[name], one[name], rtol=1e-5, err_msg=name)
+
+
+def test_four_devices_train_as_one_does(tmp_path):
+    folder = tiny_models.write(tmp_path / "tiny", "qwen2")
+    (tmp_path / "letters.py").write_text(REWARD)
+    done = _in_a_process_of_its_own(TRAINS, folder, tmp_path)
     assert done.returncode == 0, done.stderr
     one, four = (
         [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()] for name in ("1x1", "2x2")
