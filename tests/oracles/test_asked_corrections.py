@@ -201,6 +201,20 @@ def test_it_is_in_the_log_and_in_its_replay_and_told_again_to_a_run_that_goes_on
     assert len(server.requests) == 1
 
 
+def test_a_replay_without_corrections_says_so_where_they_are_wanted(server, connect, tmp_path, protocol):
+    server.script = lambda r: answer(r, said(RIGHT))
+    notes = []
+    for asked in (False, True):
+        oracle = connect(corrections=asked, log=tmp_path / f"{asked}.jsonl")
+        oracle.locate([QUERY])
+        oracle.close()
+    for log, wanted in (("False", False), ("False", True), ("True", True)):
+        with CALOracle(protocol, replay=tmp_path / f"{log}.jsonl", corrections=wanted, tell=notes.append) as replayed:
+            assert bool(replayed.locate([QUERY])[0].correction) == (log == "True")
+    (note,) = notes
+    assert "False.jsonl holds no correction, so there is none to learn" in note
+
+
 def test_old_records_read_as_before():
     plain = Verdict(Tag.FOUND, "why", "3 + 4 = 7", cached=True)
     assert "correction" not in verdict_record(plain)

@@ -130,7 +130,7 @@ class CALOracle:
             timeout_s=timeout_s,
             breaker=lambda: Breaker(breaker_failures, breaker_pause_s),
             cache=self._open_cache(cache) if replay is None else None,
-            replay=Replay(Path(replay)) if replay is not None else None,
+            replay=Replay(Path(replay), self._tell if corrections else None) if replay is not None else None,
             tell=self._tell,
         )
         if log is not None:

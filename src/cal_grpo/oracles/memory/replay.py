@@ -1,7 +1,7 @@
 """An earlier run's judge log in the place of an oracle."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cal_grpo.errors import UsageError
@@ -14,11 +14,15 @@ from cal_grpo.oracles.types import Query, Tag, Verdict
 class Replay:
     """Answers from a judge log: each question's answers in the order in which they were given; the last one stays.
 
+    Args:
+        path: the log.
+        tell: hears where it holds no correction; None where none is wanted.
+
     Raises:
         UsageError: the log cannot be read, or a line is not a judge log's.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tell: Callable[[str], None] | None = None) -> None:
         self.path = path
         self._answers: dict[str, list[Verdict]] = defaultdict(list)
         for record in read_log(path, "replay"):
@@ -26,6 +30,10 @@ class Replay:
                 self._answers[record["request"]].append(read_verdict(record))
         if not self._answers:
             raise UsageError(f"replay {path}: holds no answer; expected the judge.jsonl of a run that asked an oracle")
+        if tell is not None and not any(verdict.correction for answers in self._answers.values() for verdict in answers):
+            tell(
+                f"replay {path} holds no correction, so there is none to learn: its oracle gave none, or was not asked for any"
+            )
         for answers in self._answers.values():
             answers.reverse()  # to be popped
 
