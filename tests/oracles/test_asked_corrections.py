@@ -161,6 +161,15 @@ def test_an_answer_that_breaks_off_in_its_correction_still_says_where():
     assert read_answer(said(RIGHT)[:40], Usage(), QUERY, STYLE, cut="cut off").tag is Tag.MALFORMED
 
 
+def test_a_draft_does_not_stand_for_the_answer_that_breaks_off_behind_it():
+    draft = json.dumps({"critique": "perhaps", "segment": "7 - 2 = 5", "hint": ""})
+    for first in (draft, said("A: 10", "A: 5")):
+        found = read_answer(f"{first}\nNo, again:\n{said(RIGHT)[:-20]}", Usage(), QUERY, STYLE, cut="cut off")
+        assert (found.segment, found.correction) == ("3 + 4 = 7", "")
+    whole = read_answer(f"{draft}\n{said(RIGHT)}\nThat is", Usage(), QUERY, STYLE, cut="cut off")
+    assert (whole.segment, whole.correction) == ("3 + 4 = 7", RIGHT)
+
+
 def test_an_example_shows_its_correction_where_it_has_one_for_the_step_that_it_blames():
     shot = FewShot("How many nuts?", REFERENCE, RESPONSE, "3 + 4 = 7", "it adds", f"Ann has 3 bags of 4 nuts.\n{RIGHT}")
     assert f'"hint": "", "correction": {json.dumps(RIGHT)}' in static_prompt([shot], STYLE)

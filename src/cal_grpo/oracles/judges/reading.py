@@ -76,8 +76,8 @@ def read_answer(text: str | None, usage: Usage, query: Query, style: PromptStyle
         detail = f"the answer has {len(text)} characters; expected at most {_LONGEST_ANSWER}"
         return Verdict(Tag.MALFORMED, usage=usage, detail=detail)
     answers = objects_in(text, style.fits) if text and text.strip() else []
-    if not answers and text and "correction" in style.fields:
-        answers = objects_in(without_correction(text), style.fits)
+    if text and (cut or not answers) and "correction" in style.fields:  # the last may break off behind an earlier one
+        answers = max(answers, objects_in(without_correction(text), style.fits), key=len)
     if not answers:
         return Verdict(Tag.MALFORMED, usage=usage, detail=cut or _complaint(text or ""))
     verdicts = [_read(answer, usage, query, style) for answer in answers[-8:]]
