@@ -5,12 +5,13 @@ from collections import deque
 from collections.abc import Iterator
 
 from cal_grpo.grading.reading.clause import clause, first_block, is_remark, is_value
+from cal_grpo.grading.reading.dress import tidy, without_markup
+from cal_grpo.grading.reading.ending import last_value
 from cal_grpo.grading.reading.numbers import parse_number as parse_number
 
 MAX_RESPONSE = 200_000  # characters that are read, from the end: the answer stands there
 MAX_BOXED = 2000  # characters that braces or tags may hold
 MAX_MARKERS = 200  # that are looked at, from the last
-MAX_TAIL = 5000  # characters in which a formula without a marker is looked for
 
 _THOUGHTS = "think|thinking|thought|thoughts|reasoning|scratchpad"
 _THOUGHT = re.compile(rf"<({_THOUGHTS})>(?:(?!<\1>).)*?</\1>", re.DOTALL | re.IGNORECASE)
@@ -38,9 +39,6 @@ _HEADING = re.compile(r"[*_]*[A-Za-z]{2}")
 _NEXT_CHOICE = re.compile(r"[^\n]*\n\s*[*(]*B\s*[:.)]")  # "A: 12", then "B: 13": the choices of the question
 _BETWEEN_BOXES = re.compile(r"\}[\s$.]*(?:,|and|or|,\s*and|,\s*or)[\s$]*")
 _BRACE = re.compile(r"\\[{}]|[{}]")
-_LAST_NUMBER = re.compile(r"(?<![\w.])[-−]?[$€£¥₹]?\s?(?:\d{1,9} \d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?)")
-_FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\w])\$(?!\s)([^$\n]+?)(?<![\s\\])\$(?!\d)", re.DOTALL)
-_EQUALS = re.compile(r"=|\\approx(?![A-Za-z])|≈")
 
 _NOTHING = " .*$\t\n"
 
@@ -53,14 +51,18 @@ def extract_answer(response: str) -> str | None:
     ``A: x``. These end with their clause, and one followed by a remark ("the answer is correct") is none. Words behind
     ``####`` count only in the last line: before that they are a Markdown heading.
     """
-    text = _without_thoughts(response[-MAX_RESPONSE:]).rstrip()
+    text = _read_from(response)
     marked = _marked(text)
-    return marked if marked is not None else _last_value(text)
+    return marked if marked is not None else last_value(text)
 
 
 def marked_answer(response: str) -> str | None:
     """What the marker that counts shows, as written; None without one."""
-    return _marked(_without_thoughts(response[-MAX_RESPONSE:]).rstrip())
+    return _marked(_read_from(response))
+
+
+def _read_from(response: str) -> str:
+    return without_markup(_without_thoughts(response[-MAX_RESPONSE:])).rstrip()
 
 
 def _without_thoughts(text: str) -> str:
@@ -74,7 +76,7 @@ def _without_thoughts(text: str) -> str:
 
 def _marked(text: str) -> str | None:
     found = _last_holder(text) or _last_phrase(text)
-    return _tidy(found) if found else None
+    return tidy(found) if found else None
 
 
 def _last_holder(text: str) -> str | None:
@@ -120,7 +122,7 @@ def _tagged(text: str, start: int) -> str:
     lines = [line for line in inside.split("\n") if line.strip()]
     if len(lines) > 1 and "\\begin" not in inside and is_value(lines[-1]) and not _closes(lines[-1]):
         return lines[-1]
-    return inside if not is_remark(inside) else _last_value(inside) or inside
+    return inside if not is_remark(inside) else last_value(inside) or inside
 
 
 def _closes(line: str) -> bool:
@@ -134,7 +136,7 @@ def _hashed(text: str, match: re.Match[str]) -> str:
     if phrase := _last_phrase(line):
         return phrase
     line = clause(line)
-    return line if not is_remark(line) else _last_value(line) or line
+    return line if not is_remark(line) else last_value(line) or line
 
 
 def _last_phrase(text: str) -> str | None:
@@ -150,28 +152,3 @@ def _last_phrase(text: str) -> str | None:
             return stated
         worded = worded or stated
     return worded
-
-
-def _last_value(text: str) -> str | None:
-    """The last number, or the formula around it, of an equation the right side."""
-    number = _last(_LAST_NUMBER.finditer(text))
-    formulas = _FORMULA.finditer(text, max(0, len(text) - MAX_TAIL))
-    formula = _last(match for match in formulas if any(map(str.isdigit, match.group())))
-    if formula is not None and (number is None or number.end() <= formula.end()):
-        inside = next(group for group in formula.groups() if group is not None)
-        return _tidy(_EQUALS.split(inside)[-1]) or None
-    return number.group().strip() if number else None
-
-
-def _last(matches: Iterator[re.Match[str]]) -> re.Match[str] | None:
-    return next(iter(deque(matches, 1)), None)
-
-
-def _tidy(text: str) -> str:
-    """Without emphasis, a full stop, and the dollar signs around a formula."""
-    text = re.sub(r"\*\*([^*\n]*)\*\*", r"\1", text.strip()).strip("*_` \n").rstrip(" .,;")
-    for opening, closing in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
-        inside = text[len(opening) : -len(closing)]
-        if len(text) > len(opening + closing) and text.startswith(opening) and text.endswith(closing) and opening not in inside:
-            return inside.strip().rstrip(" .,;")
-    return text
