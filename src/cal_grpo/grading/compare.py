@@ -32,6 +32,7 @@ _NAME = re.compile(
 )
 _ROUNDED = re.compile(r"(?<=[\d})])\s*\\approx(?![A-Za-z])[^=]*$")  # \\sqrt{2} \\approx 1.41 states the first
 _SINGLE = re.compile(r"[^=<>]*")
+_OR = re.compile(r"\bor\b")
 _PLUS, _MINUS_PLUS = re.compile(r"\\pm(?![A-Za-z])"), re.compile(r"\\mp(?![A-Za-z])")
 
 
@@ -65,6 +66,14 @@ def _compare(answer: str, expected: str, until: float) -> tuple[bool, Method]:
         theirs = as_interval(expected) or theirs
     elif theirs is not None and theirs.is_interval:
         ours = as_interval(answer) or ours
+    if (
+        (ours is None) != (theirs is None)
+        and (several := ours or theirs)
+        and several.kind == ""
+        and _OR.search(answer + expected)
+    ):
+        other = expected if ours is several else answer  # 3/4 or 0.75 is one value in two spellings
+        return all(_compare(item, other, until)[0] for item in several.items), "math"
     if ours is not None or theirs is not None:
         return _same_items(ours, theirs, until), "math"
     measured, bare_formula = _unit_dropped(answer, expected)
