@@ -6,7 +6,7 @@ from cal_grpo.grading.reading.numbers import parse_number, read_quantity
 from cal_grpo.grading.reading.reference import reference_answer
 from cal_grpo.grading.reading.spelling import plain
 from cal_grpo.grading.reading.units import formula_and_unit
-from cal_grpo.grading.reading.words import Choice, as_words, read_based, read_choice
+from cal_grpo.grading.reading.words import Choice, as_words, read_based, read_choice, same_time
 
 __all__ = [
     "Choice",
@@ -22,5 +22,6 @@ __all__ = [
     "read_choice",
     "read_quantity",
     "reference_answer",
+    "same_time",
     "take_apart",
 ]

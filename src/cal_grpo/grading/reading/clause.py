@@ -7,6 +7,7 @@ MAX_CLAUSE = 1000  # characters that are looked at
 
 _LEAD_IN = re.compile(
     r"(?:(?:therefore|thus|hence|simply|just|exactly|about|around|approximately|roughly|now|indeed|equal to)\b[\s,:]*"
+    r"|not\s[^.,;]{1,40}?,?\sbut\s(?:rather\s)?"
     r"|[≈~]\s*|\\approx\s*)+",
     re.IGNORECASE,
 )
@@ -28,7 +29,7 @@ _ABBREVIATION = re.compile(
 )
 _INITIAL_AFTER = re.compile(r"\b(?:option|choice|answer|is|letter|and|or)\s[A-Z]$", re.IGNORECASE)
 
-_NUMBERED = r"[-+−–]?\s?(?:[$€£¥₹]\s?)?[\d.]|[-+−–]?\\?[$(\[{|√π∞±½¼¾⅓⅔]|[-+−–]?\\[A-Za-z(\[{]|[<>≥≤=°]|[$€£¥₹]"
+_NUMBERED = r"[-+−–—‒]?\s?(?:[$€£¥₹]\s?)?[\d.]|[-+−–]?\\?[$(\[{|√π∞±½¼¾⅓⅔]|[-+−–]?\\[A-Za-z(\[{]|[<>≥≤=°]|[$€£¥₹]"
 _VALUE = re.compile(
     rf"[\s*_`\"']*(?:{_NUMBERED}|(?:option|choice)\s*:?\s*\(?[A-Z]\b|[-−]?(?:pi|sqrt|sin|cos|tan|log|ln|infinity)\b"
     r"|[-−]?[A-Za-z]\w{0,3}(?:\([a-z]\))?\s*=|[-−]?[A-Za-z](?:_\w+)?(?=\s*(?:$|[^\w\s'’]|\s[^\w\s])|\^|\d))",

@@ -21,7 +21,7 @@ _THOUGHT_STARTS = re.compile(rf"<(?:{_THOUGHTS})>", re.IGNORECASE)
 # Markers that hold a value. What #### and <answer> hold is looked at without being consumed, so that a \boxed in it is found.
 _HOLDERS = re.compile(
     r"####[ \t]*(?=(?P<hashes>[^\n]{1,400}))"
-    r"|\\(?:boxed|fbox)[ \t]*\{(?P<boxed>)"
+    r"|\\(?:boxed|fbox|framebox)[ \t]*\{(?P<boxed>)"
     r"|\\boxed(?:[ \t]+|(?=\d))(?=(?P<bare>[^\s{$][^\n$]{0,399}))"  # TeX needs no braces around one sign
     r"|<(?:final_)?answer>(?=(?P<tag>))",
     re.IGNORECASE,
