@@ -17,6 +17,7 @@ from cal_grpo.grading.reading import (
     read_quantity,
     same_time,
     take_apart,
+    tidy,
 )
 from cal_grpo.grading.types import Method
 from cal_grpo.grading.worker import math_equal
@@ -42,7 +43,7 @@ def compare(answer: str, expected: str, by_math: bool = True) -> tuple[bool, Met
     """Whether an answer states what is expected, and how that was found out; without ``by_math`` expressions are text."""
     if max(len(answer), len(expected)) > MAX_ANSWER:
         return answer == expected, "text"
-    answer, expected = (_ROUNDED.sub("", plain(text)) for text in (answer, expected))
+    answer, expected = (_ROUNDED.sub("", plain(tidy(text))) for text in (answer, expected))
     return _compare(answer, expected, time.monotonic() + TIME_LIMIT_S if by_math else 0.0)
 
 

@@ -51,17 +51,18 @@ def extract_answer(response: str) -> str | None:
     ``A: x``. These end with their clause, and one followed by a remark ("the answer is correct") is none. Words behind
     ``####`` count only in the last line: before that they are a Markdown heading.
     """
-    text = _read_from(response)
+    text = spoken(response)
     marked = _marked(text)
     return marked if marked is not None else last_value(text)
 
 
 def marked_answer(response: str) -> str | None:
     """What the marker that counts shows, as written; None without one."""
-    return _marked(_read_from(response))
+    return _marked(spoken(response))
 
 
-def _read_from(response: str) -> str:
+def spoken(response: str) -> str:
+    """The part of a response that is meant to be read: no thoughts, no HTML, no special tokens."""
     return without_markup(_without_thoughts(response[-MAX_RESPONSE:])).rstrip()
 
 
@@ -130,7 +131,7 @@ def _closes(line: str) -> bool:
 
 
 def _hashed(text: str, match: re.Match[str]) -> str:
-    line = match["hashes"].rstrip("!# ")
+    line = re.sub(r"(?<=[\s\d.])#+\Z", "", match["hashes"].rstrip("! ")).rstrip()
     if _HEADING.match(line) and match.end("hashes") < len(text):
         return ""
     if phrase := _last_phrase(line):
