@@ -15,7 +15,8 @@ _OPENED = re.compile(r"\$\$|\\\[|\\\(|\\begin\{[a-z*]+\}|(?<![\\\w])\$(?=[^\s$][
 _CLOSING = {"$$": "$$", "\\[": "\\]", "\\(": "\\)", "$": "$"}
 _STOP = re.compile(r"[!?](?=\s|$)|\.(?=[*_\"')]*(?:\s|$))|[,;](?=\s|$)|\s(?:because|since|as)\s", re.IGNORECASE)
 _REASON = re.compile(r"\s(?:so|but|which|where|when|while|after|for|than)\s", re.IGNORECASE)
-_JOINT = re.compile(r"\s(?:and|or)\s")
+_JOINT = re.compile(r"\s(?:and|or)\s(?!(?:more|less|fewer|greater|higher|lower|above|below|older|younger)\b)")
+_BOUND = re.compile(r"[\s*_\"'(]*(?:not|between|at (?:least|most))\b.*\d", re.IGNORECASE)
 # What is added to a number: in brackets, behind a dash, or behind a colon. "5 (mod 7)" and "5 (if x > 0)" are whole.
 _ASIDE = re.compile(
     r"\s\((?=(?:since|because|as|i\.?e\b|that is|or|rounded|approx|approximately|about|roughly|which|after|from|not|see|note)\b"
@@ -91,8 +92,8 @@ def is_remark(text: str) -> bool:
     if not words or (is_value(text) and "\\" in text):
         return False
     first = text.lstrip(" *_\"'(").split(maxsplit=1)[0].strip(".,:;*_")
-    if first == "not" and any(map(str.isdigit, text)):
-        return False  # "the answer is not 5" states something
+    if _BOUND.match(text):
+        return False  # "the answer is not 5" states something, and so does "at least 5"
     if first in _REMARKS or _PARTICIPLE.fullmatch(first):
         return True
     return len(words) > 6 or (len(words) > 2 and any(map(str.isdigit, text)))

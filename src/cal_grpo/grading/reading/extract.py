@@ -35,6 +35,10 @@ _PHRASES = re.compile(
     r"|^[ \t#*_]*(?:the[ \t]+)?(?:final[ \t]+)?answer[ \t*_:]*(?P<heading>(?=\n))",
     re.IGNORECASE | re.MULTILINE,
 )
+_CHOSEN = re.compile(  # "option D is correct", "(D) is the answer"
+    r"(?:\b[Oo]ption\s+|\b[Cc]hoice\s+)(?P<named>\(?[A-H]\)?)\s+is\s+(?:correct|right)\b"
+    r"|(?<![\w(])(?P<choice>\([A-H]\)|[A-H])\s+is\s+(?:therefore\s+)?the\s+(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice)\b"
+)
 _HEADING = re.compile(r"[*_]*[A-Za-z]{2}")
 _NEXT_CHOICE = re.compile(r"[^\n]*\n\s*[*(]*B\s*[:.)]")  # "A: 12", then "B: 13": the choices of the question
 _BETWEEN_BOXES = re.compile(r"\}[\s$.]*(?:,|and|or|,\s*and|,\s*or)[\s$]*")
@@ -152,4 +156,5 @@ def _last_phrase(text: str) -> str | None:
         if is_value(stated) or not match["is"]:
             return stated
         worded = worded or stated
-    return worded
+    chosen = None if worded else next(_last_of(_CHOSEN, text), None)
+    return chosen["named"] or chosen["choice"] if chosen else worded

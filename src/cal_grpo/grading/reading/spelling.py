@@ -54,6 +54,7 @@ _MINUS = re.compile(r"(?:negative|minus)\s+(?=[\d.$\\])", re.IGNORECASE)
 _ORDINAL = re.compile(r"(?<=\d)\s*\^\s*\{?\s*(st|nd|rd|th)(?![A-Za-z])\s*\}?")
 _GROUPED = re.compile(r"(?<![\w.'])\d{1,3}(?:(?:'\d{3})+|(?:_\d{3})+)(?![\w'])")  # 1'000'000, 1_000_000
 _TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|\*\*))")
+_UNION = re.compile(r"(?<=[)\]}])\s*U\s*(?=[(\[{\\])")
 _PYTHON_POWER = re.compile(r"(?<=[\w)\]}])\s?\*\*\s?(?=[\w({\-])")
 _EMPHASIS = re.compile(r"(?<![\w)])\*\*(?=\S)([^*\n]+?)\*\*|__(?=\S)([^_\n]+?)__|`([^`\n]+)`")
 _WORDS = re.compile(r"(?<![A-Za-z\\])(?:(?P<pi>pi)|(?P<sqrt>sqrt)(?=\s*[({\d])|(?P<infty>infinity))(?![A-Za-z])")
@@ -74,6 +75,7 @@ def plain(text: str) -> str:
         text = _from_tex(text)
     text = _GROUPED.sub(lambda m: re.sub("['_]", "", m[0]), text.replace("{,}", ","))
     text = _ORDINAL.sub(r"\1", _MINUS.sub("-", text, count=1) if _MINUS.match(text) else text)
+    text = _UNION.sub(r" \\cup ", text)
     if _NO_ITEMS.fullmatch(text):
         return "\\emptyset"
     text = _WORDS.sub(lambda m: f"\\{m.lastgroup} ", text)

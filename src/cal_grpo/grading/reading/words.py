@@ -34,6 +34,7 @@ _BASED = re.compile(
     r"\(?\s*(?P<digits>-?[0-9][0-9A-Z,. ]*?)\s*\)?\s*"
     rf"(?:_\s*\{{?\s*(?P<base>{_BASE})\s*\}}?|,?\s*\(?(?:in )?base(?:\s+|-)(?P<word>{_BASE})\s*\)?)"
 )
+_ARTICLE = re.compile(r"\A(?:the|an?)\s+(?=[a-z]{2})")
 _FORMULA = re.compile(r"[\d\\^=+*/<>_()\[\]{}|]")
 
 
@@ -93,4 +94,4 @@ def as_words(text: str) -> str:
         if date := form.fullmatch(text):
             return f"{int(date['day'])} {date['month'][:3].lower()} {date['year'] or ''}"
     text = squeezed(text)
-    return text if _FORMULA.search(text) else text.casefold()
+    return text if _FORMULA.search(text) else _ARTICLE.sub("", text.casefold())
