@@ -29,6 +29,7 @@ def without_markup(text: str) -> str:
 def tidy(text: str) -> str:
     """Without emphasis, a full stop, a tick, and the dollar signs around a formula."""
     text = re.sub(r"(?<![\w)])\*\*([^*\n]*)\*\*", r"\1", text.strip())
+    text = re.sub(r"\*\*(?![\w(\\-])", "", text) if text.count("**") == 1 else text  # its twin stood in front of the answer
     text = (_TICKS.sub("", text) or text).strip("*_` \n").rstrip(" .,;")
     if display := _DISPLAY.fullmatch(text):
         return _rows(display[2])

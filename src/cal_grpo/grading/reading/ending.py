@@ -13,12 +13,13 @@ _NUMBER = re.compile(r"(?<![\w.])[-−]?[$€£¥₹]?\s?(?:\d{1,9} \d+/\d+|(?:\
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\w])\$(?!\s)([^$\n]+?)(?<![\s\\])\$(?!\d)", re.DOTALL)
 _BETWEEN = re.compile(r"\s*(?:,|,?\s(?:and|or)\s)\s*")
 _EQUALS = re.compile(r"=|\\approx(?![A-Za-z])|≈")
+_SIGNS = "π√∛∞≤≥≠±²³¹⁰⁴-⁹ⁿ₀-₉½⅓⅔¼¾⅕-⅞"  # that make another thing of a number
 # Signs of a formula that stands in prose without dollar signs. Words, and "a" and "I", are none.
 _RUN = re.compile(
-    r"(?:\\(?!f?box)[A-Za-z]+|\\[{}|,;!]|(?<![A-Za-z\\'’])(?![aAI]\s)[A-Za-z](?![A-Za-z'’])|\d++(?:[.,:]\d++)*+|[+\-−–*/=^_<>|!(){}\[\]]"
-    r"|,(?=\s?[\d\\(\-−A-Za-z])(?!\s?[A-Za-z]{2})|[ \t])++"
+    rf"(?:\\(?!f?box)[A-Za-z]+|\\[{{}}|,;!]|(?<![A-Za-z\\'’])(?![aAI]\s)[A-Za-z](?![A-Za-z'’])|\d++(?:[.,:]\d++)*+"
+    rf"|[{_SIGNS}≈×·⋅÷+\-−–*/=^_<>|!(){{}}\[\]]|,(?=\s?(?:[\d\\(\-−]|[A-Za-z](?:[)\]}},^_+*/]|\s?=)))|[ \t])++"
 )
-_IN_FORMULA = re.compile(r"[A-Za-z\\^_]|[(\[{][^()\[\]{}]*,|\d\s?[-−–:]\s?\d")
+_IN_FORMULA = re.compile(rf"[A-Za-z\\^_{_SIGNS}]|[(\[{{][^()\[\]{{}}]*,|\d\s?[-−–:]\s?\d")
 _ALONE = re.compile(r"[(\[]?[A-Z][)\].]?|(?i:yes|no|true|false)")
 _SEVERAL = re.compile(r"(?<![\w\\)])[A-Za-z](?:_\w+)?\s*=[^=,]+,\s*[A-Za-z](?:_\w+)?\s*=[^=]*\Z")
 _JOINED = re.compile(r"\d[-−–:]\d")
@@ -46,7 +47,7 @@ def _last_formulas(text: str, formulas: list[re.Match[str]]) -> str | None:
     while formulas and _BETWEEN.fullmatch(text, formulas[-1].end(), joined[-1].start()):
         joined.append(formulas.pop())
     inside = [next(group for group in formula.groups() if group is not None) for formula in reversed(joined)]
-    return tidy(_right_side(inside[0])) or None if len(inside) == 1 else ", ".join(map(tidy, inside))
+    return tidy(_right_side(tidy(inside[0]))) or None if len(inside) == 1 else ", ".join(map(tidy, inside))
 
 
 def _right_side(formula: str) -> str:
@@ -67,7 +68,7 @@ def _around(text: str, number: re.Match[str]) -> str:
     balanced = all(formula.count(a) == formula.count(b) for a, b in ("()", "[]", "{}")) or re.fullmatch(
         r"[(\[].*,.*[)\]]", formula
     )
-    whole = _IN_FORMULA.search(formula) if re.search(r"[A-Za-z\\^_(\[{]", formula) else _JOINED.search(formula)
+    whole = _IN_FORMULA.search(formula) if re.search(rf"[A-Za-z\\^_(\[{{{_SIGNS}]", formula) else _JOINED.search(formula)
     return tidy(formula) if balanced and whole else number.group().strip()
 
 
