@@ -80,6 +80,13 @@ def test_one_equation_in_many_dresses(text, values):
         "7:50 + 30 minutes = 8:20",
         "the 3rd = 5",
         "16,0000/10 = 16000",
+        "100 - 20% = 80",
+        "$200 + 10% = $220 in all",
+        "f(3) + 4 = 2",
+        "1.5e3 + 1 = 1501",
+        "1 + 1 = 10_2",
+        "3.5.2 + 1 = 4",
+        "$5 - 50 cents = $4.50",
     ],
 )
 def test_what_people_mean_right_raises_no_alarm(text):

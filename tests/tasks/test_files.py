@@ -146,3 +146,19 @@ def test_a_dot_reaches_into_a_field_and_a_column_of_that_name_wins(row, fields, 
 def test_a_path_that_leads_nowhere_names_those_that_there_are(path):
     with pytest.raises(UsageError, match=rf"row 1: field '{path}' is missing; .*the row has question, a\.b, a\.c\)"):
         parse_row({"question": "q", "a": {"b": "1", "c": "2"}}, "row 1", Fields(answer=path))
+
+
+def test_short_floats_of_parquet_are_as_they_were_written(tmp_path):
+    file = tmp_path / "questions.parquet"
+    answers = pyarrow.array([0.1, 1e-7, 33.333332], pyarrow.float32())
+    pyarrow.parquet.write_table(pyarrow.table({"question": ["a", "b", "c"], "answer": answers}), file)
+    assert [example.answer for example in read_source(file, USUAL)[0]] == ["0.1", "0.0000001", "33.333332"]
+
+
+@pytest.mark.parametrize("field", ["question", "answer"])
+@pytest.mark.parametrize("blank", ["\u200b", "\ufeff", "\u2060 \u200e"])
+def test_what_has_no_width_is_no_text(tmp_path, field, blank):
+    file = tmp_path / "questions.jsonl"
+    file.write_text(json.dumps({"question": "a", "answer": "5"} | {field: blank}))
+    with pytest.raises(UsageError, match=f"line 1: field '{field}' is"):
+        read_source(file, USUAL)

@@ -33,6 +33,8 @@ from cal_grpo.tasks.jsonl import read_jsonl
         ("We get 5.\n<answer>\\boxed{5}</answer>", "5"),
         ("She has 3 and buys 2, so the answer is 5.", "5"),
         ("Answer: 5", "5"),
+        ("<think>We add 2 and 3, which gives 5 as we saw.</think>7", "7"),
+        ("$$\n\\frac{1}{2}\n$$", "$$\n\\frac{1}{2}\n$$"),
     ],
 )
 def test_what_is_an_answer(text, answer):
@@ -45,6 +47,13 @@ def test_what_is_an_answer(text, answer):
         "We add 0 and 1, giving 1 after 2 steps.",
         "We add 0 and 1.\nThis gives 1 after 2 steps.",
         "She has five apples left.",
+        "We add.\n5",
+        "5\n6",
+        "x=1\nx=2",
+        "<think>5</think>",
+        "\u200b",
+        "\ufeff.",
+        "\0",
         "The total is 12",
         "It is 4.",
         "我们把零和一相加得到一所以结果是一",

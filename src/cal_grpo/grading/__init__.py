@@ -2,7 +2,7 @@
 
 from cal_grpo.grading.grade import grade_answer
 from cal_grpo.grading.pass_at_k import pass_at_k, powers_up_to
-from cal_grpo.grading.reading import extract_answer, marked_answer, parse_number, reference_answer
+from cal_grpo.grading.reading import extract_answer, marked_answer, on_one_line, parse_number, reference_answer, spoken
 from cal_grpo.grading.types import Grade
 from cal_grpo.grading.vote import Majority, majority
 
@@ -13,8 +13,10 @@ __all__ = [
     "grade_answer",
     "majority",
     "marked_answer",
+    "on_one_line",
     "parse_number",
     "pass_at_k",
     "powers_up_to",
     "reference_answer",
+    "spoken",
 ]

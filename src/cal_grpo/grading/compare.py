@@ -15,7 +15,9 @@ from cal_grpo.grading.reading import (
     read_based,
     read_choice,
     read_quantity,
+    same_time,
     take_apart,
+    tidy,
 )
 from cal_grpo.grading.types import Method
 from cal_grpo.grading.worker import math_equal
@@ -32,6 +34,8 @@ _NAME = re.compile(
 )
 _ROUNDED = re.compile(r"(?<=[\d})])\s*\\approx(?![A-Za-z])[^=]*$")  # \\sqrt{2} \\approx 1.41 states the first
 _SINGLE = re.compile(r"[^=<>]*")
+_GROUP = re.compile(r"\A\{((?:[^{},]|\{[^{}]*\})*)\}\Z")  # {7} is 7 in TeX, and a set of one only beside a set
+_OR = re.compile(r"\bor\b")
 _PLUS, _MINUS_PLUS = re.compile(r"\\pm(?![A-Za-z])"), re.compile(r"\\mp(?![A-Za-z])")
 
 
@@ -39,7 +43,7 @@ def compare(answer: str, expected: str, by_math: bool = True) -> tuple[bool, Met
     """Whether an answer states what is expected, and how that was found out; without ``by_math`` expressions are text."""
     if max(len(answer), len(expected)) > MAX_ANSWER:
         return answer == expected, "text"
-    answer, expected = (_ROUNDED.sub("", plain(text)) for text in (answer, expected))
+    answer, expected = (_ROUNDED.sub("", plain(tidy(text))) for text in (answer, expected))
     return _compare(answer, expected, time.monotonic() + TIME_LIMIT_S if by_math else 0.0)
 
 
@@ -47,8 +51,15 @@ def _compare(answer: str, expected: str, until: float) -> tuple[bool, Method]:
     number, target = read_quantity(answer), read_quantity(expected)
     if number is not None and target is not None:
         return number.equals(target) or as_words(answer) == as_words(expected), "number"
-    if as_words(answer) == as_words(expected):
+    if as_words(answer) == as_words(expected) or same_time(answer, expected):
         return True, "text"
+    ungrouped = _GROUP.sub(r"\1", answer), _GROUP.sub(r"\1", expected)
+    if (
+        (ungrouped[0] != answer) != (ungrouped[1] != expected)
+        and not expected.startswith("\\{")
+        and not answer.startswith("\\{")
+    ):
+        return _compare(*ungrouped, until)
     based, target_base = read_based(answer), read_based(expected)
     if target_base is not None:  # where the question gives the base, the digits are the answer
         return based == target_base or (based is None and answer == target_base.digits), "text"
@@ -65,6 +76,14 @@ def _compare(answer: str, expected: str, until: float) -> tuple[bool, Method]:
         theirs = as_interval(expected) or theirs
     elif theirs is not None and theirs.is_interval:
         ours = as_interval(answer) or ours
+    if (
+        (ours is None) != (theirs is None)
+        and (several := ours or theirs)
+        and several.kind == ""
+        and _OR.search(answer + expected)
+    ):
+        other = expected if ours is several else answer  # 3/4 or 0.75 is one value in two spellings
+        return all(_compare(item, other, until)[0] for item in several.items), "math"
     if ours is not None or theirs is not None:
         return _same_items(ours, theirs, until), "math"
     measured, bare_formula = _unit_dropped(answer, expected)
@@ -129,9 +148,15 @@ def _same_items(ours: Items | None, theirs: Items | None, until: float) -> bool:
         return False
     if {ours.kind, theirs.kind} & {"cup", "matrix", "determinant"} and ours.kind != theirs.kind:
         return False
-    if ours.is_ordered or theirs.is_ordered:
+    if ours.is_ordered or theirs.is_ordered or _is_named(ours) != _is_named(theirs):
         return all(_compare(a, b, until)[0] for a, b in zip(ours.items, theirs.items, strict=True))
     return _same_in_any_order(ours.items, theirs.items, until)
+
+
+def _is_named(items: Items) -> bool:
+    """Whether each has a name of its own, ``x=1, y=2``, which puts bare values beside it in an order."""
+    names = {match[1] for item in items.items if (match := _NAME.match(item))}
+    return len(names) == len(items.items) > 1
 
 
 def _same_in_any_order(ours: Sequence[str], theirs: Sequence[str], until: float) -> bool:

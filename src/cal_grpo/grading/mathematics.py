@@ -33,8 +33,9 @@ _READABLE = re.compile(
     rf"(?:\\log_\{{\d+\}}|\\(?:{_COMMANDS})(?![A-Za-z])|[A-Za-z]{{1,3}}(?:_\w|_\{{\w+\}})?(?![A-Za-z'])|\d+|[\s+\-*/^(){{}}|!]|\[\d\])+"
 )
 _MISREAD = re.compile(
-    r"\d\s+\d|[\d)}]\s*_|\^\s*(?:\{[^{}]*\}|\w)\s*\^|!\s*[\dA-Za-z!]|(?<![\\A-Za-z_])[A-Za-z]{1,3}\d|\d\s*!\s*!"
+    r"(?<!\d)0\d|(?<![A-Za-z\\])[fghFGH]\s*\^\s*\{?\s*-\s*1\s*\}?\s*\(|\d\s+\d|[\d)}]\s*_|\^\s*(?:\{[^{}]*\}|\w)\s*\^|!\s*[\dA-Za-z!]|(?<![\\A-Za-z_])[A-Za-z]{1,3}\d|\d\s*!\s*!"
 )
+_DATE = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}([-/])\d{1,2}\1(?:\d\d|\d{4})")
 _RELATION = re.compile(r"<=|>=|\\le(?![A-Za-z])|\\ge(?![A-Za-z])|\\ne(?![A-Za-z])|[=<>]")
 _SPELLED = {"\\le": "<=", "\\ge": ">=", "\\ne": "!="}
 _FLIPPED = {">": "<", ">=": "<="}
@@ -94,6 +95,8 @@ def _same_result(equation: str, value: Any) -> bool:
 def _read(text: str) -> Any:
     from latex2sympy2_extended.latex2sympy2 import ConversionConfig, latex2sympy
 
+    if _DATE.fullmatch(text.strip()):
+        raise Unreadable(text)
     text = _THOUSANDS.sub(lambda m: m[0].replace(",", ""), text)
     text = _BRACED_POWER.sub(r"^{\1}", _WORD_FUNCTION.sub(r"\\\1 ", text.strip()))
     text = _DECIMAL.sub(lambda m: "(\\frac{{{}}}{{{}}})".format(*Fraction(f"0{m[0]}").as_integer_ratio()), text)

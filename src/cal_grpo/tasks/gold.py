@@ -5,12 +5,13 @@ What is no answer is refused: no response could ever be right against it.
 
 import re
 
-from cal_grpo.grading import marked_answer
+from cal_grpo.grading import marked_answer, on_one_line, spoken
+from cal_grpo.tasks.split import key_of
 
 _MARKERS = ("####", "\\boxed", "\\fbox")  # an answer with one of these is a worked solution
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _MISSING = {"nan", "null", "<na>", "n/a", "#n/a"}  # how tables spell that there is nothing
-_PUNCTUATION = " \t\n.,;:!?…_*`\"'$#-–—"
+_PUNCTUATION = "\0 \t\n.,;:!?…_*`\"'$#-–—"
 
 _CHOICE = re.compile(r"\(?[A-Z][).:]\s")
 _WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")  # not the name of a LaTeX command
@@ -32,7 +33,7 @@ def final_answer(text: str, worked: bool = False) -> str:
     Raises:
         ValueError: it gives none; the message says why.
     """
-    text = text.strip()
+    text = spoken(text).strip()
     if tagged := _TAGGED.findall(text):
         text, worked_out = tagged[-1].strip(), True
     else:
@@ -42,16 +43,18 @@ def final_answer(text: str, worked: bool = False) -> str:
     elif worked and not worked_out:
         final = None
     else:
-        phrase = marked_answer(text) if "answer" in text.casefold() or is_prose(text) else None
-        final = phrase if phrase is not None or is_prose(text) else text
+        told = is_prose(text) or "\n" in on_one_line(text)
+        phrase = marked_answer(text) if "answer" in text.casefold() or told else None
+        final = phrase if phrase is not None or told else text
     if final is None and (worked or worked_out):
         raise ValueError("marks no answer; expected a solution with \\boxed{...} or #### x")
     if final is None:
+        what = "is prose that marks" if is_prose(text) else "has several lines that mark"
         raise ValueError(
-            f"is prose that marks no answer ({ascii(text)[:60]}); expected the final answer alone, or a solution with "
+            f"{what} no answer ({ascii(text)[:60]}); expected the final answer alone, or a solution with "
             "\\boxed{...} or #### x"
         )
-    if final.casefold() in _MISSING or not final.strip(_PUNCTUATION):
+    if final.casefold() in _MISSING or not key_of(final).strip(_PUNCTUATION):
         raise ValueError(f"is {ascii(final)[:60]}, which is no answer; expected one")
     return final
 

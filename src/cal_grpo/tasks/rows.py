@@ -9,6 +9,7 @@ from cal_grpo.errors import UsageError
 from cal_grpo.tasks.escapes import eaten_command
 from cal_grpo.tasks.gold import final_answer
 from cal_grpo.tasks.messages import read_messages
+from cal_grpo.tasks.split import key_of
 from cal_grpo.tasks.types import USUAL, Example, Fields, Message
 
 Row = Mapping[str, Any]
@@ -77,7 +78,7 @@ def _checked(value: Any, row: Row, name: str, where: str) -> str:
     given = value
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         value = _spelled(value)
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not key_of(value):
         got = "missing" if given is None and name not in row else ascii(given)[:60]
         raise UsageError(
             f"{where}: field {name!r} is {got}; expected text (the row has {', '.join(_columns(row)) or 'nothing'}); "

@@ -5,12 +5,13 @@ from collections import deque
 from collections.abc import Iterator
 
 from cal_grpo.grading.reading.clause import clause, first_block, is_remark, is_value
+from cal_grpo.grading.reading.dress import tidy, without_markup
+from cal_grpo.grading.reading.ending import last_value
 from cal_grpo.grading.reading.numbers import parse_number as parse_number
 
 MAX_RESPONSE = 200_000  # characters that are read, from the end: the answer stands there
 MAX_BOXED = 2000  # characters that braces or tags may hold
 MAX_MARKERS = 200  # that are looked at, from the last
-MAX_TAIL = 5000  # characters in which a formula without a marker is looked for
 
 _THOUGHTS = "think|thinking|thought|thoughts|reasoning|scratchpad"
 _THOUGHT = re.compile(rf"<({_THOUGHTS})>(?:(?!<\1>).)*?</\1>", re.DOTALL | re.IGNORECASE)
@@ -20,7 +21,7 @@ _THOUGHT_STARTS = re.compile(rf"<(?:{_THOUGHTS})>", re.IGNORECASE)
 # Markers that hold a value. What #### and <answer> hold is looked at without being consumed, so that a \boxed in it is found.
 _HOLDERS = re.compile(
     r"####[ \t]*(?=(?P<hashes>[^\n]{1,400}))"
-    r"|\\(?:boxed|fbox)[ \t]*\{(?P<boxed>)"
+    r"|\\(?:boxed|fbox|framebox)[ \t]*\{(?P<boxed>)"
     r"|\\boxed(?:[ \t]+|(?=\d))(?=(?P<bare>[^\s{$][^\n$]{0,399}))"  # TeX needs no braces around one sign
     r"|<(?:final_)?answer>(?=(?P<tag>))",
     re.IGNORECASE,
@@ -34,13 +35,14 @@ _PHRASES = re.compile(
     r"|^[ \t#*_]*(?:the[ \t]+)?(?:final[ \t]+)?answer[ \t*_:]*(?P<heading>(?=\n))",
     re.IGNORECASE | re.MULTILINE,
 )
+_CHOSEN = re.compile(  # "option D is correct", "(D) is the answer"
+    r"(?:\b[Oo]ption\s+|\b[Cc]hoice\s+)(?P<named>\(?[A-H]\)?)\s+is\s+(?:correct|right)\b"
+    r"|(?<![\w(])(?P<choice>\([A-H]\)|[A-H])\s+is\s+(?:therefore\s+)?the\s+(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice)\b"
+)
 _HEADING = re.compile(r"[*_]*[A-Za-z]{2}")
 _NEXT_CHOICE = re.compile(r"[^\n]*\n\s*[*(]*B\s*[:.)]")  # "A: 12", then "B: 13": the choices of the question
 _BETWEEN_BOXES = re.compile(r"\}[\s$.]*(?:,|and|or|,\s*and|,\s*or)[\s$]*")
 _BRACE = re.compile(r"\\[{}]|[{}]")
-_LAST_NUMBER = re.compile(r"(?<![\w.])[-−]?[$€£¥₹]?\s?(?:\d{1,9} \d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?)")
-_FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\w])\$(?!\s)([^$\n]+?)(?<![\s\\])\$(?!\d)", re.DOTALL)
-_EQUALS = re.compile(r"=|\\approx(?![A-Za-z])|≈")
 
 _NOTHING = " .*$\t\n"
 
@@ -53,14 +55,19 @@ def extract_answer(response: str) -> str | None:
     ``A: x``. These end with their clause, and one followed by a remark ("the answer is correct") is none. Words behind
     ``####`` count only in the last line: before that they are a Markdown heading.
     """
-    text = _without_thoughts(response[-MAX_RESPONSE:]).rstrip()
+    text = spoken(response)
     marked = _marked(text)
-    return marked if marked is not None else _last_value(text)
+    return marked if marked is not None else last_value(text)
 
 
 def marked_answer(response: str) -> str | None:
     """What the marker that counts shows, as written; None without one."""
-    return _marked(_without_thoughts(response[-MAX_RESPONSE:]).rstrip())
+    return _marked(spoken(response))
+
+
+def spoken(response: str) -> str:
+    """The part of a response that is meant to be read: no thoughts, no HTML, no special tokens."""
+    return without_markup(_without_thoughts(response[-MAX_RESPONSE:])).rstrip()
 
 
 def _without_thoughts(text: str) -> str:
@@ -74,7 +81,7 @@ def _without_thoughts(text: str) -> str:
 
 def _marked(text: str) -> str | None:
     found = _last_holder(text) or _last_phrase(text)
-    return _tidy(found) if found else None
+    return tidy(found) if found else None
 
 
 def _last_holder(text: str) -> str | None:
@@ -120,7 +127,7 @@ def _tagged(text: str, start: int) -> str:
     lines = [line for line in inside.split("\n") if line.strip()]
     if len(lines) > 1 and "\\begin" not in inside and is_value(lines[-1]) and not _closes(lines[-1]):
         return lines[-1]
-    return inside if not is_remark(inside) else _last_value(inside) or inside
+    return inside if not is_remark(inside) else last_value(inside) or inside
 
 
 def _closes(line: str) -> bool:
@@ -128,13 +135,13 @@ def _closes(line: str) -> bool:
 
 
 def _hashed(text: str, match: re.Match[str]) -> str:
-    line = match["hashes"].rstrip("!# ")
+    line = re.sub(r"(?<=[\s\d.])#+\Z", "", match["hashes"].rstrip("! ")).rstrip()
     if _HEADING.match(line) and match.end("hashes") < len(text):
         return ""
     if phrase := _last_phrase(line):
         return phrase
     line = clause(line)
-    return line if not is_remark(line) else _last_value(line) or line
+    return line if not is_remark(line) else last_value(line) or line
 
 
 def _last_phrase(text: str) -> str | None:
@@ -149,29 +156,5 @@ def _last_phrase(text: str) -> str | None:
         if is_value(stated) or not match["is"]:
             return stated
         worded = worded or stated
-    return worded
-
-
-def _last_value(text: str) -> str | None:
-    """The last number, or the formula around it, of an equation the right side."""
-    number = _last(_LAST_NUMBER.finditer(text))
-    formulas = _FORMULA.finditer(text, max(0, len(text) - MAX_TAIL))
-    formula = _last(match for match in formulas if any(map(str.isdigit, match.group())))
-    if formula is not None and (number is None or number.end() <= formula.end()):
-        inside = next(group for group in formula.groups() if group is not None)
-        return _tidy(_EQUALS.split(inside)[-1]) or None
-    return number.group().strip() if number else None
-
-
-def _last(matches: Iterator[re.Match[str]]) -> re.Match[str] | None:
-    return next(iter(deque(matches, 1)), None)
-
-
-def _tidy(text: str) -> str:
-    """Without emphasis, a full stop, and the dollar signs around a formula."""
-    text = re.sub(r"\*\*([^*\n]*)\*\*", r"\1", text.strip()).strip("*_` \n").rstrip(" .,;")
-    for opening, closing in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
-        inside = text[len(opening) : -len(closing)]
-        if len(text) > len(opening + closing) and text.startswith(opening) and text.endswith(closing) and opening not in inside:
-            return inside.strip().rstrip(" .,;")
-    return text
+    chosen = None if worded else next(_last_of(_CHOSEN, text), None)
+    return chosen["named"] or chosen["choice"] if chosen else worded

@@ -8,6 +8,14 @@ _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _MATRIX = re.compile(
     r"\\begin\{([pbBvV]?)(?:small)?(?:matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\1(?:small)?(?:matrix|array)\}", re.DOTALL
 )
+_FRAMED = re.compile(
+    r"([(\[|])\s*(\\begin\{(?:small)?(?:matrix|array)\}.*\\end\{(?:small)?(?:matrix|array)\})\s*[)\]|]", re.DOTALL
+)
+_NAMES = re.compile(
+    r"\(\s*([A-Za-z](?:_\{?\w+\}?)?(?:\s*,\s*[A-Za-z](?:_\{?\w+\}?)?)+)\s*\)\s*(?:=|\\in(?![A-Za-z]))\s*(?=[({\\])"
+)
+_MEASURE = re.compile(r"\d[\d.,]*\s*[A-Za-z]{2,}")
+_MEASURES = re.compile(rf"(?:{_MEASURE.pattern}\s+){{1,3}}{_MEASURE.pattern}")
 _THOUSANDS = re.compile(r"(?<!\d)\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 _JOINT = re.compile(r"\s*(?:[,;]\s*(?:(?:and|or)\s+)?|\s(?:and|or)\s)\s*")
 _MAX_ITEMS, _MAX_DEPTH = 64, 8
@@ -39,8 +47,13 @@ def take_apart(text: str) -> Items | None:
     text = text.strip()
     if max(itertools.accumulate((sign in "([{") - (sign in ")]}") for sign in text), default=0) > _MAX_DEPTH:
         return None
-    if matrix := _MATRIX.fullmatch(text):
-        kind = "determinant" if matrix[1] in ("v", "V") else "matrix"
+    if named := _NAMES.match(text):
+        return _named(named[1], text[named.end() :])
+    if _MEASURES.fullmatch(text):
+        return Items("", tuple(_MEASURE.findall(text)))  # 2 hours 30 minutes
+    framed = _FRAMED.fullmatch(text)
+    if matrix := _MATRIX.fullmatch(framed[2] if framed else text):
+        kind = "determinant" if matrix[1] in ("v", "V") or (framed and framed[1] == "|") else "matrix"
         rows = [row for row in re.split(r"\\\\", matrix[2]) if row.strip()]
         return Items(kind, tuple(cell.strip() for row in rows for cell in (*row.split("&"), ";")))
     union = _split(text, re.compile(r"\s*\\cup(?![A-Za-z])\s*"))
@@ -53,6 +66,14 @@ def take_apart(text: str) -> Items | None:
     if kind == "{}" and len(items) == 1 and items[0]:
         return Items(kind, items)
     return Items(kind, items) if 1 < len(items) <= _MAX_ITEMS and all(items) else None
+
+
+def _named(names: str, values: str) -> Items | None:
+    """``x=3, y=4`` for ``(x,y)=(3,4)``; of several such tuples the names alone are dropped."""
+    found, each = take_apart(values), [name.strip() for name in names.split(",")]
+    if found is None or found.kind != "()" or len(found.items) != len(each):
+        return found
+    return Items("", tuple(f"{name} = {value}" for name, value in zip(each, found.items, strict=True)))
 
 
 def as_interval(text: str) -> Items | None:

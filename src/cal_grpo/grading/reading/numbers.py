@@ -37,9 +37,15 @@ class Quantity:
     def _same(self, other: "Quantity") -> bool:
         if self.value != other.value or not _agree(self.currency, other.currency) or not _agree(self.unit, other.unit):
             return False
+        if self._is_scaled != other._is_scaled and (self.currency and other.currency):
+            return False  # 2 million dollars and 2 dollars
         # $5 and 5 eggs have neither in common; $18 and $18 a day do.
         only_money, only_unit = (bool(self.currency and not self.unit), bool(self.unit and not self.currency))
         return not (only_money and other.unit and not other.currency) and not (only_unit and other.currency and not other.unit)
+
+    @property
+    def _is_scaled(self) -> bool:
+        return self.unit.partition(" ")[0] in SCALES
 
     def _readings(self) -> "tuple[Quantity, ...]":
         """As written, and 2 million dollars as 2,000,000 dollars too."""

@@ -2,12 +2,13 @@
 
 import re
 
-from cal_grpo.grading.reading.extract import marked_answer
+from cal_grpo.grading.reading.extract import marked_answer, spoken
 from cal_grpo.grading.reading.words import read_choice
 
 _HOLDERS = ("####", "\\boxed", "\\fbox", "<answer>", "<final_answer>")
 _PHRASE = re.compile(r"\banswers?\s*(?:is|are|:|=)", re.IGNORECASE)
 _WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
+_BLOCK = re.compile(r"\\begin\{(\w+\*?)\}.*?\\end\{\1\}|\$\$.+?\$\$|\\\[.+?\\\]", re.DOTALL)
 _SENTENCE_WORDS, _PROSE_WORDS = 4, 8
 _NOTHING = frozenset({"nan", "null", "<na>"})
 
@@ -18,7 +19,7 @@ def reference_answer(text: str) -> str | None:
     Not answers are an empty text, ``NaN``, and prose without a marker: several lines, a sentence of four words or more, or
     eight words.
     """
-    text = text.strip()
+    text = on_one_line(spoken(text).strip())
     if text.casefold() in _NOTHING:
         return None
     is_worked = "\n" in text or any(mark in text.lower() for mark in _HOLDERS)
@@ -26,6 +27,11 @@ def reference_answer(text: str) -> str | None:
     if marked is not None:
         return None if marked.casefold() in _NOTHING else marked
     return None if not text or is_worked or _is_prose(text) else text
+
+
+def on_one_line(text: str) -> str:
+    """The text with the lines of each matrix or display joined, so that those left tell something one after another."""
+    return _BLOCK.sub(lambda match: " ".join(match[0].split()), text)
 
 
 def _is_prose(text: str) -> bool:

@@ -33,8 +33,9 @@ _NOT_UNITS = frozenset({
     "fourths", "fifth", "fifths", "sixth", "sixths", "seventh", "eighth", "eighths", "ninth", "ninths", "tenth", "tenths",
     "hundredth", "hundredths", "thousandth", "thousandths", "if", "when", "not", "is", "was", "are", "were", "but",
     "than", "infinity", "power", "divided", "multiplied", "negative", "radical", "root",
+    "tens", "ones", "below", "doubled", "tripled", "halved",
 })  # fmt: skip
-SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+SCALES = {"dozen": 12, "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _LONG_UNITS = {word for pair in _SHORT.items() for word in pair if len(word) > 1 and word not in ("in", "men")}
 _FORMULA_UNIT = re.compile(r"(?P<formula>.*[^\s\\])\s+(?P<unit>[A-Za-z]{2,}(?:[\s/][A-Za-z]+)*\s*(?:\^\s*\{?[23]\}?)?)")
 _WORD = re.compile(r"[A-Za-z][A-Za-z.']*|°[CF]?|%|[$¢]")

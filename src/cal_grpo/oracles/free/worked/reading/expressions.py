@@ -192,6 +192,8 @@ def _hangs(tokens: Sequence[Token], start: int) -> bool:
     before = tokens[start - 1]
     if before.kind in ("+", "-", "*", "/", "^", "other", "frac"):
         return True
+    if tokens[start].glued and (before.kind in ("number", "digits") or (before.text.isalpha() and len(before.text) == 1)):
+        return True  # f(3) + 4, 1.5e3 + 1, but not "the cost is$3 + 4"
     # 12 x 1 and 1/4
     fraction = [t.kind for t in tokens[start : start + 2]] == ["number", "/"]
     return before.text == "and" and fraction and start > 1 and tokens[start - 2].kind == "number"
@@ -206,7 +208,7 @@ def _goes_on(tokens: Sequence[Token], end: int) -> bool:
         return False  # $15/week
     if after.kind in ("+", "-", "*", "/", "^", "frac"):
         return True
-    if after.kind in ("variable", "(", "number"):
+    if after.kind in ("variable", "(", "number") or after.text == "_":  # 10_2
         return after.glued
     # 15 and 1/2
     return after.text == "and" and [t.kind for t in tokens[end + 1 : end + 4]] == ["number", "/", "number"]

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from cal_grpo.oracles.free.worked.reading.expressions import Chain, chains
 from cal_grpo.oracles.free.worked.reading.lexer import Token, tokenize
-from cal_grpo.oracles.free.worked.reading.values import Expression, is_computed, operands
+from cal_grpo.oracles.free.worked.reading.values import Expression, evaluate, is_computed, is_percentage, operands
 
 # GSM8K's annotation and the number behind it, which repeats its result.
 ANNOTATION = re.compile(r"<<([^<>\n]{1,200})>>[ $]*(\d+(?:[ ,]\d{3}(?![\d-]))*(?:\.\d+)?|\.\d+)?")
@@ -72,6 +72,8 @@ class Equation:
                 continue
             if self.worded and not is_computed(self.sides[i - 1]) and not is_computed(self.sides[i]):
                 continue  # 2 hours = 120 minutes
+            if right in _of_itself(self.sides[i - 1]) or left in _of_itself(self.sides[i]):
+                continue  # 100 - 20% = 80
             if self._is_rounded(left, right, self.decimals[i]) or self._runs_on(i):
                 continue
             side = self.sides[i - 1]
@@ -92,6 +94,17 @@ class Equation:
         while side[0] in ("sum", "product"):
             side = side[1][0][1]
         return is_computed(self.sides[i]) and side[0] == "number" and side[1] == self.values[i - 1]
+
+
+def _of_itself(side: Expression) -> tuple[Fraction, ...]:
+    """The value of a sum whose last term is a percentage, of what stands before it."""
+    if side[0] != "sum" or len(side[1]) != 2:
+        return ()
+    (first, whole), (sign, part) = side[1]
+    value, share = evaluate(whole), evaluate(part)
+    if not is_percentage(part) or not isinstance(value, Fraction) or not isinstance(share, Fraction):
+        return ()
+    return (first * value * (1 + sign * share),)
 
 
 def _divides(side: Expression) -> bool:
@@ -131,7 +144,8 @@ def as_equation(chain: Chain, tokens: list[Token], text: str, within: tuple[int,
         return Equation(written, start, end, sides, numbers, decimals, False, False, False, False)
     near = tokens[chain.start : chain.end + 2]
     units = {t.text.rstrip("s") if len(t.text) > 2 else t.text for t in near if t.kind == "word"}
-    measured = [_MEASURE_OF[unit] for unit in units if unit in _MEASURE_OF]
+    measures = units | {"dollar"} if "$" in written else units  # $5 - 50 cents
+    measured = [_MEASURE_OF[unit] for unit in measures if unit in _MEASURE_OF]
     letters = any(t.kind == "word" and t.glued and len(t.text) == 1 for t in near)
     hundredfold = any(t.kind == "%" for t in near) or _says_cents(text)
     about = chain.about or _says_rounded(text)

@@ -102,5 +102,9 @@ def is_computed(expression: Expression) -> bool:
         return False
     parts = expression[1]
     signed = expression[0] == "sum" and len(parts) == 1
-    percent = expression[0] == "product" and len(parts) == 2 and parts[1][1] is HUNDRED
-    return is_computed(parts[0][1]) if signed or percent else True
+    return is_computed(parts[0][1]) if signed or is_percentage(expression) else True
+
+
+def is_percentage(expression: Expression) -> bool:
+    """Whether an expression is written with a percent sign and no other."""
+    return expression[0] == "product" and len(expression[1]) == 2 and expression[1][1][1] is HUNDRED
