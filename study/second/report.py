@@ -57,19 +57,21 @@ def figures(done: Mapping[Trial, Rows], least_seeds: int = 2) -> dict[str, str]:
         several = [one for one in found if len(one.rows) >= least_seeds and one.spent("tokens")[-1] > 0]
         if several:
             key = "second-" + name.replace(",", "").replace("%", "").replace(" ", "-")
-            lines = [_line(i, one) for i, one in enumerate(several)]
+            arms = [str(one.key.arm) for one in several]
+            lines = [_line(i, one, arms.count(str(one.key.arm)) > 1) for i, one in enumerate(several)]
             about = "greedy; band: standard error over seeds"
             chart = Chart(key, f"Held-out accuracy, {name}", about, "share", lines, "thousand tokens sampled", **_SIZE)
             drawings[key] = chart_svg(chart)
     return drawings
 
 
-def _line(number: int, one: Trained) -> Line:
+def _line(number: int, one: Trained, with_rate: bool) -> Line:
     curves = one.curves_SE
     middle, error = curves.mean(axis=0), curves.std(axis=0, ddof=1) / np.sqrt(len(curves))
     xs = (one.spent("tokens") / 1000).tolist()
     band = list(zip((middle - error).tolist(), (middle + error).tolist(), strict=True))
-    return Line(number % 8, list(zip(xs, middle.tolist(), strict=True)), label=str(one.key.arm), band=band, dots=True)
+    label = f"{one.key.arm} at {one.key.learning_rate:g}" if with_rate else str(one.key.arm)
+    return Line(number % 8, list(zip(xs, middle.tolist(), strict=True)), label=label, band=band, dots=True)
 
 
 def stages_of(folder: Path) -> dict[str, dict[Trial, Rows]]:
