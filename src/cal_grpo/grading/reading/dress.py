@@ -2,7 +2,8 @@
 
 import re
 
-_SPECIAL = re.compile(r"(?:</s>|<(?:eos|end_of_turn)>|<[|｜][\w▁]{1,40}[|｜]>)\Z")
+# Not ``<|im_end|>``: an oracle's correction that spells what ends a turn of the policy's is to be graded wrong.
+_SPECIAL = re.compile(r"(?:</s>|<(?:eos|end_of_turn)>|<｜[\w▁]{1,40}｜>)\Z")
 _MAX_SPECIAL = 40  # that are looked for, one behind another
 _HTML = re.compile(
     r"<(b|i|u|em|strong|code|mark|span|center|p|big)(?:\s[^<>]*)?>((?:(?!<\1[\s>]).)*?)</\1>", re.DOTALL | re.IGNORECASE
