@@ -25,7 +25,7 @@ from study.simulator import Prompts, Rollouts, Sampler, from_tunix, pad_prompts
 from study.simulator.sample import stream
 
 # Named streams of draws, see ``stream``.
-_TRAINING, _HELD_OUT, _PASS_AT_K, _PASSES = 0, 1, 2, 3
+_TRAINING, _HELD_OUT, _PASS_AT_K, _PASSES, _ENDINGS = 0, 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,10 @@ class World:
         prompts = self.pad(questions)
         return prompts, self.sampler(params, prompts, stream(_TRAINING, seed, step), self.group_size)
 
+    def endings(self, params: Any, begun: Prompts, each: int, seed: int, step: int) -> Rollouts:
+        """``each`` endings of every begun answer, see ``pad``; their noise is a stream of its own."""
+        return self.sampler(params, begun, stream(_ENDINGS, seed, step), each)
+
     def completions(
         self, questions: Sequence[Question], rollouts: Rollouts, group_size: int, end_tokens: bool = False
     ) -> list[Completion]:
@@ -145,7 +149,7 @@ class World:
         def graded(text: str) -> Grade:
             return grade_answer(text, example.answer)
 
-        grade = graded(self.aligner.decode(token_ids).text)
+        grade = graded(self.text(token_ids))
         return Completion(
             example.question, self._reference_of(example), token_ids, grade, float(grade.correct), logprobs_T, regrade=graded
         )
@@ -163,10 +167,17 @@ class World:
         """The reference as an answer of the policy's, its end included."""
         return [*self.encode(self._reference_of(question.example)), self.end_id]
 
-    def pad(self, questions: Sequence[Question]) -> Prompts:
-        """The prompts of questions, of one width."""
+    def pad(self, questions: Sequence[Question], begun: Sequence[Sequence[int]] = ()) -> Prompts:
+        """The prompts of questions, of one width; with the ids that an answer to each has ``begun`` with, of another one."""
         ids = [question.prompt_ids for question in questions]
-        return pad_prompts(ids, self._prompt_tokens, self.tokenizer.pad_token_id or 0)
+        width = self._prompt_tokens + (self.sampler.max_tokens if begun else 0)
+        if begun:
+            ids = [(*prompt, *first) for prompt, first in zip(ids, begun, strict=True)]
+        return pad_prompts(ids, width, self.tokenizer.pad_token_id or 0)
+
+    def text(self, token_ids: Sequence[int]) -> str:
+        """What the ids of an answer say."""
+        return self.aligner.decode(token_ids).text
 
     def _questions(self, split: Any, seed: int) -> Iterator[Question]:
         for example in stories(seed=seed, steps=self.steps, split=split):

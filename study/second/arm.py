@@ -43,6 +43,7 @@ class Arm:
         weight: of these rows' tokens.
         prefix_reward: see ``Weights``.
         sft_updates: before any of these, so many updates on the whole references alone.
+        resets: of each wrong answer, so many endings from its first wrong step on; they alone are learned, whatever the credit.
     """
 
     credit: str
@@ -53,11 +54,18 @@ class Arm:
     weight: PositiveFloat = 1.0
     prefix_reward: NonNegativeFloat = 0.3
     sft_updates: NonNegativeInt = 0
+    resets: Annotated[int, Field(ge=0)] = 0
+
+    def __post_init__(self) -> None:
+        """Raises: ValueError: endings have nothing to be compared with, or something else would be learned beside them."""
+        if self.resets == 1 or (self.resets and (self.answers != 1 or self.rows != "off" or self.credit != "none")):
+            raise ValueError("resets needs two endings or more, credit none, one answer a question and no rows")
 
     def __str__(self) -> str:
         rows = "" if self.rows == "off" else f" + {self.rows}" + (f" × {self.weight:g}" if self.weight != 1 else "")
         after = f" after {self.sft_updates} of SFT" if self.sft_updates else ""
-        return f"{self.credit} {self.questions} × {self.answers}{rows}{after}"
+        resets = f", {self.resets} endings of each wrong one" if self.resets else ""
+        return f"{self.credit} {self.questions} × {self.answers}{rows}{after}{resets}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from cal_grpo.credit import Formula, Weights
 from cal_grpo.grading import grade_answer
 from cal_grpo.oracles import CALOracle
 from cal_grpo.pipeline import Completion, Corrector, Credited, CreditPipeline
+from study.second import resets
 from study.second.arm import Trial
 from study.second.judge import TruthfulJudge, WordyJudge, solution_of
 from study.second.worlds import by_heart
@@ -96,6 +97,8 @@ def _by_answers(
     prompts, rollouts = world.roll_out(learner.params, questions, trial.seed, update)
     completions = world.completions(questions, rollouts, trial.arm.answers, end_tokens=True)
     credited = pipeline.redeem(pipeline.submit(completions, (trial.seed, update)))
+    if trial.arm.resets:
+        return _by_endings(world, learner, trial, questions, credited, update)
     rows = _taught(world, trial, questions, completions, credited)
     numbers = learner.update(prompts, rollouts, credited.advantages_BT, True, rows)
     written = sum(
@@ -113,6 +116,23 @@ def _by_answers(
         "corrections": credited.metrics.get("corrections", 0.0),
         "credit_sum_wrong": float(wrong_BT.sum() / max(len(wrong_BT), 1)),
     }  # fmt: skip
+
+
+def _by_endings(
+    world: World, learner: Learner, trial: Trial, questions: Sequence[Question], credited: Credited, update: int
+) -> dict[str, float]:
+    again = resets.endings(world, learner.params, questions, credited, trial.arm.resets, trial.seed, update)
+    numbers = learner.update(again.prompts, again.rollouts, again.advantages_BT, True)
+    return numbers | {
+        "trained_tokens": float((again.advantages_BT != 0).sum()),
+        "tokens": float(credited.batch.lengths_B.sum() + again.rollouts.lengths_B.sum() + again.rollouts.ended_B.sum()),
+        "accuracy": float(credited.batch.correct_B.mean()),
+        "length": float(credited.batch.lengths_B.mean()),
+        "judged": credited.metrics["asked"],
+        "judge_tokens": 0.0,
+        "endings": float(len(again.correct_B)),
+        "right_endings": float(again.correct_B.sum()),
+    }
 
 
 def _taught(
