@@ -76,7 +76,7 @@ class Trial:
         steps: changes in a story.
         pool: training questions; all are asked again and again.
         world: ``ledger``: references in the policy's own form. ``terse``: in another one, which skips steps. ``answers``: none.
-            ``wordy``: in one of the many that the policy has; its judge makes no mistakes.
+            ``wordy``: in one of the many that the policy has.
         updates, evaluate_every: of the training.
         samples: answers at temperature 1 to each held-out question at the end.
     """
@@ -96,8 +96,8 @@ class Trial:
 
     def __post_init__(self) -> None:
         """Raises: ValueError: a world has no such judge."""
-        if self.world == "wordy" and self.judge != Judge():
-            raise ValueError("world 'wordy' has a judge without errors alone; leave judge out")
+        if self.world == "wordy" and self.judge.reads:
+            raise ValueError("world 'wordy' has no judge that reads; leave judge.reads out")
 
     def __str__(self) -> str:
         judge = "" if self.judge == Judge() else f", judge {self.judge.misplaced:.0%} misplaced"

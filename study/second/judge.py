@@ -50,7 +50,7 @@ class TruthfulJudge:
         rest = lines[at:]
         if not rest or [line.count("=") for line in response.split("\n")[:at]] != [1] * at:
             return ""
-        return "\n".join(slipped(rest, draw) if draw.random() < self._judge.slips else rest)
+        return "\n".join(wordy.slipped(rest, draw) if draw.random() < self._judge.slips else rest)
 
 
 class WordyJudge:
@@ -58,23 +58,33 @@ class WordyJudge:
 
     Args:
         truths: a solution to each question in equations, whatever reference the query shows.
+        judge: how it errs.
         seed: of its draws, which depend on the query besides.
     """
 
     name = "wordy"
 
-    def __init__(self, truths: Mapping[str, str], seed: int) -> None:
+    def __init__(self, truths: Mapping[str, str], judge: Judge, seed: int) -> None:
         self._stories = {question: wordy.story_of(truth) for question, truth in truths.items()}
-        self._seed = seed
+        self._judge, self._seed = judge, seed
 
     async def locate(self, query: Query) -> Verdict:
         draw = random.Random(f"wordy judge/{self._seed}/{query.question}/{query.response}")
-        lines = query.response.split("\n")
-        at, rest = wordy.rest(self._stories[query.question], lines, draw)
+        err = random.Random(f"wordy judge errs/{self._seed}/{query.question}/{query.response}")
+        silent, misplaced, slips = (
+            err.random() < rate for rate in (self._judge.silent, self._judge.misplaced, self._judge.slips)
+        )
+        story, lines = self._stories[query.question], query.response.split("\n")
+        at = wordy.first_wrong(story, lines)
+        others = [i for i, line in enumerate(lines) if i != at and line.strip()]
+        if misplaced and others:
+            at = err.choice(others)
+        rest = wordy.rest(story, lines, at, draw)
         start = sum(len(line) + 1 for line in lines[:at])
         step = next((step for step in split_steps(query.response) if step.start >= start), None)
-        if step is None:  # a blank line is wrong, and nothing follows
+        if silent or step is None:  # a blank line is wrong, and nothing follows
             return Verdict(Tag.ABSTAINED)
+        rest = wordy.slipped(rest, err) if slips else rest
         return Verdict(Tag.FOUND, segment=step.text, hint=hint_for(query.response, step), correction="\n".join(rest))
 
 
@@ -82,24 +92,7 @@ def solution_of(question: str, truth: str, judge: Judge, seed: int) -> str:
     """The judge's own whole solution to a question, always the same; it slips as often as in corrections."""
     draw = random.Random(f"solution/{seed}/{question}")
     lines = truth.split("\n")
-    return "\n".join(slipped(lines, draw) if draw.random() < judge.slips else lines)
-
-
-def slipped(rest: list[str], draw: random.Random) -> list[str]:
-    """The lines with one wrong result, which in half of the cases is carried on to the final answer."""
-    at, by, carried = draw.randrange(len(rest)), draw.choice((-10, -1, 1, 10)), draw.random() < 0.5
-    lines = list(rest)
-    for i in range(at, len(lines)):
-        left, equals, result = lines[i].partition("=")
-        if not equals:  # the final answer
-            lines[i] = f"#### {int(lines[i].split()[-1]) + by}" if carried or i == at else lines[i]
-        elif i == at:
-            lines[i] = f"{left}={int(result) + by}"
-        elif carried:
-            sign = "+" if "+" in left else "-"
-            total, amount = left.split(sign)
-            lines[i] = f"{int(total) + by}{sign}{amount}={int(result) + by}"
-    return lines
+    return "\n".join(wordy.slipped(lines, draw) if draw.random() < judge.slips else lines)
 
 
 def _moved(verdict: Verdict, response: str, draw: random.Random) -> Verdict:

@@ -33,7 +33,7 @@ def run(world: World, trial: Trial) -> Iterator[Row]:
     learner = Learner(world.params, world.shape, OPTIMIZER, LossSettings(beta=trial.beta), trial.learning_rate)
     pool = list(world.first_training(trial.seed, trial.pool))
     truths = {q.example.question: q.example.reference for q in pool}
-    judge = WordyJudge(truths, trial.seed) if trial.world == "wordy" else TruthfulJudge(truths, trial.judge, trial.seed)
+    judge = (WordyJudge if trial.world == "wordy" else TruthfulJudge)(truths, trial.judge, trial.seed)
     batches = world.passes(trial.seed, arm.questions, trial.pool)
     sft = arm.credit == "none" and arm.rows == "reference"
     yield {"update": 0, "held_out": np.array(world.start_accuracy)}

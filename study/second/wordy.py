@@ -73,14 +73,33 @@ def read(line: str) -> Line | None:
     return None
 
 
+def said(line: Line) -> str:
+    """A line in its wording."""
+    texts = _GAINS if line.change > 0 else _LOSSES
+    return texts[line.wording].format(a=line.before, b=abs(line.change), c=line.after)
+
+
 def told(total: int, changes: Sequence[int], end: int, wordings: Iterator[int]) -> list[str]:
     """The changes as lines, then the answer."""
     lines = []
     for change in changes:
-        texts = _GAINS if change > 0 else _LOSSES
-        lines.append(texts[next(wordings)].format(a=total, b=abs(change), c=total + change))
+        lines.append(said(Line(total, change, total + change, next(wordings))))
         total += change
     return [*lines, f"#### {end}"]
+
+
+def slipped(rest: Sequence[str], draw: random.Random) -> list[str]:
+    """The lines with one wrong result, which in half of the cases is carried on to the final answer."""
+    at, by, carried = draw.randrange(len(rest)), draw.choice((-10, -1, 1, 10)), draw.random() < 0.5
+    lines = list(rest)
+    for i in range(at, len(lines)):
+        line = read(lines[i])
+        if line is None:  # the final answer
+            lines[i] = f"#### {int(lines[i].split()[-1]) + by}" if carried or i == at else lines[i]
+        elif i == at or carried:
+            before = line.before if i == at else line.before + by
+            lines[i] = said(Line(before, line.change, line.after + by, line.wording))
+    return lines
 
 
 def wordy(example: Example) -> str:
@@ -138,17 +157,21 @@ def checked(story: Story, lines: Sequence[str]) -> Checked:
     return Checked(right, total, left)
 
 
-def rest(story: Story, lines: Sequence[str], draw: random.Random) -> tuple[int, list[str]]:
-    """(number of the first wrong line, the lines that should have stood from there on, in the answer's own wordings).
+def first_wrong(story: Story, lines: Sequence[str]) -> int:
+    """The number of the first wrong line. Where all are right, it is the last one, behind which something should stand."""
+    return min(len(checked(story, lines).right), len(lines) - 1)
 
-    A right line behind which nothing stands is wrong in that nothing does: the last line is named, and said again.
+
+def rest(story: Story, lines: Sequence[str], at: int, draw: random.Random) -> list[str]:
+    """The lines that should stand from a line on, in the wordings of the right ones before it; a line that is right stays.
+
+    Behind the first wrong line they are those of somebody who takes the wrong lines between for what should stand there.
     """
-    found = checked(story, lines)
-    at = len(found.right)
-    if at == len(lines):
-        at -= 1
-        line = found.right[-1]
-        found = Checked(found.right[:-1], line.before, [line.change, *found.left])
+    found, stays = checked(story, lines[:at]), checked(story, lines[: at + 1]).right[at:]
+    for line in stays:
+        found.left.remove(line.change)
+    left = [*(line.change for line in stays), *found.left]
+    passed = left[: at - len(found.right)]
     used = [line.wording for line in found.right]
     wordings = iter(lambda: draw.choice(used), None) if used else any_wording(draw)
-    return at, told(found.total, found.left, story.end, wordings)
+    return told(found.total + sum(passed), left[len(passed) :], story.end, wordings)

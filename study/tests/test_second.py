@@ -13,9 +13,10 @@ from cal_grpo.oracles import Query, Tag, corrected
 from cal_grpo.tasks import Example
 from study.second import tables
 from study.second.arm import Arm, Judge, Trial
-from study.second.judge import TruthfulJudge, slipped
+from study.second.judge import TruthfulJudge
 from study.second.plan import load_plan, train_one
 from study.second.stored import Results
+from study.second.wordy import slipped
 from study.second.worlds import terse
 from study.simulator import Learner, LossSettings, Rollouts, Rows, pad_prompts
 from study.simulator.forward import completion_logits

@@ -14,6 +14,7 @@ from cal_grpo.grading import grade_answer
 from cal_grpo.oracles import Query, Tag, corrected
 from cal_grpo.tasks import Example, stories
 from study.second import wordy
+from study.second.arm import Judge
 from study.second.judge import WordyJudge
 from study.second.plan import load_plan
 from study.second.worlds import lessons
@@ -23,8 +24,11 @@ EXAMPLE = Example("q", "71", "81-15=66\n66-3=63\n63+8=71\n#### 71")
 STORY = wordy.Story(81, (-15, -3, 8))
 
 
-def judged(response):
-    return asyncio.run(WordyJudge({"q": EXAMPLE.reference}, seed=0).locate(Query("q", "", response)))
+EXACT = Judge()
+
+
+def judged(response, judge=EXACT, seed=0):
+    return asyncio.run(WordyJudge({"q": EXAMPLE.reference}, judge, seed).locate(Query("q", "", response)))
 
 
 def test_a_story_is_read_from_its_equations():
@@ -97,7 +101,7 @@ def test_the_judge_names_the_first_wrong_line_and_its_correction_is_right(respon
 
 def test_a_correction_is_in_the_answers_own_words():
     story = wordy.Story(10, (5,) * 1 + (6, 7, 8, 9))
-    _, rest = wordy.rest(story, ["Adding 5 gives 10+5=15.", "15+6=22"], random.Random(0))
+    rest = wordy.rest(story, ["Adding 5 gives 10+5=15.", "15+6=22"], 1, random.Random(0))
     assert rest[:-1] == [
         "Adding 6 gives 15+6=21.",
         "Adding 7 gives 21+7=28.",
@@ -118,11 +122,49 @@ def test_lessons_are_the_same_each_time_and_teach(toy_folder):
     assert not np.array_equal(once["embedding"], world.params["embedding"])
 
 
-def test_a_judge_that_errs_is_refused_there(tmp_path):
+WRONG = "So now 81-15=66.\n66-3=64\n64+8=72\n#### 72"  # the second line is
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_misplacing_judge_names_another_line_and_goes_on_from_there(seed):
+    cut, rest = corrected(WRONG, judged(WRONG, Judge(misplaced=1.0), seed))
+    at = WRONG[:cut].count("\n")
+    assert at in {0, 2, 3}
+    *lines, answer = rest.split("\n")
+    changes = [(line.before, line.change, line.after) for line in map(wordy.read, lines)]
+    assert (changes, answer) == ([(81, -15, 66), (66, -3, 63), (63, 8, 71)][at:], "#### 71")
+
+
+def test_a_misplaced_verdict_in_another_order_keeps_to_it():
+    response = "81+8=89\n89-3=87\n87-15=72\n#### 72"
+    found = {corrected(response, judged(response, Judge(misplaced=1.0), seed)) for seed in range(20)}
+    assert {cut for cut, _ in found} == {0, 16, 25}
+    for cut, rest in found:
+        first = wordy.read(rest.split("\n")[0])
+        assert cut or (first.before, first.change) == (81, 8)
+        assert rest.endswith("#### 71")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_slip_is_one_wrong_result_in_the_answers_words(seed):
+    cut, rest = corrected(WRONG, judged(WRONG, Judge(slips=1.0), seed))
+    right = ["So now 66-3=63.", "So now 63+8=71.", "#### 71"]
+    lines = rest.split("\n")
+    wrong = [i for i in range(3) if lines[i] != right[i]]
+    assert cut == len("So now 81-15=66.\n")
+    assert wrong in ([0], [1], [2], [0, 1, 2], [1, 2])
+    assert [bool(wordy.read(line)) for line in lines] == [True, True, False]
+
+
+def test_a_silent_judge_says_nothing():
+    assert judged(WRONG, Judge(silent=1.0)).tag is Tag.ABSTAINED
+
+
+def test_a_judge_that_reads_references_is_refused_there(tmp_path):
     file = tmp_path / "plan.yaml"
     file.write_text(
         "held_out: 4\nfirst: 8\ntrials:\n  - {arm: {credit: grpo}, steps: 1, learning_rate: 1.0e-3, seed: 0, world: wordy, "
-        "judge: {silent: 0.5}}\n"
+        "judge: {reads: true}}\n"
     )
-    with pytest.raises(UsageError, match="without errors"):
+    with pytest.raises(UsageError, match="no judge that reads"):
         load_plan(file)
