@@ -194,6 +194,33 @@ def test_corrections_are_trained_only_where_they_can_be_graded():
         one("7+2=9\n#### 9", row=completion(regrade=None))
 
 
+LLM = {"model": "m", "base_url": "http://127.0.0.1:9", "api_key": "k"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "settings"),
+    [("openai", LLM), ("openai", LLM | {"style": "steps"}), ("arithmetic > openai", LLM), ("arithmetic", {})],
+)
+def test_corrections_of_an_oracle_that_brings_none_are_refused_before_anything_is_asked(asked, settings):
+    with CALOracle(asked, **settings) as oracle, pytest.raises(UsageError, match=r"brings none; expected .*corrections=True"):
+        pipeline_of(oracle)
+
+
+@pytest.mark.parametrize(
+    ("asked", "settings"),
+    [
+        ("openai", LLM | {"corrections": True}),
+        ("openai", LLM | {"style": "repair"}),
+        ("reference", {}),
+        ("arithmetic > reference", {}),
+        (Says("7+2=9\n#### 9"), {}),
+    ],
+)
+def test_one_that_may_bring_some_is_taken(asked, settings):
+    with CALOracle(asked, **settings) as oracle:
+        assert pipeline_of(oracle).oracle is oracle
+
+
 def test_a_grader_of_ones_own_decides():
     def reads_words(text):
         return Grade(text.rstrip().endswith("nine!"), text[-5:], "nine!", "text")

@@ -62,8 +62,7 @@ class CALOracle:
 
     Raises:
         UsageError: unknown provider, something that is no oracle, a setting that the provider makes no use of, missing key
-            or model, a limit that is not above 0, unreadable examples, prices or replay, a USD limit without a price, a
-            cache file that is something else.
+            or model, a limit that is not above 0, unreadable examples, prices, replay or cache, a USD limit without a price.
 
     Limits and budget are for all calls together. Calls are counted, paced, tried again and cached where they are made: one
     by one for each oracle that a cascade or vote asks. The same query is asked once, also while it is in flight; of the
@@ -209,6 +208,11 @@ class CALOracle:
         return getattr(self._oracle, "endpoint", None)
 
     @property
+    def corrects(self) -> bool:
+        """Whether corrections may come: not from an LLM that is asked for none, nor from ``arithmetic``."""
+        return any(getattr(leaf, "corrects", True) for leaf in leaves(self._oracle))
+
+    @property
     def spent(self) -> Usage:
         """Calls, tokens, USD (None where the price is not known) and seconds of all calls so far, failed ones included."""
         return self._client.allowance.budget.spent
@@ -226,8 +230,7 @@ class CALOracle:
     @property
     def shares(self) -> dict[str, Any]:
         """Who answered how many queries of a cascade, and the calls saved; empty for other oracles."""
-        told: dict[str, Any] = getattr(self._oracle, "shares", dict)()
-        return told
+        return dict(getattr(self._oracle, "shares", dict)())
 
     @property
     def on_spent(self) -> Callable[[str], None] | None:
@@ -240,11 +243,10 @@ class CALOracle:
 
     def _open_cache(self, cache: Path | str | bool | None) -> CacheFile | None:
         paid = [leaf for leaf in leaves(self._oracle) if not getattr(leaf, "free", False)]
-        if cache is None or cache is False or not paid:
+        named = any(getattr(leaf, "identity", None) for leaf in paid)
+        if cache is None or cache is False or not paid or (cache is True and not named):
             return None
-        if not any(getattr(leaf, "identity", None) for leaf in paid):
-            if cache is True:
-                return None
+        if not named:
             raise UsageError(
                 f"cache is {cache}, but oracle {self.name!r} has no identity; expected a mapping of all that decides its "
                 "answers, such as {'oracle': name, 'model': version}"
@@ -290,10 +292,9 @@ class CALOracle:
             loop.close()
 
     async def _wind_down(self) -> None:
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
+        if tasks := [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]:
+            for task in tasks:
+                task.cancel()
             await asyncio.wait(tasks, timeout=_CLOSING_S / 2)
         await asyncio.wait_for(self._client.aclose(), _CLOSING_S)
         self._workers.shutdown(wait=False)

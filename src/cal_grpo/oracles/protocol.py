@@ -36,6 +36,7 @@ class Oracle(Protocol, metaclass=_Checked):
     - ``price``: None where a limit in USD cannot be kept;
     - ``ask_again: int`` and ``async locate_again(query, before) -> Verdict``: how often, and how, it is asked once more about
       a response after a verdict whose ``again`` is "quote";
+    - ``corrects = False``: it never brings a correction; a training that wants some does not begin with it alone;
     - ``model: str``: which model is asked; a training does not begin when one that has a model rejects its first question;
     - ``async aclose()``: closes its connections.
     """

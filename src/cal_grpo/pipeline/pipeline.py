@@ -23,6 +23,7 @@ from cal_grpo.credit import (
     check_baseline,
     group_relative,
 )
+from cal_grpo.errors import UsageError
 from cal_grpo.oracles import CALOracle, Query, Tag, Verdict, blamed, split_steps
 from cal_grpo.pipeline.corrections import Corrector
 from cal_grpo.pipeline.metrics import correction_metrics, metrics_of
@@ -50,7 +51,7 @@ class CreditPipeline:
             credited as one group.
 
     Raises:
-        UsageError: a group of one is its own baseline.
+        UsageError: a group of one is its own baseline, or corrections are wanted of an oracle that brings none.
     """
 
     oracle: CALOracle | None
@@ -67,6 +68,11 @@ class CreditPipeline:
     def __post_init__(self) -> None:
         check_baseline(self.baseline, self.group_size)
         if self.oracle is not None:
+            if self.corrector is not None and not self.oracle.corrects:
+                raise UsageError(
+                    f"corrections={self.corrector.corrections!r}, and the oracle {self.oracle.name!r} brings none; "
+                    "expected one that does, such as CALOracle(..., corrections=True) of an LLM"
+                )
             self.oracle.maps_with(self.aligner)
 
     def submit(self, completions: Sequence[Completion], stream: tuple[int, ...] = (0,)) -> Pending:

@@ -68,6 +68,7 @@ class LocalJudge:
         folder = Path(resolve_model(self.model))
         self._policy = load_policy(folder, self._mesh)
         self._static, self._style, self._temperature = static_prompt(few_shot, style), style, temperature
+        self.corrects = style.corrects
         # Nothing makes a model here write JSON, so the answer is begun for it.
         self._opening = f'{{"{style.fields[0]}": "'
         self._text = UserText(self._policy.tokenizer, self._opening)

@@ -14,6 +14,7 @@ class ArithmeticOracle:
 
     name = "arithmetic"
     metered = free = True
+    corrects = False
     identity: Mapping[str, str] = {"oracle": "arithmetic", "version": "1"}
 
     async def locate(self, query: Query) -> Verdict:

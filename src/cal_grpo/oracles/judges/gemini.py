@@ -66,7 +66,7 @@ class GeminiOracle:
 
         self.model, self.timeout_s = model or DEFAULT_MODEL, timeout_s
         self.price = price_of(self.model, prices)
-        self.ask_again = ask_again
+        self.ask_again, self.corrects = ask_again, style.corrects
         self._style, self._static = style, static_prompt(few_shot, style)
         sampling = {"temperature": temperature} | ({"max_tokens": max_answer_tokens} if max_answer_tokens else {})
         self.identity = identity(self.name, self.model, self._static, sampling, style, ask_again)

@@ -75,7 +75,7 @@ class OpenAIOracle:
         import openai  # a second or two: here, not while the first questions wait
 
         self.price = price_of(model, prices)
-        self.ask_again = ask_again
+        self.ask_again, self.corrects = ask_again, style.corrects
         self._style, self._static = style, static_prompt(few_shot, style)
         sampling = {"temperature": temperature} | ({"max_tokens": max_answer_tokens} if max_answer_tokens else {})
         self.identity = identity(self.name, model, self._static, sampling, style, ask_again)

@@ -63,6 +63,7 @@ class PromptStyle:
         read: what an answer that ``fits`` says. Raises ValueError for one that cannot be used.
         present: how a response is shown.
         choices: of the fields that are numbers, what may be chosen for a response.
+        corrects: what should have stood there is asked for, too.
     """
 
     name: str
@@ -74,6 +75,7 @@ class PromptStyle:
     read: Callable[[Mapping[str, Any], Query], Reading]
     present: Callable[[str], str] = str
     choices: Mapping[str, Callable[[str], list[int]]] = field(default_factory=dict)
+    corrects: bool = False
 
     def schema(self, response: str | None = None) -> dict[str, Any]:
         """JSON schema of an answer: about a response, or what it is for all."""

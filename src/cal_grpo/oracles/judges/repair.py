@@ -48,4 +48,5 @@ REPAIR = PromptStyle(
     required=("corrected",),
     show=_show,
     read=_read,
+    corrects=True,
 )

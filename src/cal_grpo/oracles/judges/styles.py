@@ -64,7 +64,15 @@ def _asking(style: PromptStyle, version: str) -> PromptStyle:
             return said
         return said._replace(correction=_without_repeat(text.strip(), said, query.response))
 
-    return replace(style, version=version, task=style.task + _TASK, fields=(*style.fields, "correction"), show=show, read=read)
+    return replace(
+        style,
+        version=version,
+        task=style.task + _TASK,
+        fields=(*style.fields, "correction"),
+        show=show,
+        read=read,
+        corrects=True,
+    )
 
 
 def _rest(shot: FewShot) -> str:
