@@ -2,14 +2,12 @@
 
 from types import SimpleNamespace
 
-import jax
 import numpy as np
 import pytest
 
 from cal_grpo.alignment import Miss, TokenSpan
 from study.second import resets
 from study.second.arm import Arm
-from study.second.plan import load_plan, train_one
 from study.simulator import Learner, LossSettings, Rollouts, pad_prompts
 from study.trial import OPTIMIZER
 from study.world import World
@@ -74,34 +72,13 @@ def test_learning_an_ending_is_learning_the_whole_answer_with_credit_on_its_end_
         ids_BT = np.asarray(ids, np.int32)[None]
         rollouts = Rollouts(ids_BT, np.array([len(ids)]), np.zeros(ids_BT.shape), np.zeros(1, bool))
         learner = Learner(world.params, world.shape, OPTIMIZER, LossSettings(beta=0.0), 1e-3)
-        norm = learner.update(pad_prompts([prompt], 12, pad_id=0), rollouts, np.asarray(credit, np.float32)[None])["grad_norm"]
-        return norm * len(ids), learner.params
+        return (
+            learner.update(pad_prompts([prompt], 12, pad_id=0), rollouts, np.asarray(credit, np.float32)[None])["grad_norm"]
+            * len(ids)  # the loss is a mean over these
+        )
 
-    (whole, moved), (ending, likewise) = (
-        gradient_norm(asked, [*kept, *ends], [0, 0, 0, 0, *advantages]),
-        gradient_norm([*asked, *kept], ends, advantages),
-    )
-    assert whole == pytest.approx(ending, rel=1e-4)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), moved, likewise)
-
-
-PLAN = """
-held_out: 4
-first: 8
-defaults: {steps: 1, learning_rate: 1.0e-3, updates: 2, evaluate_every: 2, samples: 2, pool: 4, policy: POLICY}
-trials:
-  - {seed: 0, arm: {credit: none, questions: 4, answers: 1, baseline: batch, resets: 2}}
-"""
-
-
-def test_a_training_by_resets_counts_every_sampled_token(toy_folder, tmp_path):
-    file = tmp_path / "resets.yaml"
-    file.write_text(PLAN.replace("POLICY", str(toy_folder)))
-    plan = load_plan(file)
-    rows = train_one(plan, plan.trials[0])
-    assert rows[-1]["judged"] <= 8  # a toy's answers are wrong, or cut off and not asked about
-    assert rows[-1]["endings"] == 0 or rows[-1]["tokens"] > rows[-1]["judged"]
-    assert str(plan.trials[0].arm) == "none 4 × 1, 2 endings of each wrong one"
+    whole = gradient_norm(asked, [*kept, *ends], [0, 0, 0, 0, *advantages])
+    assert whole == pytest.approx(gradient_norm([*asked, *kept], ends, advantages), rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -110,3 +87,7 @@ def test_a_training_by_resets_counts_every_sampled_token(toy_folder, tmp_path):
 def test_an_arm_of_resets_learns_endings_alone(settings):
     with pytest.raises(ValueError, match="two endings or more"):
         Arm(**({"credit": "none", "questions": 4, "answers": 1} | settings))
+
+
+def test_an_arm_of_resets_has_a_name():
+    assert str(Arm("none", 24, 1, resets=4)) == "none 24 × 1, 4 endings of each wrong one"

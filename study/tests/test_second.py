@@ -76,7 +76,8 @@ def test_rows_add_the_log_probs_of_their_ids_over_the_count_of_sampled_tokens(wo
     weights_BT = np.zeros(ids_BT.shape, np.float32)
     weights_BT[0, 4:9], weights_BT[2, 1:3] = 1.0, 2.0
     rows = Rows(prompts, ids_BT[::-1].copy(), weights_BT)
-    logits_BTV = completion_logits(world.params, world.shape, *map(np.asarray, (prompts.ids_QP, prompts.mask_QP, rows.ids_BT)))
+    logits_of = jax.jit(completion_logits, static_argnums=1)
+    logits_BTV = logits_of(world.params, world.shape, *map(np.asarray, (prompts.ids_QP, prompts.mask_QP, rows.ids_BT)))
     logps_BT = np.take_along_axis(np.asarray(jax.nn.log_softmax(logits_BTV)), rows.ids_BT[..., None], axis=-1)[..., 0]
     learner = Learner(world.params, world.shape, OPTIMIZER, LossSettings(), 1e-3)
     numbers = learner.update(prompts, rollouts, np.zeros(ids_BT.shape, np.float32), False, rows)
@@ -119,6 +120,7 @@ trials:
     world: answers
     judge: {silent: 0.5, slips: 0.5}
     arm: {credit: even, questions: 4, answers: 1, baseline: batch, rows: rest}
+  - {seed: 0, arm: {credit: none, questions: 4, answers: 1, baseline: batch, resets: 2}}
 """
 
 
@@ -126,7 +128,7 @@ def test_a_plans_trials_are_trained_stored_and_told(toy_folder, tmp_path):
     file = tmp_path / "small.yaml"
     file.write_text(PLAN.replace("POLICY", str(toy_folder)))
     plan, results = load_plan(file), Results(tmp_path / "out", "small")
-    assert len(plan.trials) == 3
+    assert len(plan.trials) == 4
     for trial in plan.trials:
         results.append(trial, train_one(plan, trial))
     again = Results(tmp_path / "out", "small")
@@ -136,8 +138,11 @@ def test_a_plans_trials_are_trained_stored_and_told(toy_folder, tmp_path):
     assert rows[-1]["tokens"] == 0 < rows[-1]["trained_tokens"]
     assert len(rows[-1]["right_of_k"]) == len(rows[-1]["held_out"]) == 4
     found = tables.gathered(again.done)
-    assert [len(one.rows) for one in found] == [2, 1]
+    assert [len(one.rows) for one in found] == [2, 1, 1]
     assert "`even 4 × 1 + rest`" in tables.curves_table(found, 0.5)
+    last = again.done[plan.trials[3]][-1]
+    assert last["endings"] <= 2 * last["judged"]  # an answer that a silent verdict leaves alone has none
+    assert last["tokens"] >= last["endings"]
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,7 @@ def test_prompts_are_padded_on_the_left():
 
 def logps_of(small, prompts, ids_BT):
     shape, params = small
-    logits_BTV = completion_logits(
-        params, shape, jnp.asarray(prompts.ids_QP), jnp.asarray(prompts.mask_QP), jnp.asarray(ids_BT)
-    )
+    logits_BTV = jax.jit(completion_logits, static_argnums=1)(params, shape, prompts.ids_QP, prompts.mask_QP, ids_BT)
     return np.take_along_axis(np.asarray(jax.nn.log_softmax(logits_BTV)), ids_BT[..., None], axis=-1)[..., 0]
 
 
