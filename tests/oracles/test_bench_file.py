@@ -98,7 +98,8 @@ def test_failed_calls_are_asked_again_and_leave_one_line(bench, kept):
 
 
 def test_a_line_that_breaks_off_is_asked_again_and_other_rows_stay(bench, rows, kept, tmp_path):
-    bench(Says(QUOTES))
+    rows = [row for row in rows if row.number != 3]  # which asks what another row asks
+    bench(Says(QUOTES), rows)
     file = tmp_path / "out" / "bench.jsonl"
     lines = file.read_text().splitlines(keepends=True)
     last = json.loads(lines[-1])["row"]
@@ -106,8 +107,8 @@ def test_a_line_that_breaks_off_is_asked_again_and_other_rows_stay(bench, rows, 
     other = 1 if last != 1 else 2  # answers come in any order
     again = Says(QUOTES)
     bench(again, [row for row in rows if row.number != other])
-    assert again.asked == [rows[last - 1].query.question]
-    assert sorted(line["row"] for line in kept()) == [1, 2, 3, 4]
+    assert again.asked == [row.query.question for row in rows if row.number == last]
+    assert sorted(line["row"] for line in kept()) == [1, 2, 4]
 
 
 def test_places_are_those_of_the_tokenizer_and_limits_of_now(bench, kept):
