@@ -82,7 +82,7 @@ def second_tables_command(
     stages = report.stages_of(results)
     typer.echo(report.report(stages))
     if figures:
-        for name, svg in (drawing for done in stages.values() for drawing in report.figures(done).items()):
+        for name, svg in report.figures(stages).items():
             write_whole(figures / f"{name}.svg", svg)
 
 

@@ -2,58 +2,83 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from cal_grpo.seeing import Chart, Line, chart_svg
 from study.many import Rows
-from study.second.arm import Trial
+from study.second.arm import Arm, Trial
 from study.second.tables import Trained, against_table, curves_table, equal_table, gathered, spent_table, target
 
+SCREENING = "1-screen-twelve"
+PRIMARY = Arm("prefix", 64, 1, "batch", "rest")
 _SIZE = {"width": 680, "height": 380}
 
 
 def report(stages: Mapping[str, Mapping[Trial, Rows]]) -> str:
-    """Markdown, a section a plan and world."""
+    """Markdown, a section a world: that of screening first, then those of all other plans together."""
     parts = []
-    for stage, done in stages.items():
-        for name, found in worlds(done).items():
-            base = grpo(found)
-            parts.append(f"## {stage}: {name}")
-            if base:
-                parts.append(f"Target {target(base):.3f}.")
-            parts += [curves_table(found, target(base) if base else 1.0), spent_table(found), equal_table(found)]
-            if base and any(len(one.rows) > 1 for one in found):
-                parts.append(against_table(found, best(base)))
+    for name, found in sections(stages).items():
+        base, goal = best(found), target(grpo(found)) if grpo(found) else 1.0
+        parts.append(f"## {name}")
+        if base is not None:
+            parts.append(f"Target {goal:.3f}.")
+        parts += [curves_table(found, goal), spent_table(found), equal_table(found, base)]
+        several = [one for one in found if len(one.rows) > 1]
+        ours = next((one for one in several if one.key.arm == PRIMARY and one.key.learning_rate == 2e-4), None)
+        if base in several:
+            parts.append(against_table(several, base, ours))
+        if ours is not None:
+            parts.append(against_table(several, ours))
     return "\n\n".join(parts)
 
 
+def sections(stages: Mapping[str, Mapping[Trial, Rows]]) -> dict[str, list[Trained]]:
+    """Arms by the world that they learned in; those of screening, which had questions of their own, by themselves.
+
+    GRPO asks no judge and reads no reference, so its trainings in `ledger` stand for those in `terse` and `answers`.
+    """
+    found = {f"Screening: {name}": arms for name, arms in worlds(stages.get(SCREENING, {})).items()}
+    others = {trial: rows for name, done in stages.items() if name != SCREENING for trial, rows in done.items()}
+    by_world = worlds(others)
+    for name, arms in by_world.items():
+        key = arms[0].key
+        same = by_world.get(f"ledger, {key.steps} steps", []) if key.world in ("terse", "answers") else []
+        found[name] = [*arms, *grpo(same)]
+    return found
+
+
 def worlds(done: Mapping[Trial, Rows]) -> dict[str, list[Trained]]:
-    """Arms by the world, the length and the judge that they learned with."""
-    by_name: dict[str, list[Trained]] = defaultdict(list)
+    """Arms by the world, the length and the judge that they learned with; of one that ran twice what has most seeds."""
+    by_name: dict[str, dict[Trial, Trained]] = defaultdict(dict)
     for one in gathered(done):
-        judge = one.key.judge
-        rates = {"misplaced": judge.misplaced, "silent": judge.silent, "slips": judge.slips}
-        errs = ", ".join(f"{rate:.0%} {what}" for what, rate in rates.items() if rate)
-        by_name[f"{one.key.world}, {one.key.steps} steps" + (f", judge {errs}" if errs else "")].append(one)
-    return dict(by_name)
+        same, arm = by_name[_world_of(one.key)], replace(one.key, evaluate_every=1)
+        same[arm] = max(same.get(arm, one), one, key=lambda one: (len(one.rows), len(one.updates)))
+    return {name: list(arms.values()) for name, arms in by_name.items()}
+
+
+def _world_of(trial: Trial) -> str:
+    rates = {"misplaced": trial.judge.misplaced, "silent": trial.judge.silent, "slips": trial.judge.slips}
+    errs = ", ".join(f"{rate:.0%} {what}" for what, rate in rates.items() if rate)
+    return f"{trial.world}, {trial.steps} steps" + (f", judge {errs}" if errs else "")
 
 
 def grpo(found: Sequence[Trained]) -> list[Trained]:
-    """GRPO's layouts and rates."""
-    return [one for one in found if one.key.arm.credit == "grpo" and one.key.arm.rows == "off"]
+    """GRPO's layouts and rates, from the policy itself."""
+    return [one for one in found if one.key.arm.credit == "grpo" and one.key.arm.rows == "off" and not one.key.arm.sft_updates]
 
 
-def best(base: Sequence[Trained]) -> Trained:
-    """The one that ends highest."""
-    return max(base, key=lambda one: float(one.curves_SE[:, -1].mean()))
+def best(found: Sequence[Trained]) -> Trained | None:
+    """GRPO's layout and rate that ends highest; None without one."""
+    return max(grpo(found), key=lambda one: float(one.curves_SE[:, -1].mean()), default=None)
 
 
-def figures(done: Mapping[Trial, Rows], least_seeds: int = 2) -> dict[str, str]:
+def figures(stages: Mapping[str, Mapping[Trial, Rows]], least_seeds: int = 2) -> dict[str, str]:
     """Accuracy over sampled tokens, a picture a world; bands are the range of the seeds' standard error."""
     drawings = {}
-    for name, found in worlds(done).items():
+    for name, found in sections(stages).items():
         several = [one for one in found if len(one.rows) >= least_seeds and one.spent("tokens")[-1] > 0]
         if several:
             key = "second-" + name.replace(",", "").replace("%", "").replace(" ", "-")

@@ -27,6 +27,12 @@ class Trained:
     rows: Mapping[int, Rows]
 
     @property
+    def label(self) -> str:
+        """The arm, with its number of updates where that is not the study's."""
+        updates = "" if self.key.updates == Trial.__dataclass_fields__["updates"].default else f", {self.key.updates} updates"
+        return f"`{self.key.arm}`{updates}"
+
+    @property
     def updates(self) -> list[int]:
         """At which it was evaluated, the first 0."""
         return [row["update"] for row in next(iter(self.rows.values()))]
@@ -99,7 +105,7 @@ def curves_table(found: Sequence[Trained], goal: float) -> str:
         there = reaches(one, goal)
         body.append(
             [
-                f"`{one.key.arm}`",
+                one.label,
                 f"{one.key.learning_rate:g}",
                 str(len(one.rows)),
                 *(f"{by_update[u]:.3f}" if u in by_update else "" for u in longest.updates),
@@ -124,34 +130,51 @@ def spent_table(found: Sequence[Trained]) -> str:
 
         spent = [f"{one.spent(c)[-1] / 1000:.1f}" for c in columns]
         went = [f"{end('length'):.1f}", f"{end('credit_sum_wrong'):.2f}", f"{end('kl'):.4f}"]
-        name = [f"`{one.key.arm}`", f"{one.key.learning_rate:g}"]
+        name = [one.label, f"{one.key.learning_rate:g}"]
         body.append([*name, *spent, *went, f"{one.spent('seconds')[-1]:.0f}"])
     return table(head, body)
 
 
-def equal_table(found: Sequence[Trained]) -> str:
-    """Each arm at the same sum of trained and judge-written tokens, within 1 %: the least that an arm spent in all."""
-    spent = [one.spent("trained_tokens") + one.spent("judge_tokens") for one in found]
-    least = min(float(tokens[-1]) for tokens in spent)
+def equal_table(found: Sequence[Trained], base: Trained | None = None) -> str:
+    """Each arm at the same sum of trained and judge-written tokens, within 1 %: the base's, or the least that an arm spent.
+
+    One that spent less in all is shown at its end.
+    """
+    spent = [_dear(one) for one in found]
+    least = min(float(tokens[-1]) for tokens in (spent if base is None else [_dear(base)]))
     head = ["arm", "rate", "seeds", "update", "thousand tokens", f"greedy at {least / 1000:.0f} thousand"]
     body = []
     for one, tokens in zip(found, spent, strict=True):
         at = int(np.searchsorted(tokens, 1.01 * least, side="right")) - 1
-        name = [f"`{one.key.arm}`", f"{one.key.learning_rate:g}", str(len(one.rows))]
+        name = [one.label, f"{one.key.learning_rate:g}", str(len(one.rows))]
         body.append([*name, str(one.updates[at]), f"{tokens[at] / 1000:.0f}", f"{one.curves_SE[:, at].mean():.3f}"])
     return table(head, body)
 
 
-def against_table(found: Sequence[Trained], base: Trained) -> str:
-    """Each arm's final accuracy minus the base's, in points."""
+def _dear(one: Trained) -> np.ndarray:
+    return one.spent("trained_tokens") + one.spent("judge_tokens")
+
+
+def against_table(found: Sequence[Trained], base: Trained, primary: Trained | None = None) -> str:
+    """Each arm's final accuracy minus the base's, in points, over the seeds of both.
+
+    The p-values of a ``primary`` arm, two measures, are Holm's.
+    """
     body = []
     for one in found:
         if one is not base:
             greedy, p, sampled, p_sampled = differences(one, base)
-            numbers = [points(greedy), f"{p:.3g}", points(sampled), f"{p_sampled:.3g}"]
-            body.append([f"`{one.key.arm}`", f"{one.key.learning_rate:g}", *numbers])
-    name = f"`{base.key.arm}` at {base.key.learning_rate:g}"
-    return table(["arm", "rate", f"greedy − {name} [95 %, t]", "p", "sampled − its", "p"], body)
+            ps = holm([p, p_sampled]) if one is primary else [p, p_sampled]
+            numbers = [
+                str(len(set(one.rows) & set(base.rows))),
+                points(greedy),
+                f"{ps[0]:.3g}",
+                points(sampled),
+                f"{ps[1]:.3g}",
+            ]
+            body.append([one.label, f"{one.key.learning_rate:g}", *numbers])
+    name = f"{base.label} at {base.key.learning_rate:g}"
+    return table(["arm", "rate", "seeds", f"greedy − {name} [95 %, t]", "p", "sampled − its", "p"], body)
 
 
 def points(estimate: Estimate) -> str:

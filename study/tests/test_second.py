@@ -11,7 +11,7 @@ import pytest
 from cal_grpo.errors import UsageError
 from cal_grpo.oracles import Query, Tag, corrected
 from cal_grpo.tasks import Example
-from study.second import tables
+from study.second import report, tables
 from study.second.arm import Arm, Judge, Trial
 from study.second.judge import TruthfulJudge
 from study.second.plan import load_plan, train_one
@@ -200,3 +200,44 @@ def test_arms_are_compared_at_the_tokens_that_the_thriftiest_spent():
     dear, thrifty = spent([1, 5, 9], 1500.0, 500.0, Arm("even")), spent([1, 2, 3], 1000.0, 0.0, Arm("grpo"))
     body = tables.equal_table([dear, thrifty]).splitlines()[2:]
     assert body == ["| `even 8 × 8` | 0.0001 | 1 | 5 | 2 | 0.500 |", "| `grpo 8 × 8` | 0.0001 | 1 | 10 | 2 | 0.300 |"]
+
+
+def done(arm, curve_by_seed, **settings):
+    """What a plan's results have of an arm."""
+    rows = trained(curve_by_seed).rows
+    spent = {"tokens": 3000.0, "trained_tokens": 1000.0, "judge_tokens": 0.0}
+    rows = {seed: [row | spent for row in of] for seed, of in rows.items()}
+    return {Trial(arm, 8, 2e-4, seed, **settings): of for seed, of in rows.items()}
+
+
+GRPO, PREFIX, OURS = Arm("grpo"), Arm("prefix", 64, 1, "batch"), report.PRIMARY
+
+
+def test_a_report_has_a_section_a_world_and_screening_by_itself():
+    stages = {
+        report.SCREENING: done(GRPO, {10: [1, 9]}),
+        "2-a": done(GRPO, {20: [1, 2], 21: [1, 2]}) | done(OURS, {20: [1, 5], 21: [1, 7]}),
+        "3-b": done(PREFIX, {20: [1, 4], 21: [1, 4]}) | done(PREFIX, {20: [1, 3]}, world="terse"),
+        "4-c": done(Arm("grpo", 64, 1, "batch", sft_updates=5), {20: [1, 9], 21: [1, 9]}),
+    }
+    told = report.report(stages)
+    assert [line for line in told.splitlines() if line.startswith("## ")] == [
+        "## Screening: ledger, 8 steps", "## ledger, 8 steps", "## terse, 8 steps"
+    ]  # fmt: skip
+    ledger, terse = told.split("\n## ")[2:]
+    assert "Target 0.200." in ledger  # of GRPO from the policy itself: the start is .1, and .2 its best
+    # +.3 and +.5 over two seeds; two p-values of the same size would be doubled, and the sampled one is none
+    assert "| `prefix 64 × 1 + rest` | 0.0002 | 2 | +40.0 [-87.1, +167.1] |" in ledger
+    assert "greedy − `prefix 64 × 1 + rest`" in ledger
+    assert "`grpo 8 × 8` | 0.0002 | 2" in terse  # it reads no references: the same trainings
+    assert list(report.figures(stages)) == ["second-ledger-8-steps", "second-terse-8-steps"]
+
+
+def test_of_an_arm_that_ran_twice_the_one_with_most_seeds_is_shown():
+    stages = {
+        "2-a": done(GRPO, {20: [1, 2], 21: [1, 2]}),
+        "3-b": done(GRPO, {20: [1, 3, 2], 21: [1, 3, 2], 22: [1, 3, 2]}, evaluate_every=5),
+        "4-c": done(GRPO, {20: [1, 2]}, updates=5),
+    }
+    found = report.sections(stages)["ledger, 8 steps"]
+    assert [(one.label, len(one.rows)) for one in found] == [("`grpo 8 × 8`", 3), ("`grpo 8 × 8`, 5 updates", 1)]
