@@ -224,7 +224,7 @@ def test_a_report_has_a_section_a_world_and_screening_by_itself():
     assert [line for line in told.splitlines() if line.startswith("## ")] == [
         "## Screening: ledger, 8 steps", "## ledger, 8 steps", "## terse, 8 steps"
     ]  # fmt: skip
-    ledger, terse = told.split("\n## ")[2:]
+    ledger, terse = told.split("\n## ")[1:]
     assert "Target 0.200." in ledger  # of GRPO from the policy itself: the start is .1, and .2 its best
     # +.3 and +.5 over two seeds; two p-values of the same size would be doubled, and the sampled one is none
     assert "| `prefix 64 × 1 + rest` | 0.0002 | 2 | +40.0 [-87.1, +167.1] |" in ledger
