@@ -64,7 +64,7 @@ class Arm:
     def __str__(self) -> str:
         rows = "" if self.rows == "off" else f" + {self.rows}" + (f" × {self.weight:g}" if self.weight != 1 else "")
         after = f" after {self.sft_updates} of SFT" if self.sft_updates else ""
-        resets = f", {self.resets} endings of each wrong one" if self.resets else ""
+        resets = f", {self.resets} resets" if self.resets else ""
         return f"{self.credit} {self.questions} × {self.answers}{rows}{after}{resets}"
 
 

@@ -90,4 +90,4 @@ def test_an_arm_of_resets_learns_endings_alone(settings):
 
 
 def test_an_arm_of_resets_has_a_name():
-    assert str(Arm("none", 24, 1, resets=4)) == "none 24 × 1, 4 endings of each wrong one"
+    assert str(Arm("none", 24, 1, resets=4)) == "none 24 × 1, 4 resets"

@@ -13,77 +13,67 @@ from cal_grpo.engines.tunix.models.checkpoint import load_policy
 from cal_grpo.engines.tunix.models.mesh import make_mesh
 from cal_grpo.errors import UsageError
 
+# A random policy never ends an answer, so no oracle is asked about it: a reward of its text tells its answers apart. A toy
+# policy does end its answers, and gets corrections.
 TRAINS = """
-import sys
-from cal_grpo.config import load_config
-from cal_grpo.runs.training import train
-model, output = sys.argv[1:]
-for fsdp, tp in ((1, 1), (2, 2)):
-    train(load_config(overrides={
-        "model_id": model, "output_dir": f"{output}/{fsdp}x{tp}", "mesh.fsdp": fsdp, "mesh.tp": tp, "num_train_steps": 2,
-        "batch_size": 2, "micro_batch_size": 1, "num_generations": 4, "max_eval_samples": 0, "learning_rate": 1e-2,
-        "ledger.steps": 2, "rollout.max_new_tokens": 48, "rollout.max_prompt_tokens": 96,
-        "reward": "letters:reward", "credit": "grpo",
-    }))
-"""
-
-# A random policy never ends an answer, so no oracle is asked about it: a reward of its text tells its answers apart.
-REWARD = """
-def reward(prompts, completions, **columns):
-    return [len(text) % 7 / 7 for text in completions]
-"""
-
-
-# A toy policy does end its answers.
-CORRECTS = """
 import sys
 from _corrects import Corrects
 from cal_grpo.config import load_config
 from cal_grpo.runs.training import train
-model, output = sys.argv[1:]
+
+def letters(prompts, completions, **columns):
+    return [len(text) % 7 / 7 for text in completions]
+
+random, toy, output = sys.argv[1:]
+both = {"max_eval_samples": 0, "ledger.steps": 2, "rollout.max_prompt_tokens": 96}
 for fsdp, tp in ((1, 1), (2, 2)):
-    train(load_config(overrides={
-        "model_id": model, "output_dir": f"{output}/{fsdp}x{tp}", "mesh.fsdp": fsdp, "mesh.tp": tp, "num_train_steps": 1,
-        "batch_size": 4, "micro_batch_size": 2, "num_generations": 2, "max_eval_samples": 0, "ledger.steps": 2,
-        "rollout.max_new_tokens": 24, "rollout.max_prompt_tokens": 96, "corrections": "rest", "beta": 0.0,
+    mesh = {"mesh.fsdp": fsdp, "mesh.tp": tp}
+    train(load_config(overrides=both | mesh | {
+        "model_id": random, "output_dir": f"{output}/credit {fsdp}x{tp}", "num_train_steps": 2, "batch_size": 2,
+        "micro_batch_size": 1, "num_generations": 4, "learning_rate": 1e-2, "rollout.max_new_tokens": 48, "credit": "grpo",
+    }), reward_fns=letters)
+    train(load_config(overrides=both | mesh | {
+        "model_id": toy, "output_dir": f"{output}/corrections {fsdp}x{tp}", "num_train_steps": 1, "batch_size": 4,
+        "micro_batch_size": 2, "num_generations": 2, "rollout.max_new_tokens": 24, "corrections": "rest", "beta": 0.0,
     }), oracle=Corrects())
 """
 
 
-def _in_a_process_of_its_own(script, folder, output):
+@pytest.fixture(scope="module")
+def trained(shared_toy_folder, tmp_path_factory):
+    """The runs of one process with four devices, each training on one of them and on all."""
+    output = tmp_path_factory.mktemp("runs")
+    random = tiny_models.write(output / "tiny", "qwen2")
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
-    path = os.pathsep.join([str(output), *sys.path])
-    return subprocess.run(
-        [sys.executable, "-c", script, folder, output],
+    done = subprocess.run(
+        [sys.executable, "-c", TRAINS, random, shared_toy_folder, output],
         # XLA's pool has a thread a processor, or NPROC: where devices wait for one another in all of them, none goes on
         # (jaxlib 0.10.2, ``DefaultThreadPoolSize``).
-        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "NPROC": "16", "PYTHONPATH": path},
+        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "NPROC": "16", "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=False,
         timeout=600,
     )
-
-
-def test_four_devices_learn_corrections_as_one_does(toy_folder, tmp_path):
-    done = _in_a_process_of_its_own(CORRECTS, toy_folder, tmp_path)
     assert done.returncode == 0, done.stderr
-    (one,), (four,) = (
-        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()] for name in ("1x1", "2x2")
-    )
+    return output
+
+
+def rows_of(output, run, name):
+    return [
+        [json.loads(line) for line in (output / f"{run} {mesh}" / name).read_text().splitlines()] for mesh in ("1x1", "2x2")
+    ]
+
+
+def test_four_devices_learn_corrections_as_one_does(trained):
+    (one,), (four,) = rows_of(trained, "corrections", "metrics.jsonl")
     assert one["correction_loss"] > 0.1
     for name in ("cal/corrections", "cal/correction_tokens", "correction_loss", "loss", "grad_norm"):
         np.testing.assert_allclose(four[name], one[name], rtol=1e-5, err_msg=name)
 
 
-def test_four_devices_train_as_one_does(tmp_path):
-    folder = tiny_models.write(tmp_path / "tiny", "qwen2")
-    (tmp_path / "letters.py").write_text(REWARD)
-    done = _in_a_process_of_its_own(TRAINS, folder, tmp_path)
-    assert done.returncode == 0, done.stderr
-    one, four = (
-        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()] for name in ("1x1", "2x2")
-    )
+def test_four_devices_train_as_one_does(trained):
+    one, four = rows_of(trained, "credit", "metrics.jsonl")
     assert len(one) == len(four) == 2
     assert one[0]["grad_norm"] > 1e-3
     assert one[1]["kl"] > 1e-5
@@ -91,9 +81,8 @@ def test_four_devices_train_as_one_does(tmp_path):
     for update, tolerance in ((0, 1e-5), (1, 1e-3)):
         for name in ("loss", "kl", "grad_norm", "reward", "tokens"):
             np.testing.assert_allclose(four[update][name], one[update][name], rtol=tolerance, atol=1e-6, err_msg=name)
-    samples = [(tmp_path / name / "samples.jsonl").read_text().splitlines() for name in ("1x1", "2x2")]
-    assert len(samples[0]) == 2 * 2 * 4
-    responses = [[json.loads(line)["response"] for line in of] for of in samples]
+    responses = [[row["response"] for row in of] for of in rows_of(trained, "credit", "samples.jsonl")]
+    assert len(responses[0]) == 2 * 2 * 4
     assert responses[0] == responses[1]
 
 
