@@ -9,7 +9,7 @@ import numpy as np
 
 from cal_grpo.seeing import Chart, Line, chart_svg
 from study.many import Rows
-from study.second.arm import Arm, Trial
+from study.second.arm import Arm, Judge, Trial
 from study.second.tables import Trained, against_table, curves_table, equal_table, gathered, spent_table, target
 
 SCREENING = "1-screen-twelve"
@@ -38,15 +38,16 @@ def report(stages: Mapping[str, Mapping[Trial, Rows]]) -> str:
 def sections(stages: Mapping[str, Mapping[Trial, Rows]]) -> dict[str, list[Trained]]:
     """Arms by the world that they learned in; those of screening, which had questions of their own, by themselves.
 
-    GRPO asks no judge and reads no reference, so its trainings in `ledger` stand for those in `terse` and `answers`.
+    GRPO asks no judge and reads no reference, so its trainings in `ledger` stand for those in `terse` and `answers`, and those
+    in `wordy` for any judge's.
     """
     found = {f"Screening: {name}": arms for name, arms in worlds(stages.get(SCREENING, {})).items()}
     others = {trial: rows for name, done in stages.items() if name != SCREENING for trial, rows in done.items()}
     by_world = worlds(others)
     for name, arms in by_world.items():
         key = arms[0].key
-        same = by_world.get(f"ledger, {key.steps} steps", []) if key.world in ("terse", "answers") else []
-        found[name] = [*arms, *grpo(same)]
+        same = _world_of(replace(key, world="wordy" if key.world == "wordy" else "ledger", judge=Judge()))
+        found[name] = [*arms, *grpo(by_world.get(same, []) if same != name else [])]
     return found
 
 
