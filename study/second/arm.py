@@ -43,7 +43,7 @@ class Arm:
         weight: of these rows' tokens.
         prefix_reward: see ``Weights``.
         sft_updates: before any of these, so many updates on the whole references alone.
-        resets: of each wrong answer, so many endings from its first wrong step on; they alone are learned, whatever the credit.
+        resets: of each wrong answer, so many endings from its first wrong step on, which alone are learned; see ``resets``.
     """
 
     credit: str
