@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test test-trl docs clean
+.PHONY: demo test types pytest test-trl docs clean
 
 demo: $(VENV)/installed
 	$(RUN)/cal-grpo train --preset demo
@@ -11,10 +11,16 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
-	$(RUN)/mypy
 	$(RUN)/deptry src
 	$(RUN)/deptry src --extend-exclude '.*/engines/' --optional-dependencies-dev-groups tunix,trl,dev,docs --ignore DEP002
 	$(RUN)/deptry . benchmarks scripts --ignore DEP002,DEP004
+	$(MAKE) --no-print-directory --jobs 2 --keep-going types pytest
+
+# Side by side: the type checker takes most of a minute on one core.
+types:
+	$(RUN)/mypy
+
+pytest:
 	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # The engine trl in an environment of its own, without jax.
