@@ -10,7 +10,7 @@ import numpy as np
 from cal_grpo.seeing import Chart, Line, chart_svg
 from study.many import Rows
 from study.second.arm import Arm, Judge, Trial
-from study.second.tables import Trained, against_table, curves_table, equal_table, gathered, spent_table, target
+from study.second.tables import Trained, against_table, curves_table, equal_table, gathered, seeds_table, spent_table, target
 
 SCREENING = "1-screen-twelve"
 PRIMARY = Arm("prefix", 64, 1, "batch", "rest")
@@ -25,7 +25,7 @@ def report(stages: Mapping[str, Mapping[Trial, Rows]]) -> str:
         parts.append(f"## {name}")
         if base is not None:
             parts.append(f"Target {goal:.3f}.")
-        parts += [curves_table(found, goal), spent_table(found), equal_table(found, base)]
+        parts += [curves_table(found, goal), seeds_table(found), spent_table(found), equal_table(found, base)]
         several = [one for one in found if len(one.rows) > 1]
         ours = next((one for one in several if one.key.arm == PRIMARY and one.key.learning_rate == 2e-4), None)
         if base in several:

@@ -151,6 +151,17 @@ def equal_table(found: Sequence[Trained], base: Trained | None = None) -> str:
     return table(head, body)
 
 
+def seeds_table(found: Sequence[Trained]) -> str:
+    """Where each seed ended, how many stood below their start at some evaluation, and the lowest of all evaluations."""
+    body = []
+    for one in found:
+        ends, later_SE = one.curves_SE[:, -1], one.curves_SE[:, 1:]
+        below = (later_SE.min(axis=1) < one.curves_SE[:, 0]).sum()
+        numbers = [", ".join(f"{end:.3f}" for end in ends), f"{below} of {len(ends)}", f"{later_SE.min():.3f}"]
+        body.append([one.label, f"{one.key.learning_rate:g}", *numbers])
+    return table(["arm", "rate", "end of each seed", "below the start on the way", "lowest"], body)
+
+
 def _dear(one: Trained) -> np.ndarray:
     return one.spent("trained_tokens") + one.spent("judge_tokens")
 

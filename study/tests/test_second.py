@@ -241,3 +241,8 @@ def test_of_an_arm_that_ran_twice_the_one_with_most_seeds_is_shown():
     }
     found = report.sections(stages)["ledger, 8 steps"]
     assert [(one.label, len(one.rows)) for one in found] == [("`grpo 8 × 8`", 3), ("`grpo 8 × 8`, 5 updates", 1)]
+
+
+def test_seeds_are_told_one_by_one():
+    body = tables.seeds_table([trained({1: [3, 2, 9], 0: [3, 4, 5]})]).splitlines()[2:]
+    assert body == ["| `grpo 8 × 8` | 0.0001 | 0.500, 0.900 | 1 of 2 | 0.200 |"]
